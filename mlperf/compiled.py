@@ -1,0 +1,215 @@
+"""One optimiser step as one compiled function: forward, backward and Adam, over flat parameters."""
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+BETAS, EPSILON = (0.9, 0.999), 1e-8
+
+# A product of at most this many multiplications becomes loops that Inductor compiles and fuses with their
+# neighbours: there a call of the BLAS costs more than the work. Larger ones go to the BLAS.
+LOOPED_PRODUCT = 70_000
+
+# Rows of a looped product that are summed side by side: one sum alone waits for its own last addition.
+ROWS_AT_ONCE = 5
+
+# Activations up to this size live on the stack: allocating them would take longer than filling them.
+STACK_BYTES = 16_384
+
+INDUCTOR = {
+    "cpp.threads": 1,  # the products are too small to share
+    "cpp.enable_floating_point_contract_flag": "fast",  # a * b + c in one instruction
+    "unroll_reductions_threshold": 1,  # a product over few features stays a loop
+}
+
+Run = Callable[[list[Tensor]], object]
+
+
+class Step(nn.Module):
+    """One step of Adam on the mean squared error of one mini-batch, without autograd.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Features, units of each hidden layer, outputs.
+    """
+
+    def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.sizes = sizes
+
+    def forward(
+        self,
+        flat: Tensor,
+        mean: Tensor,
+        square: Tensor,
+        X: Tensor,
+        y: Tensor,
+        weight: Tensor,
+        rates: Tensor,
+        loss: Tensor,
+    ) -> None:
+        """Update `flat`, `mean`, `square` and `loss` in place.
+
+        Parameters
+        ----------
+        flat, mean, square : Tensor of shape (n_parameters,)
+            The parameters as `layers` cuts them, and Adam's running averages of their gradient and its square.
+        X, y : Tensor of shape (batch_size, n_features) and (batch_size, n_outputs)
+            The mini-batch; a short one is filled up with rows of weight 0.
+        weight : Tensor of shape (batch_size, 1)
+            What the squared error of each row counts: 1 / (rows x outputs), or 0.
+        rates : Tensor of shape (2,)
+            ``learning_rate / (1 - beta1**t)`` and ``1 / sqrt(1 - beta2**t)`` of this step t.
+        loss : Tensor of shape ()
+            Takes the mean squared error before the step.
+        """
+        cut = layers(flat, self.sizes)
+        outputs = [X]
+        for W, b in cut[:-1]:
+            outputs.append((_product(outputs[-1], W) + b).relu())
+        W, b = cut[-1]
+        error = _product(outputs[-1], W) + b - y
+        loss.copy_((error * error * weight).sum())
+        delta = error * (2 * weight)
+        gradients: list[Tensor] = []
+        for i in reversed(range(len(cut))):
+            gradients[:0] = [_product(outputs[i].t(), delta).reshape(-1), delta.sum(0)]
+            if i:
+                delta = torch.where(outputs[i] > 0, _product(delta, _transposed(cut[i][0])), 0.0)
+        gradient = torch.cat(gradients)
+        new_mean = mean + (gradient - mean) * (1 - BETAS[0])
+        new_square = square * BETAS[1] + gradient * gradient * (1 - BETAS[1])
+        flat.sub_(rates[0] * new_mean / (new_square.sqrt() * rates[1] + EPSILON))
+        mean.copy_(new_mean)
+        square.copy_(new_square)
+
+
+def layers(flat: Tensor, sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
+    """Cut flat parameters into views: per layer the weight of shape (inputs, outputs) and the bias."""
+    cut, start = [], 0
+    for n_in, n_out in pairwise(sizes):
+        end = start + n_in * n_out
+        cut.append((flat[start:end].view(n_in, n_out), flat[end : end + n_out]))
+        start = end + n_out
+    return cut
+
+
+def _product(a: Tensor, b: Tensor) -> Tensor:
+    n_rows, n_inner = a.shape
+    n_columns = b.shape[1]
+    if n_inner == 1:
+        return a * b
+    if n_rows * n_inner * n_columns > LOOPED_PRODUCT:
+        return a @ b
+    # Row by row the right factor is read along its columns, which Inductor does a vector at a time.
+    together = 1 if n_columns == 1 else max(n for n in range(1, ROWS_AT_ONCE + 1) if n_rows % n == 0)
+    return torch.cat([(rows[:, :, None] * b[None]).sum(1) for rows in a.chunk(together)])
+
+
+def _transposed(W: Tensor) -> Tensor:
+    if W.shape[1] == 1:
+        return W.t()
+    # as_strided keeps Inductor from reading the copy element by element out of the original.
+    return W.t().clone(memory_format=torch.contiguous_format).as_strided(W.t().shape, (W.shape[0], 1))
+
+
+@cache
+def load(sizes: tuple[int, ...], batch_size: int) -> Run:
+    """Return the compiled `Step`, from the cache on disk or else by compiling it.
+
+    Parameters
+    ----------
+    sizes : tuple of int
+        Features, units of each hidden layer, outputs.
+    batch_size : int
+        Rows in a mini-batch.
+
+    Returns
+    -------
+    callable
+        Takes the list of arguments of `Step.forward`.
+
+    Raises
+    ------
+    RuntimeError
+        If it has to be compiled and no C++ compiler works.
+    """
+    path = cache_folder() / f"step-{_fingerprint(sizes, batch_size)}.pt2"
+    if not path.exists():
+        check_compiler()
+        _compile(sizes, batch_size, path)
+    # torch._inductor.aoti_load_package wraps this, and imports the whole compiler to do so: seconds.
+    loaded: Run = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1).run
+    return loaded
+
+
+def compile_seconds(sizes: tuple[int, ...], batch_size: int) -> float:
+    """Return how long it takes to compile the step from scratch; the cache is neither read nor written."""
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        _compile(sizes, batch_size, Path(folder) / "step.pt2", fresh=True)
+        return time.perf_counter() - start
+
+
+def cache_folder() -> Path:
+    """Return where compiled steps are kept: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlperf"
+
+
+def check_compiler() -> None:
+    """Raise a RuntimeError that says what to install unless the C++ compiler compiles a trial program."""
+    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
+    found = shutil.which(compiler)
+    if found:
+        command = [found, "-x", "c++", "-fsyntax-only", "-"]
+        if subprocess.run(command, input="#include <vector>\n", text=True, capture_output=True).returncode == 0:
+            return
+    install = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++"
+    raise RuntimeError(
+        f"The engine 'compiled' needs a C++ compiler, and {compiler!r} "
+        f"{'does not compile a trial program' if found else 'was not found'}. Install one (for example "
+        f"'{install}') or name another in the environment variable CXX. The engine 'fused' needs none."
+    )
+
+
+def _compile(sizes: tuple[int, ...], batch_size: int, path: Path, fresh: bool = False) -> None:
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+    shapes = [(n_parameters,)] * 3 + [(batch_size, width) for width in (sizes[0], sizes[-1], 1)] + [(2,), ()]
+    example = tuple(torch.zeros(shape, dtype=torch.float32, device="cpu") for shape in shapes)
+    small = batch_size * max(sizes) * example[0].element_size() <= STACK_BYTES
+    allocation = "aot_inductor.allow_stack_allocation" if small else "memory_planning"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written beside its place and moved: another process never loads half a package.
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about torch
+        program = torch.export.export(Step(sizes), example)
+        package = torch._inductor.aoti_compile_and_package(
+            program,
+            package_path=f"{folder}/step.pt2",
+            inductor_configs={**INDUCTOR, allocation: True, "force_disable_caches": fresh},
+        )
+        Path(package).replace(path)
+
+
+def _fingerprint(sizes: tuple[int, ...], batch_size: int) -> str:
+    # Machine code of one processor may not run on another that shares the home folder.
+    processor = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((line for line in lines if line.startswith(("flags", "Features"))), processor)
+    parts = (sizes, batch_size, torch.__version__, platform.platform(), processor, torch.get_default_dtype())
+    return hashlib.sha256(repr(parts).encode() + Path(__file__).read_bytes()).hexdigest()[:24]

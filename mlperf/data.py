@@ -1,0 +1,93 @@
+"""The data: a linear regression problem with known noise, split for training, validation and test."""
+
+from numbers import Integral, Real
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.datasets import make_regression
+from sklearn.model_selection import train_test_split
+
+
+class Samples(NamedTuple):
+    """The eight arrays of one problem; unpacks in this order and has names.
+
+    Attributes
+    ----------
+    X, y : ndarray of shape (n_samples, n_features) and (n_samples,)
+        All samples.
+    Xtr, Xval, Xte : ndarray of shape (n, n_features)
+        Features of the training, validation and test split (60, 20 and 20 % of the samples).
+    ytr, yval, yte : ndarray of shape (n,)
+        Targets of the same splits.
+    """
+
+    X: np.ndarray
+    y: np.ndarray
+    Xtr: np.ndarray
+    Xval: np.ndarray
+    Xte: np.ndarray
+    ytr: np.ndarray
+    yval: np.ndarray
+    yte: np.ndarray
+
+
+def _require(name: str, ok: bool, requirement: str, value: object, error: type[Exception]) -> None:
+    if not ok:
+        raise error(f"The {name!r} parameter of generate_samples must be {requirement}. Got {value!r} instead.")
+
+
+def generate_samples(n_samples: int, n_features: int = 5, noise: float = 1, random_state: int | None = 42) -> Samples:
+    """Generate a linear regression problem and split it 60 / 20 / 20.
+
+    :func:`sklearn.datasets.make_regression` draws standard normal features and a target that is linear in
+    them plus normal noise. Two calls of :func:`sklearn.model_selection.train_test_split` follow: 20 % of the
+    samples become the test split, then 25 % of the rest the validation split, with the same `random_state`.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples in all, at least 5, so that no split is empty.
+    n_features : int, default=5
+        Features of each sample, at least 1.
+    noise : float, default=1
+        Standard deviation of the noise in the target, in units of the target; not negative.
+    random_state : int or None, default=42
+        Seed of the generator and of both splits; None draws anew at each call.
+
+    Returns
+    -------
+    Samples
+        ``X, y, Xtr, Xval, Xte, ytr, yval, yte``, all float64.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is of another type.
+    ValueError
+        If a parameter is out of range.
+
+    Examples
+    --------
+    >>> from mlperf.data import generate_samples
+    >>> X, y, Xtr, Xval, Xte, ytr, yval, yte = generate_samples(1_000)
+    >>> Xtr.shape, Xval.shape, Xte.shape
+    ((600, 5), (200, 5), (200, 5))
+    """
+    for name, value, least in (("n_samples", n_samples, 5), ("n_features", n_features, 1)):
+        whole = isinstance(value, Integral) and not isinstance(value, bool)
+        _require(name, whole, f"an int of at least {least}", value, TypeError)
+        _require(name, value >= least, f"an int of at least {least}", value, ValueError)
+    real = isinstance(noise, Real) and not isinstance(noise, bool)
+    _require("noise", real, "a float of at least 0", noise, TypeError)
+    _require("noise", 0 <= noise < np.inf, "a finite float of at least 0", noise, ValueError)
+    if random_state is not None:
+        seed = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+        _require("random_state", seed, "an int from 0 to 2**32 - 1 or None", random_state, TypeError)
+        _require(
+            "random_state", 0 <= random_state < 2**32, "an int from 0 to 2**32 - 1 or None", random_state, ValueError
+        )
+
+    X, y = make_regression(n_samples=n_samples, n_features=n_features, noise=noise, random_state=random_state)
+    Xrest, Xte, yrest, yte = train_test_split(X, y, test_size=0.2, random_state=random_state)
+    Xtr, Xval, ytr, yval = train_test_split(Xrest, yrest, test_size=0.25, random_state=random_state)
+    return Samples(X, y, Xtr, Xval, Xte, ytr, yval, yte)

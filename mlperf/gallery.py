@@ -1,0 +1,73 @@
+"""Which script makes which page of a gallery, and which of them must run again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlperf.results import ResultError
+from mlperf.shelf import Shelf
+
+
+class Gallery:
+    """The scripts that sphinx-gallery runs, and the pages that it makes of them.
+
+    Parameters
+    ----------
+    source : Path
+        The folder of the report's sources.
+    examples, targets : str or list of str
+        The folders of the scripts and those of their pages, as sphinx-gallery is given them
+        (``examples_dirs``, ``gallery_dirs``).
+    """
+
+    def __init__(self, source: Path, examples: str | list[str], targets: str | list[str]) -> None:
+        self.source = source
+        pairs = zip(*([folder] if isinstance(folder, str) else folder for folder in (examples, targets)), strict=True)
+        self.pages = {
+            script: Path(target, script.relative_to((source / folder).resolve())).with_suffix("").as_posix()
+            for folder, target in pairs
+            # The scripts of a folder before those of the folders in it, as the gallery shows them.
+            for script in sorted((source / folder).resolve().rglob("*.py"), key=lambda path: (len(path.parts), path))
+        }
+
+    def page(self, script: Path | None) -> str | None:
+        """Return the document that was made of a script, if it is there."""
+        page = self.pages.get(script) if script else None
+        return page if page and self._file(page, ".rst").is_file() else None
+
+    def refresh(self, shelf: Shelf) -> list[str]:
+        """Make the gallery run each script again whose result is missing, broken or out of date.
+
+        Parameters
+        ----------
+        shelf : Shelf
+            The results.
+
+        Returns
+        -------
+        list of str
+            The results that are measured again.
+        """
+        due = [name for name, script in shelf.scripts.items() if not self._current(name, script, shelf)]
+        for name in due:
+            # sphinx-gallery skips a script by this file alone.
+            self._file(self.pages[shelf.scripts[name]], ".py.md5").unlink(missing_ok=True)
+        return due
+
+    def settle(self, shelf: Shelf) -> None:
+        """Make each page as new as its result: the gallery leaves a page alone whose text did not change."""
+        for name, script in shelf.scripts.items():
+            page, result = self._file(self.pages[script], ".rst"), shelf.folder / f"{name}.json"
+            if page.is_file() and result.is_file() and page.stat().st_mtime < result.stat().st_mtime:
+                page.touch()
+
+    def _current(self, name: str, script: Path, shelf: Shelf) -> bool:
+        page, result = self._file(self.pages[script], ".rst"), shelf.folder / f"{name}.json"
+        try:
+            # A page that is older than its result was not written: the build was killed in between.
+            return not shelf.moved(name) and page.stat().st_mtime >= result.stat().st_mtime
+        except (ResultError, OSError):
+            return False
+
+    def _file(self, page: str, suffix: str) -> Path:
+        return self.source / f"{page}{suffix}"

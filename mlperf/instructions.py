@@ -1,0 +1,147 @@
+"""Instructions that a call takes, counted by Valgrind's Callgrind: a figure that no other load of the machine moves."""
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pandas as pd
+
+PARTS = ("matrix products", "rest of torch", "Python", "memory and system")
+"""What an instruction is spent on, by the function and the library that it belongs to."""
+SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
+
+# Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
+# switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
+CHILD = """
+import os, pickle, subprocess, sys
+import torch
+with open(sys.argv[1], "rb") as file:
+    prepare, cells, calls = pickle.load(file)
+torch.set_num_threads(1)
+prepared = [prepare(**cell) for cell in cells]
+for call in prepared:
+    for _ in range(3):
+        call()
+switch = subprocess.Popen(["callgrind_control", "-i", "on", str(os.getpid())], stdout=subprocess.DEVNULL)
+while switch.poll() is None:
+    pass
+for call in prepared:
+    torch._C._valgrind_toggle()
+    for _ in range(calls):
+        call()
+    torch._C._valgrind_toggle_and_dump_stats()
+os._exit(switch.returncode)
+"""
+
+
+class CountingError(RuntimeError):
+    """Instructions cannot be counted here; the message says why."""
+
+
+def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5, **grid: Any) -> pd.DataFrame:
+    """Count the instructions of a call for every cell of a grid, in one child process under Callgrind.
+
+    Parameters
+    ----------
+    prepare : callable
+        Called as ``prepare(**cell)``; returns what is counted, a callable without arguments, which is called a
+        few times before it counts. May be defined in a script.
+    calls : int, default=5
+        Counted calls of each cell.
+    **grid : sequence or mapping
+        The levels of each parameter of `prepare`, as in `mlperf.measure.measure`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each cell and part: the grid's columns, ``part`` (one of `PARTS`) and ``instructions`` of one
+        call. Valgrind imitates a processor with AVX2 at most, so that on a larger one torch takes another way
+        through its products than outside.
+
+    Raises
+    ------
+    CountingError
+        If Valgrind is not installed, does not know this platform or cannot be switched on.
+    """
+    missing = [name for name in ("valgrind", "callgrind_control") if not shutil.which(name)]
+    if missing:
+        raise CountingError(f"{' and '.join(missing)} not installed")
+    labelled = [_pairs(levels) for levels in grid.values()]
+    cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*labelled)]
+    given = [{name: level for name, (_, level) in cell.items()} for cell in cells]
+    with tempfile.TemporaryDirectory() as folder:
+        script, task, out = (Path(folder, name) for name in ("child.py", "task.pickle", "callgrind.out"))
+        script.write_text(CHILD)
+        task.write_bytes(cloudpickle.dumps((prepare, given, calls)))
+        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
+        tool += ["--instr-atstart=no", "--collect-atstart=no"]
+        # A fixed seed for hashes, or dictionaries differ from one run to the next.
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+        done = subprocess.run(
+            [*tool, sys.executable, str(script), str(task)],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=environment,
+        )
+        dumps = [Path(f"{out}.{number + 1}") for number in range(len(cells))]
+        if done.returncode or not all(dump.exists() for dump in dumps):
+            raise CountingError(f"Callgrind failed: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+        rows = []
+        for cell, dump in zip(cells, dumps, strict=True):
+            labels = {name: label for name, (label, _) in cell.items()}
+            parts = Counter(dict.fromkeys(PARTS, 0))
+            with dump.open(errors="replace") as lines:
+                for library, function, count in self_counts(lines):
+                    parts[_part(library, function)] += count
+            rows += [{**labels, "part": part, "instructions": count / calls} for part, count in parts.items()]
+    return pd.DataFrame(rows)
+
+
+def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
+    """Yield library, function and instructions of each cost line of a Callgrind file.
+
+    What a function calls is not counted to it.
+
+    References
+    ----------
+    .. [1] Valgrind's manual, "Callgrind Format Specification".
+       https://valgrind.org/docs/manual/cl-format.html
+    """
+    names: dict[tuple[str, str], str] = {}
+    library = function = ""
+    for line in lines:
+        if found := re.match(r"c?(ob|fn)=\((\d+)\)(?: (.*))?", line):
+            kind, number, name = found.groups()
+            # A name is written out where it first occurs, and is a number from then on.
+            name = names.setdefault((kind, number), (name or "").strip())
+            if line.startswith("ob"):
+                library = name
+            elif line.startswith("fn"):
+                function = name
+        elif line.startswith("calls="):
+            next(lines)  # what the called function took
+        elif line[:1].isdigit() or line[:1] in ("+", "-", "*"):
+            yield library, function, int(line.split()[1])
+
+
+def _pairs(levels: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    return list(levels.items()) if isinstance(levels, Mapping) else [(level, level) for level in levels]
+
+
+def _part(library: str, function: str) -> str:
+    name = Path(library).name
+    if re.search(r"gem[mv]", function):
+        return "matrix products"
+    if "python" in name:
+        return "Python"
+    return "memory and system" if name.startswith(SYSTEM) else "rest of torch"

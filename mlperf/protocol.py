@@ -1,0 +1,86 @@
+"""What is measured: the published protocol in one place, and its quick variant.
+
+The published protocol is what the report's numbers mean. The quick variant, chosen by setting the
+environment variable ``MLPERF_QUICK`` to anything but ``0``, runs the same scripts on smaller settings, to see
+that everything works; its numbers are a preview and every page says so.
+"""
+
+import os
+from itertools import pairwise
+from typing import TypeVar
+
+Setting = TypeVar("Setting")
+
+MODE = "quick" if os.environ.get("MLPERF_QUICK", "0") not in ("", "0") else "published"
+"""Which protocol is in force: ``"published"`` or ``"quick"``."""
+
+
+def by_mode(*, published: Setting, quick: Setting) -> Setting:
+    """Choose between the published value of a setting and its quick one.
+
+    Parameters
+    ----------
+    published : object
+        The value that the report's numbers stand for.
+    quick : object
+        A smaller value with which the same code runs in seconds.
+
+    Returns
+    -------
+    object
+        The one that fits :data:`MODE`.
+
+    Examples
+    --------
+    >>> from mlperf.protocol import MODE, by_mode
+    >>> by_mode(published=200, quick=4) == {"published": 200, "quick": 4}[MODE]
+    True
+    """
+    return quick if MODE == "quick" else published
+
+
+MODELS: dict[str, tuple[int, ...]] = {
+    "Small": (32,),
+    "Medium": (64, 32, 16),
+    "Large": (128, 64, 32, 16),
+}
+"""Hidden layer sizes of each model; one linear output follows."""
+
+SAMPLE_SIZES: tuple[int, ...] = by_mode(published=(1_000, 5_000, 10_000), quick=(250, 500, 1_000))
+"""Samples generated, before the 60 / 20 / 20 split."""
+
+N_FEATURES = 5
+NOISE = 1.0
+"""Standard deviation of the noise that the generator adds to the target."""
+
+RANDOM_STATE = 42
+
+EPOCHS: int = by_mode(published=200, quick=8)
+"""Passes over the training split in one fit."""
+
+PROFILE_EPOCHS: int = by_mode(published=5, quick=1)
+"""Passes over the training split in one profiled fit."""
+
+LEARNING_RATE = 0.001
+BATCH_SIZE = 64
+
+REPEATS: int = by_mode(published=10, quick=3)
+"""Timed runs of each configuration."""
+
+PROCESSES: int = by_mode(published=5, quick=1)
+"""Fresh processes that share the repeats of one configuration."""
+
+THREADS = 1
+"""Threads that each measured process may use inside one operator."""
+
+FRESH_PROCESSES: bool = by_mode(published=True, quick=False)
+"""Whether each configuration runs in a process of its own. Starting one takes longer than most quick runs."""
+
+CONFIGURATIONS: list[tuple[str, int]] = [(model, n_samples) for model in MODELS for n_samples in SAMPLE_SIZES]
+"""Every model with every sample size."""
+
+STEPS_UP: list[tuple[tuple[str, int], tuple[str, int]]] = [
+    *(((model, few), (model, many)) for model in MODELS for few, many in pairwise(SAMPLE_SIZES)),
+    *(((less, n_samples), (more, n_samples)) for n_samples in SAMPLE_SIZES for less, more in pairwise(MODELS)),
+]
+"""Pairs of configurations of which the second has the next larger sample size or the next larger model."""

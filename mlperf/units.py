@@ -1,0 +1,168 @@
+"""The only place where numbers become text for people.
+
+Numbers are carried in seconds, bytes and plain ratios; here they get a prefix, a unit, and the digits that
+their interval supports, no more.
+"""
+
+from __future__ import annotations
+
+from math import floor, isfinite, isnan, log10
+from typing import NamedTuple
+
+from mlperf.stats import Estimate
+
+# Significant digits of a number that was counted, not measured; more would not be read.
+EXACT_DIGITS = 4
+# No interval is trusted with more significant digits than these.
+MOST_DIGITS = 6
+
+
+class Unit(NamedTuple):
+    """How a quantity is shown: its symbol, the prefixes that it takes, and what a column of it is called."""
+
+    symbol: str
+    prefixes: dict[str, float]
+    noun: str
+    scale: float = 1.0
+    space: str = "\u00a0"
+
+
+_SI = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0}
+UNITS = {
+    "seconds": Unit("s", {"": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}, "time"),
+    "bytes": Unit("B", _SI, "memory"),
+    "bytes_per_second": Unit("B/s", _SI, "bandwidth"),
+    "flop": Unit("FLOP", _SI, "work"),
+    "flop_per_second": Unit("FLOP/s", _SI, "rate"),
+    "flop_per_byte": Unit("FLOP/B", {}, "intensity"),
+    "ratio": Unit("×", {}, "ratio", space=""),
+    "fraction": Unit("%", {}, "share", scale=100.0),
+    "number": Unit("", {}, "number", space=""),
+}
+
+
+class Quantity(NamedTuple):
+    """A number or an `Estimate`, and its unit.
+
+    Its text is "1.23 s (1.20 to 1.27)"; ``f"{quantity:short}"`` leaves the interval out. Made by `duration`,
+    `memory`, `factor`, `percent`, `rate` and `number`.
+    """
+
+    estimate: Estimate
+    unit: str = "number"
+
+    def __str__(self) -> str:
+        return format(self)
+
+    def __format__(self, spec: str) -> str:
+        if spec not in ("", "short"):
+            raise ValueError(f"The format of a quantity must be '' or 'short'. Got {spec!r} instead.")
+        value, low, high = self.estimate
+        spread = 0.0 if isnan(low) else (high - low) / 2
+        prefix, scale = prefix_of(self.unit, max(abs(value), spread))
+        unit = UNITS[self.unit]
+        places = decimals(self.estimate, scale)
+        # The symbol × stands close to its number, every other unit a space away that no line breaks.
+        symbol = f"{unit.space}{prefix}{unit.symbol}" if prefix + unit.symbol else ""
+        text = digits(value / scale, places) + symbol
+        if spec == "short" or low == high:
+            return text
+        if isnan(low):
+            return f"{text} (measured once)"
+        ends = [digits(end / scale, places) for end in (low, high)]
+        return text if ends[0] == ends[1] else f"{text} ({ends[0]} to {ends[1]})"
+
+
+def duration(x: float | Estimate) -> Quantity:
+    """Return a time in seconds as a quantity: "1.23 s (1.20 to 1.27)"."""
+    return quantity(x, "seconds")
+
+
+def memory(x: float | Estimate) -> Quantity:
+    """Return a size in bytes as a quantity, with decimal prefixes: "1.5 MB" is 1,500,000 bytes."""
+    return quantity(x, "bytes")
+
+
+def factor(x: float | Estimate) -> Quantity:
+    """Return a ratio as a quantity: "4.98× (4.90 to 5.05)"."""
+    return quantity(x, "ratio")
+
+
+def percent(x: float | Estimate) -> Quantity:
+    """Return a fraction as a quantity in percent: 0.12 is "12 %"."""
+    return quantity(x, "fraction")
+
+
+def rate(x: float | Estimate) -> Quantity:
+    """Return floating-point operations per second as a quantity: "1.5 GFLOP/s"."""
+    return quantity(x, "flop_per_second")
+
+
+def number(x: float | Estimate) -> Quantity:
+    """Return a number without unit as a quantity: "1,234"."""
+    return quantity(x, "number")
+
+
+def quantity(x: float | Estimate, unit: str) -> Quantity:
+    """Return a number or an estimate with a unit.
+
+    Parameters
+    ----------
+    x : float or Estimate
+        In the base unit; a plain number counts as exact.
+    unit : str
+        One of the keys of `UNITS`.
+
+    Returns
+    -------
+    Quantity
+
+    Raises
+    ------
+    ValueError
+        If the unit is not known or the value not finite.
+    """
+    if unit not in UNITS:
+        raise ValueError(f"The 'unit' parameter of quantity must be one of {list(UNITS)}. Got {unit!r} instead.")
+    estimate = x if isinstance(x, Estimate) else Estimate(float(x), float(x), float(x))
+    if not isfinite(estimate.value):
+        raise ValueError(f"The 'x' parameter of quantity must be finite. Got {estimate.value} instead.")
+    return Quantity(Estimate(*map(float, estimate)), unit)
+
+
+def prefix_of(unit: str, size: float) -> tuple[str, float]:
+    """Return the prefix that fits a number of this size, and what one prefixed unit is in base units."""
+    known = UNITS[unit]
+    if size > 0:
+        for prefix, scale in known.prefixes.items():
+            if size >= scale * 0.9995:  # 999.6 ms is read as 1 s
+                return prefix, scale
+    smallest = list(known.prefixes.items())[-1] if size > 0 and known.prefixes else ("", 1.0)
+    return smallest[0], smallest[1] / known.scale
+
+
+def decimals(estimate: Estimate, scale: float) -> int | None:
+    """Return how many decimals the interval supports; None for an exact number."""
+    value, low, high = (part / scale for part in estimate)
+    first = floor(log10(abs(value))) if value else 0
+    if isnan(low):
+        return 1 - first
+    if high == low:
+        return None
+    return min(-floor(log10((high - low) / 2)), MOST_DIGITS - 1 - max(first, floor(log10(high - low))))
+
+
+def digits(value: float, places: int | None) -> str:
+    """Return a number with so many decimals (None: it is exact), thousands apart, and a real minus sign."""
+    if places is None:
+        if 0 < abs(value) < 1e-4:
+            return f"{value:.2e}".replace("-", "\u2212")
+        whole = float(value).is_integer()
+        places = 0 if whole or not value else max(0, EXACT_DIGITS - 1 - floor(log10(abs(value))))
+        text = f"{value:,.{places}f}"
+        text = text if whole or "." not in text else text.rstrip("0").rstrip(".")
+    else:
+        text = f"{round(value, places):,.{max(0, places)}f}"
+    if not text.strip("-0.,"):
+        text = text.lstrip("-")  # no minus before a zero
+    return text.replace("-", "\u2212")
