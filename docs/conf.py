@@ -1,0 +1,97 @@
+"""Settings of the report. What makes it executed prose is in `_ext`; what is measured, in `mlperf.protocol`."""
+
+import os
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlperf import __version__
+from mlperf.protocol import MODE
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+project = "How fast do small networks train?"
+author = "the mlperf report's authors"
+copyright = f"2026, {author}"  # noqa: A001 - Sphinx's name
+version = release = __version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "citations",
+    "mathml",
+    "numpydoc",
+    "published",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_sitemap",
+    "sphinxext.opengraph",
+]
+# Each protocol keeps its gallery apart, so that a preview costs no published page.
+GALLERIES = {"published": "auto_examples", "quick": "auto_examples_quick"}
+exclude_patterns = ["_*", "**sg_execution_times.rst", *(folder for mode, folder in GALLERIES.items() if mode != MODE)]
+templates_path = ["_templates"]
+nitpicky = True
+# Names of other projects are shown, not linked: a link would need their inventories from the network at every build.
+nitpick_ignore_regex = [
+    ("py:.*", r"(collections|concurrent|np|numpy|os|pathlib|pd|pandas|sklearn|time|torch|typing|matplotlib|scipy)\..*"),
+    ("py:class", r"(ArrayLike|DataFrame|Path|Setting|ndarray|array-like|optional|callable|path-like|mapping)"),
+    ("py:class", r"sequence.*"),
+]
+numpydoc_show_class_members = False
+autodoc_typehints = "none"  # the docstrings say more: shapes and units
+autodoc_member_order = "bysource"
+numfig = True
+maximum_signature_line_length = 80
+
+sphinx_gallery_conf = {
+    "abort_on_example_error": True,
+    "backreferences_dir": "gen_modules",
+    "capture_repr": ("_repr_html_",),
+    "doc_module": ("mlperf",),
+    "examples_dirs": ["../examples"],
+    "filename_pattern": r"/plot_",
+    "gallery_dirs": [GALLERIES[MODE]],
+    "image_srcset": ["2x"],
+    "inspect_global_variables": False,
+    "min_reported_time": 0,
+    "parallel": False,
+    "plot_gallery": "True",
+    "reference_url": {"mlperf": None},
+    "remove_config_comments": True,
+    "show_memory": False,
+    "show_signature": False,
+    "within_subsection_order": "FileNameSortKey",
+    "write_computation_times": False,  # its page fetches scripts from other hosts; each script's page has its time
+}
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "logo": {"text": "mlperf", "image_light": "_static/favicon.svg", "image_dark": "_static/favicon.svg"},
+    "footer_start": ["copyright"],
+    "footer_end": ["theme-version"],
+    "secondary_sidebar_items": ["page-toc"],
+}
+html_sidebars = {"*": []}  # the gallery keeps its list of scripts; the other pages have the width for their tables
+html_title = project
+html_favicon = "_static/favicon.svg"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_js_files = [("vendor/sortable.min.js", {"defer": "defer"}), ("tables.js", {"defer": "defer"})]
+html_math_renderer = "mathml"
+html_show_sourcelink = html_copy_source = False
+
+# Where the site will be; whoever hosts it says so.
+html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("SITE_URL") or "http://localhost:8000/"
+html_baseurl = f"{html_baseurl.rstrip('/')}/"
+html_additional_pages = {"404": "404.html"}
+html_context = {"default_mode": "auto", "gallery": GALLERIES[MODE], "site_root": urlsplit(html_baseurl).path}
+ogp_site_url = html_baseurl
+ogp_image = f"{html_baseurl}_images/sphx_glr_plot_02_training_time_001_2_00x.png"
+ogp_image_alt = "Time of one fit, by model and number of samples"
+ogp_social_cards = {"enable": False}
+sitemap_url_scheme = "{link}"
+sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
