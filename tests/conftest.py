@@ -1,0 +1,34 @@
+"""What the tests share: quiet threads, an empty results folder, and the quick site, built once."""
+
+import os
+import subprocess
+from pathlib import Path
+
+# SciPy reads it when it is loaded; without it scikit-learn skips a check of array API input.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+# Two test processes with two threads each on two cores would mostly wait for each other.
+torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path, monkeypatch):
+    """Results of a test go to a folder of its own."""
+    monkeypatch.setenv("MLPERF_RESULTS", str(tmp_path / "results"))
+    return tmp_path / "results"
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The quick site, built as its users build it."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLPERF_", "SCIPY_"))}
+    built = subprocess.run(
+        ["make", "html", "QUICK=1"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert built.returncode == 0, built.stdout[-3_000:] + built.stderr[-3_000:]
+    return ROOT / "docs" / "_build" / "quick" / "html"

@@ -1,0 +1,296 @@
+"""The built site in a real browser: every page, wide and narrow, light and dark, and what a reader does on it."""
+
+import functools
+import gzip
+import http.server
+import json
+import os
+import shutil
+import threading
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+VIEWS = {
+    f"{name} {scheme}": {"viewport": {"width": width, "height": height}, "color_scheme": scheme}
+    for name, width, height in (("desktop", 1280, 900), ("phone", 390, 844))
+    for scheme in ("light", "dark")
+}
+# Both widths and both schemes are covered by two of the four: the checks are slow.
+AUDITED = ("desktop light", "phone dark")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+MOST_BYTES = 1_500_000
+TEXT = {".html", ".css", ".js", ".svg", ".json"}
+WATCH = """
+window.shifted = 0;
+new PerformanceObserver(list => list.getEntries().forEach(entry => {
+    if (!entry.hadRecentInput) window.shifted += entry.value;
+})).observe({type: "layout-shift", buffered: true});
+"""
+LOOK = """() => ({
+    shifted: window.shifted,
+    over: document.documentElement.scrollWidth - window.innerWidth,
+    broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
+    fetched: [location.href, ...performance.getEntriesByType("resource").map(entry => entry.name)],
+})"""
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("The browser tests need Chromium, and CI must not do without: apt-get install chromium")
+        pytest.skip("There is no Chromium here: apt-get install chromium")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def server(site):
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=site)) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}/"
+        serving.shutdown()
+
+
+@pytest.fixture
+def page(browser, server):
+    with browser.new_context(base_url=server, accept_downloads=True) as context:
+        yield context.new_page()
+
+
+@functools.cache
+def weight(path):
+    """Return the bytes that a host sends for a file: text goes compressed."""
+    content = path.read_bytes()
+    return len(gzip.compress(content)) if path.suffix in TEXT else len(content)
+
+
+@pytest.fixture(scope="session", params=VIEWS)
+def visits(request, browser, server, site):
+    """Visit every page once in one view; return what was seen on each."""
+    seen = {}
+    for file in sorted(file for file in site.rglob("*.html") if "_static" not in file.parts):
+        with browser.new_context(base_url=server, **VIEWS[request.param]) as context:
+            context.add_init_script(WATCH)
+            page, name = context.new_page(), file.relative_to(site).as_posix()
+            complaints, asked, failed = [], [], []
+            page.on("console", lambda m, to=complaints: to.append(m.text) if m.type in ("error", "warning") else None)
+            page.on("pageerror", lambda error, to=complaints: to.append(str(error)))
+            page.on("request", lambda r, to=asked: to.append(r.url))
+            page.on("requestfailed", lambda r, to=failed: to.append(r.url))
+            page.on("response", lambda r, to=failed: to.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+            page.goto(name, wait_until="load")
+            # Images come only when they are scrolled to, and what they push aside moves then.
+            page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
+            page.wait_for_function("[...document.images].every(image => image.complete)")
+            look = page.evaluate(LOOK)
+            # What the audit itself does to the page is not the page's.
+            complaints, failed, asked = list(complaints), list(failed), list(asked)
+            files = {
+                site / unquote(urlsplit(url).path).lstrip("/") for url in look["fetched"] if url.startswith(server)
+            }
+            audit = []
+            if request.param in AUDITED:
+                audit = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}}).response["violations"]
+            seen[name] = SimpleNamespace(
+                **look,
+                complaints=complaints,
+                failed=failed,
+                foreign=[url for url in asked if not url.startswith((server, "data:", "blob:"))],
+                bytes=sum(weight(path) for path in files if path.is_file()),
+                ours=page.evaluate(
+                    "selectors => selectors.map(s => !!document.querySelector(s)?.closest('.bd-article'))",
+                    [node["target"][-1] for rule in audit for node in rule["nodes"]],
+                ),
+                violations=[
+                    (rule["id"], rule["impact"], node["html"][:200]) for rule in audit for node in rule["nodes"]
+                ],
+            )
+    return seen
+
+
+def where(visits, look):
+    """Return what was found, by page, where there is something."""
+    return {name: found for name, visit in visits.items() if (found := look(visit))}
+
+
+def test_no_page_makes_the_console_complain(visits):
+    assert where(visits, lambda visit: visit.complaints) == {}
+
+
+def test_no_page_asks_another_host_for_anything(visits):
+    assert where(visits, lambda visit: visit.foreign) == {}
+
+
+def test_everything_that_pages_ask_for_is_there_and_every_image_shows(visits):
+    assert where(visits, lambda visit: visit.failed + visit.broken) == {}
+
+
+def test_no_page_scrolls_sideways(visits):
+    assert where(visits, lambda visit: max(visit.over, 0)) == {}
+
+
+def test_nothing_moves_while_a_page_loads(visits):
+    # Below a hundredth nobody sees it: an icon's font that comes late moves its neighbours by a hair.
+    assert where(visits, lambda visit: visit.shifted > 0.01 and visit.shifted) == {}
+
+
+def test_every_page_is_light(visits):
+    assert where(visits, lambda visit: visit.bytes > MOST_BYTES and visit.bytes) == {}
+
+
+def test_what_we_wrote_is_accessible_and_nothing_serious_is_wrong_around_it(visits):
+    def wrong(visit):
+        pairs = zip(visit.violations, visit.ours, strict=True)
+        return [found for found, ours in pairs if ours or found[1] in ("serious", "critical")]
+
+    assert where(visits, wrong) == {}
+
+
+def chapter(page, *, tab=1):
+    """Open the chapter and one of the first set of tabs; return that tab's table."""
+    page.goto("performance.html")
+    page.locator(".sd-tab-set").first.locator(".sd-tab-label").nth(tab).click()
+    return page.locator(".sd-tab-set").first.locator("table.sortable:visible")
+
+
+def column(table, header):
+    """Return the texts of the rows that are seen, in one column."""
+    headers = [text.strip() for text in table.locator("thead th").all_inner_texts()]
+    (at,) = [i for i, text in enumerate(headers) if text.startswith(header)]
+    return table.locator(f"tbody tr:visible td:nth-child({at + 1})").evaluate_all(
+        "cells => cells.map(cell => cell.dataset.sort ?? cell.textContent.trim())"
+    )
+
+
+def test_one_tab_shows_at_a_time_and_the_keyboard_moves_between_them(page):
+    table = chapter(page, tab=1)
+    assert table.count() == 1
+    second = table.locator("caption").inner_text()
+    page.locator(".sd-tab-set").first.locator("input[type=radio]").nth(1).focus()
+    page.keyboard.press("ArrowRight")
+    assert table.count() == 1
+    assert table.locator("caption").inner_text() != second
+
+
+def test_a_click_on_a_header_sorts_by_it_and_enter_turns_the_order_round(page):
+    table = chapter(page)
+    header = table.locator("thead th", has_text="Calls")
+    header.get_by_role("button").click()
+    page.wait_for_function("header => header.ariaSort === 'descending'", arg=header.element_handle())
+    page.wait_for_timeout(100)
+    calls = [float(number) for number in column(table, "Calls")]
+    assert calls == sorted(calls, reverse=True)
+    assert len(set(calls)) > 1
+    header.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_function("header => header.ariaSort === 'ascending'", arg=header.element_handle())
+    page.wait_for_timeout(100)
+    assert [float(number) for number in column(table, "Calls")] == calls[::-1] or sorted(calls) == [
+        float(number) for number in column(table, "Calls")
+    ]
+
+
+def test_the_filter_leaves_the_rows_that_have_all_its_words(page):
+    table = chapter(page)
+    names = column(table, "Operator")
+    box = table.locator("xpath=..")
+    box.get_by_role("searchbox").fill("Aten add")
+    left = [name for name in names if "aten" in name.lower() and "add" in name.lower()]
+    assert 0 < len(left) < len(names)
+    assert column(table, "Operator") == left
+    assert box.locator("output").inner_text() == f"{len(left)} of {len(names)} rows"
+
+
+def test_tables_are_whole_and_plain_with_scripting_off(browser, server):
+    with browser.new_context(base_url=server, java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto("index.html")
+        rows = page.locator("table.results tbody tr")
+        assert rows.count() > 0
+        assert all(row.is_visible() for row in rows.all())
+        assert page.locator("table.results button, .table-filter").count() == 0
+
+
+def test_paper_shows_every_tab(page):
+    page.goto("performance.html")
+    page.emulate_media(media="print")
+    tables = page.locator(".sd-tab-content table")
+    assert tables.count() > 1
+    assert all(table.is_visible() for table in tables.all())
+
+
+def test_search_finds_an_operator_in_the_chapter(page):
+    page.goto("search.html?q=empty_strided")
+    page.wait_for_selector("#search-results li a")
+    found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.pathname)")
+    assert "/performance.html" in found
+
+
+def test_two_clicks_lead_from_the_landing_page_to_the_script_behind_a_figure(page):
+    page.goto("index.html")
+    page.locator(".door a", has_text="Performance").click()
+    page.locator("p.provenance a", has_text=".py").first.click()
+    assert page.locator(".sphx-glr-download-python a").is_visible()
+
+
+def download(page, link):
+    with page.expect_download() as waiting:
+        link.click()
+    return waiting.value
+
+
+def test_a_script_arrives_as_python_and_as_a_notebook(page):
+    page.goto("index.html")
+    page.locator("p.provenance a", has_text="plot_02_training_time.py").first.click()
+    script = download(page, page.locator(".sphx-glr-download-python a"))
+    assert Path(script.path()).read_text() == (ROOT / "examples" / "plot_02_training_time.py").read_text()
+    notebook = json.loads(Path(download(page, page.locator(".sphx-glr-download-jupyter a")).path()).read_text())
+    assert "measure(" in "".join(line for cell in notebook["cells"] for line in cell["source"])
+
+
+def test_the_data_behind_a_figure_arrive_as_csv(page):
+    page.goto("index.html")
+    runs = download(page, page.locator("p.provenance a.download", has_text="runs").first)
+    assert {"model", "n_samples", "process", "repeat", "seconds"} <= set(pd.read_csv(runs.path()).columns)
+
+
+def test_the_copy_button_copies_the_code_beside_it(page):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("make_it_yours.html")
+    block = page.locator("div.highlight", has=page.locator("button.copybtn")).first
+    block.hover()
+    block.locator("button.copybtn").click()
+    page.wait_for_timeout(100)
+    assert page.evaluate("navigator.clipboard.readText()").splitlines()[0] == "make html QUICK=1"
+
+
+def test_page_for_an_unknown_address_leads_back_into_the_site(page, site):
+    page.goto("404.html")
+    links = page.locator("a").evaluate_all("links => links.map(link => link.getAttribute('href'))")
+    assert links
+    assert all((site / link.lstrip("/")).is_file() for link in links)

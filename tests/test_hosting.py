@@ -1,0 +1,122 @@
+"""What hosts run is what is there: workflow and Read the Docs settings name commands that exist, with few rights."""
+
+import json
+import re
+import runpy
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "report.yml").read_text())
+JOBS = WORKFLOW["jobs"]
+DOCS = yaml.safe_load((ROOT / ".readthedocs.yaml").read_text())
+TRIGGERS = WORKFLOW[True]  # YAML reads the bare word "on" as a truth
+COMMANDS = sorted(
+    {
+        line.strip()
+        for job in JOBS.values()
+        for step in job.get("steps", ())
+        for line in step.get("run", "").splitlines()
+        if line.strip()
+    }
+    | set(DOCS["build"]["commands"])
+)
+# On the hosts' machines in any case.
+TOOLS = {"bash", "cp", "make", "mkdir", "python"}
+
+
+def runs(name):
+    return [step.get("run", "") for step in JOBS[name]["steps"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_of_a_host_names_a_target_or_script_that_is_there(command):
+    tool, *arguments = shlex.split(command)
+    assert tool in TOOLS or tool == ".venv/bin/python"  # made by "make setup", the line before
+    if tool == "make":
+        made = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert made.returncode == 0, made.stderr
+    if tool in ("bash", "python"):
+        assert (ROOT / arguments[0]).is_file()
+
+
+def test_every_place_that_a_host_takes_the_site_from_is_where_make_puts_it():
+    published, quick = (
+        subprocess.run(["make", "-n", "html", mode], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for mode in ("QUICK=0", "QUICK=1")
+    )
+    named = set(re.findall(r"docs/_(?:build|results)/[\w/]+", "\n".join([*COMMANDS, json.dumps(JOBS)])))
+    assert named
+    for place in named:
+        assert place in (quick if "quick" in place else published)
+
+
+def test_requests_to_merge_get_the_preview_and_no_right_to_write():
+    assert "pull_request" in TRIGGERS
+    assert "pull_request_target" not in TRIGGERS
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    writing = {name for name, job in JOBS.items() if "write" in job.get("permissions", {}).values()}
+    assert writing == {"publish"}
+    assert JOBS["publish"]["permissions"] == {"pages": "write", "id-token": "write"}
+    assert JOBS["publish"]["needs"] == "measure"
+    assert "github.event_name != 'pull_request'" in JOBS["measure"]["if"]
+    assert "if" not in JOBS["check"]
+    assert "make html QUICK=1" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_nothing_is_published_before_it_was_refused_or_not():
+    steps = JOBS["measure"]["steps"]
+    refuse, upload = (
+        next(i for i, step in enumerate(steps) if word in step.get("run", "") + step.get("uses", ""))
+        for word in ("refuse-preview", "upload-pages-artifact")
+    )
+    assert refuse < upload
+    assert not any("continue-on-error" in step for step in steps)
+
+
+def test_the_scheduled_build_compares_with_the_peers():
+    assert TRIGGERS["schedule"]
+    (peers,) = [step for step in JOBS["measure"]["steps"] if "peers" in step.get("run", "")]
+    assert peers["if"] == "github.event_name == 'schedule'"
+
+
+def test_links_are_checked_in_what_was_built_before():
+    assert runs("links")[1:] == ["make html QUICK=1", "make linkcheck QUICK=1"]
+
+
+def test_every_action_has_a_version():
+    used = [step["uses"] for job in JOBS.values() for step in job["steps"] if "uses" in step]
+    assert used
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in used)
+
+
+def built(folder, *, mode="published", title=""):
+    (folder / "results").mkdir(parents=True)
+    (folder / "results" / "fits.json").write_text(json.dumps({"provenance": {"protocol": {"MODE": mode}}}))
+    (folder / "index.html").write_text(f'<p class="admonition-title">{title}</p>')
+    return folder, folder / "results"
+
+
+def test_published_results_may_be_published_and_previews_stale_or_empty_sites_may_not(tmp_path):
+    reasons = runpy.run_path(str(ROOT / ".ci" / "refuse-preview"))["reasons"]
+    assert reasons(*built(tmp_path / "fine")) == []
+    assert len(reasons(*built(tmp_path / "quick", mode="quick"))) == 1
+    assert len(reasons(*built(tmp_path / "banner", title="Preview numbers"))) == 1
+    assert len(reasons(*built(tmp_path / "stale", title="Out of date"))) == 1
+    assert len(reasons(tmp_path / "none", tmp_path / "none")) == 2
+
+
+def test_the_preview_is_refused(site):
+    done = subprocess.run(
+        [ROOT / ".ci" / "refuse-preview", site, ROOT / "docs" / "_results" / "quick"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "Preview numbers" in done.stderr
+    assert "measured by the quick protocol" in done.stderr

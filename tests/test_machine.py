@@ -1,0 +1,61 @@
+import platform
+import subprocess
+import sys
+
+import loky
+import pytest
+
+from mlperf import machine
+
+
+def test_the_machine_is_described_in_full():
+    known = machine.machine()
+    assert {"Processor", "Physical cores", "Logical cores usable here", "L1 data cache", "Memory"} <= set(known)
+    assert {"Operating system", "Python", "torch", "BLAS of torch", "Threads of torch"} <= set(known)
+    assert all(isinstance(value, str) and value for value in known.values())
+    assert known["Python"].endswith(platform.python_version())
+
+
+def test_cores_are_those_that_may_be_used_here(monkeypatch):
+    machine.fingerprint.cache_clear()
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    try:
+        assert machine.fingerprint()["cores"] == str(loky.cpu_count()) == "1"
+    finally:
+        machine.fingerprint.cache_clear()
+
+
+def test_the_fingerprint_does_not_load_torch():
+    code = "import sys; from mlperf.machine import fingerprint; fingerprint(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("system", ["Linux", "Darwin", "Other"])
+def test_what_cannot_be_read_says_so(system, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "processor", lambda: "")
+    monkeypatch.setattr(machine, "_output", lambda *_: "")
+    machine.fingerprint.cache_clear()
+    try:
+        known = machine.machine()
+        assert known["Processor"] == known["L2 cache"] == machine.UNREADABLE
+    finally:
+        machine.fingerprint.cache_clear()
+
+
+def test_macos_is_asked_in_its_own_way(monkeypatch):
+    answers = {"hw.l1dcachesize": "131072", "hw.l2cachesize": "16777216", "machdep.cpu.brand_string": "Apple M2"}
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(machine, "_output", lambda *command: answers.get(command[-1], ""))
+    assert machine.cache_bytes() == {"L1d": 131_072, "L2": 16_777_216}
+    assert machine._processor() == "Apple M2"
+
+
+def test_sizes_are_shown_in_binary_units():
+    assert [machine._readable(size) for size in (None, 512, 32 * 1024, 2**20, 25 * 2**30)] == [
+        machine.UNREADABLE,
+        "512 B",
+        "32 KiB",
+        "1 MiB",
+        "25.0 GiB",
+    ]

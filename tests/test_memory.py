@@ -1,0 +1,105 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from mlperf.engines import ENGINES
+from mlperf.memory import CATEGORIES, heap_peak, live_tensors, predicted_bytes
+from mlperf.operators import operators
+
+MEGABYTE = 1_000_000
+
+
+X, Y = torch.rand(192, 5), torch.rand(192, 1)
+
+
+def _fit(engine="eager"):
+    module = nn.Sequential(nn.Linear(5, 32), nn.ReLU(), nn.Linear(32, 1))
+    generator = torch.Generator().manual_seed(0)
+    training = ENGINES[engine](module, X, Y, learning_rate=0.001, batch_size=64, generator=generator)
+    next(training), next(training)
+
+
+def test_prediction_counts_every_number_once():
+    assert predicted_bytes([5, 32, 1], 600, batch_size=64) == {
+        "data": 600 * (8 + 4 * 6),
+        "parameters": 4 * (5 * 32 + 32 + 32 + 1),
+        "activations": 4 * 64 * 33,
+        "gradients": 4 * 225,
+        "optimiser": 8 * 225,
+    }
+
+
+def test_prediction_takes_a_batch_that_is_larger_than_the_data_as_the_data():
+    assert predicted_bytes([5, 1], 10, batch_size=64)["activations"] == 4 * 10
+
+
+def test_tensor_of_known_size_is_seen_to_the_byte():
+    frame = live_tensors(lambda: torch.ones(1_000) + torch.ones(1_000))
+    assert frame["live_bytes"].max() == 3 * 4_000
+    assert frame["live_bytes"].iloc[-1] == 0
+
+
+def test_peak_of_tensors_that_follow_each_other_is_that_of_one():
+    def call():
+        for _ in range(10):
+            torch.ones(1_000)
+
+    frame = live_tensors(call)
+    assert frame["live_bytes"].max() == 4_000
+    assert frame.loc[frame["bytes"] > 0, "bytes"].sum() == 40_000
+
+
+def test_memory_taken_before_the_call_is_not_counted_when_it_is_given_back():
+    with torch.profiler.profile(profile_memory=True):
+        before = [torch.ones(1_000)]
+    frame = live_tensors(lambda: (before.clear(), torch.ones(10)))
+    assert frame["live_bytes"].max() == 40
+    assert frame["live_bytes"].min() >= 0
+
+
+@pytest.mark.parametrize("engine", ["eager", "fused"])
+def test_categories_of_a_fit_hold_at_least_what_shapes_predict(engine):
+    frame = live_tensors(lambda: _fit(engine))
+    held = frame.groupby("category")["bytes"].cumsum().groupby(frame["category"]).max()
+    predicted = predicted_bytes([5, 32, 1], 192, batch_size=64)
+    assert set(held.index) == set(CATEGORIES)
+    for category in CATEGORIES:
+        assert held[category] >= predicted[category], category
+    assert held["optimiser"] < 2 * predicted["optimiser"]
+    assert held["parameters"] < 2 * predicted["parameters"]
+
+
+def test_bytes_by_operator_are_the_memory_column_of_the_profiler():
+    _fit()
+    frame = live_tensors(_fit)
+    profiled = operators(_fit).set_index("operator")["self_cpu_bytes"]
+    traced = frame.groupby("operator")["bytes"].sum()
+    for operator in ("aten::mm", "aten::addmm", "aten::threshold_backward"):
+        assert traced[operator] == profiled[operator] > 0
+
+
+def test_heap_peak_is_that_of_an_array_of_known_size():
+    pytest.importorskip("memray")
+    assert 8 * MEGABYTE <= heap_peak(lambda: np.ones(MEGABYTE)) < 9 * MEGABYTE
+
+
+def test_heap_peak_is_none_without_memray(monkeypatch):
+    monkeypatch.setitem(sys.modules, "memray", None)
+    assert heap_peak(lambda: np.ones(MEGABYTE)) is None
+
+
+def test_process_peak_is_at_least_an_array_of_known_size():
+    # In a process of its own: in a used one the array may find room that was left.
+    code = (
+        "import numpy as np\n"
+        "from mlperf.memory import process_peak\n"
+        "print(process_peak(lambda: np.ones(8_000_000)), process_peak(lambda: None))"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    peak, nothing = map(int, printed.split())
+    assert 60 * MEGABYTE < peak < 90 * MEGABYTE
+    assert nothing < 10 * MEGABYTE

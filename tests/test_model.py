@@ -1,0 +1,196 @@
+import pickle
+import re
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mlperf.data import generate_samples
+from mlperf.model import MLPRegressor
+
+SAMPLES = generate_samples(300)
+
+
+def small(**parameters):
+    return MLPRegressor(**{"hidden_layer_sizes": (8,), "max_iter": 3, "random_state": 0, **parameters})
+
+
+def weights(regressor):
+    return [parameter.numpy() for parameter in regressor.module_.parameters()]
+
+
+@parametrize_with_checks([MLPRegressor(max_iter=20, random_state=0)])
+def test_scikit_learn_accepts_it_as_an_estimator(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("keep", [pickle.dumps, None], ids=["pickle", "joblib"])
+def test_a_kept_model_predicts_as_before(keep, tmp_path):
+    fitted = small().fit(SAMPLES.Xtr, SAMPLES.ytr)
+    if keep:
+        revived = pickle.loads(keep(fitted))
+    else:
+        joblib.dump(fitted, tmp_path / "model.joblib")
+        revived = joblib.load(tmp_path / "model.joblib")
+    assert np.array_equal(revived.predict(SAMPLES.Xte), fitted.predict(SAMPLES.Xte))
+
+
+def test_it_works_inside_the_tools_of_scikit_learn():
+    pipeline = make_pipeline(StandardScaler(), small(max_iter=30))
+    assert cross_val_score(pipeline, SAMPLES.X, SAMPLES.y, cv=3).mean() > 0.3
+    search = GridSearchCV(small(), {"hidden_layer_sizes": [(4,), (16,)]}, cv=2).fit(SAMPLES.X, SAMPLES.y)
+    assert search.best_params_["hidden_layer_sizes"] in [(4,), (16,)]
+    target = TransformedTargetRegressor(small(max_iter=30), transformer=StandardScaler())
+    assert target.fit(SAMPLES.Xtr, SAMPLES.ytr).predict(SAMPLES.Xte).shape == SAMPLES.yte.shape
+    assert clone(small(batch_size=7)).get_params()["batch_size"] == 7
+
+
+def test_it_learns_the_data_up_to_their_noise():
+    samples = generate_samples(5_000)
+    fitted = MLPRegressor((64, 32, 16), max_iter=60, random_state=0).fit(samples.Xtr, samples.ytr)
+    assert fitted.score(samples.Xte, samples.yte) > 0.999
+
+
+def test_targets_come_back_in_their_own_shape():
+    y = SAMPLES.ytr
+    assert small().fit(SAMPLES.Xtr, y).predict(SAMPLES.Xte).shape == (60,)
+    assert small().fit(SAMPLES.Xtr, y[:, None]).predict(SAMPLES.Xte).shape == (60, 1)
+    both = small(max_iter=200).fit(SAMPLES.Xtr, np.column_stack([y, -2 * y + 1_000]))
+    first, second = both.predict(SAMPLES.Xtr).T
+    assert both.n_outputs_ == 2
+    assert np.corrcoef(first, y)[0, 1] > 0.9
+    assert np.corrcoef(second, -2 * y)[0, 1] > 0.9
+
+
+def test_feature_names_of_a_data_frame_are_kept():
+    X = pd.DataFrame(SAMPLES.Xtr, columns=list("abcde"))
+    fitted = small().fit(X, SAMPLES.ytr)
+    assert fitted.feature_names_in_.tolist() == list("abcde")
+    assert fitted.n_features_in_ == 5
+    with pytest.raises(ValueError, match="feature names should match"):
+        fitted.predict(X.rename(columns={"a": "z"}))
+
+
+def test_curves_have_one_value_for_each_epoch():
+    fitted = small(max_iter=5).fit(SAMPLES.Xtr, SAMPLES.ytr, SAMPLES.Xval, SAMPLES.yval)
+    assert fitted.n_iter_ == len(fitted.loss_curve_) == len(fitted.validation_curve_) == 5
+    assert fitted.loss_curve_[-1] < fitted.loss_curve_[0]
+    assert not hasattr(small().fit(SAMPLES.Xtr, SAMPLES.ytr), "validation_curve_")
+
+
+def test_the_last_validation_error_is_that_of_the_fitted_network():
+    fitted = small().fit(SAMPLES.Xtr, SAMPLES.ytr, SAMPLES.Xval, SAMPLES.yval)
+    error = np.mean((fitted.predict(SAMPLES.Xval) - SAMPLES.yval) ** 2) / SAMPLES.ytr.var()
+    assert fitted.validation_curve_[-1] == pytest.approx(error, rel=1e-4)
+
+
+def test_validation_data_do_not_change_what_is_learned():
+    alone = small().fit(SAMPLES.Xtr, SAMPLES.ytr)
+    watched = small().fit(SAMPLES.Xtr, SAMPLES.ytr, SAMPLES.Xval, SAMPLES.yval)
+    assert all(map(np.array_equal, weights(alone), weights(watched)))
+
+
+@pytest.mark.parametrize("engine", ["eager", "fused"])
+def test_the_same_random_state_gives_the_same_weights_whatever_the_global_seed(engine):
+    fits = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        fits.append(weights(small(engine=engine).fit(SAMPLES.Xtr, SAMPLES.ytr)))
+    assert all(map(np.array_equal, *fits))
+    assert not np.array_equal(weights(small(random_state=1).fit(SAMPLES.Xtr, SAMPLES.ytr))[0], fits[0][0])
+
+
+def test_global_state_is_as_it_was():
+    torch.manual_seed(5)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), torch.get_default_dtype(), torch.get_num_threads()
+    small().fit(SAMPLES.Xtr, SAMPLES.ytr).predict(SAMPLES.Xte)
+    after = torch.get_rng_state(), np.random.get_state()[1], torch.get_default_dtype(), torch.get_num_threads()
+    assert torch.equal(before[0], after[0])
+    assert np.array_equal(before[1], after[1])
+    assert before[2:] == after[2:]
+    assert torch.is_grad_enabled()
+
+
+def test_it_trains_alike_under_the_caller_s_no_grad_inference_mode_and_default_dtype():
+    plain = weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))
+    with torch.no_grad():
+        assert all(map(np.array_equal, plain, weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))))
+    with torch.inference_mode():
+        assert all(map(np.array_equal, plain, weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))))
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert all(map(np.array_equal, plain, weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_a_large_offset_costs_no_accuracy():
+    shifted = small(max_iter=40).fit(SAMPLES.Xtr + 1e7, SAMPLES.ytr + 1e9)
+    plain = small(max_iter=40).fit(SAMPLES.Xtr, SAMPLES.ytr)
+    assert np.allclose(shifted.predict(SAMPLES.Xte + 1e7) - 1e9, plain.predict(SAMPLES.Xte), atol=0.1)
+
+
+def test_an_interrupted_fit_leaves_nothing_that_predicts(monkeypatch):
+    from mlperf import engines
+
+    def interrupted(*_, **__):
+        yield 1.0
+        raise KeyboardInterrupt
+
+    regressor = small().fit(SAMPLES.Xtr, SAMPLES.ytr)
+    monkeypatch.setitem(engines.ENGINES, "fused", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        regressor.fit(SAMPLES.Xtr, SAMPLES.ytr)
+    with pytest.raises(NotFittedError):
+        regressor.predict(SAMPLES.Xte)
+
+
+def test_a_diverging_fit_says_so_and_leaves_nothing_that_predicts():
+    regressor = small(learning_rate_init=1e30, max_iter=20)
+    with pytest.raises(ValueError, match=r"training loss of MLPRegressor became .* smaller 'learning_rate_init'"):
+        regressor.fit(SAMPLES.Xtr, SAMPLES.ytr)
+    with pytest.raises(NotFittedError):
+        regressor.predict(SAMPLES.Xte)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"hidden_layer_sizes": (0,)}, "must be an int or a sequence of ints of at least 1. Got (0,) instead."),
+        ({"hidden_layer_sizes": (2.5,)}, "must be an int or a sequence of ints of at least 1. Got (2.5,) instead."),
+        (
+            {"max_iter": 0},
+            "The 'max_iter' parameter of MLPRegressor must be an int in the range [1, inf). Got 0 instead.",
+        ),
+        ({"batch_size": 1.5}, "The 'batch_size' parameter of MLPRegressor must be an int in the range [1, inf)."),
+        (
+            {"learning_rate_init": 0},
+            "The 'learning_rate_init' parameter of MLPRegressor must be a float in the range (0",
+        ),
+        ({"engine": "steam"}, "The 'engine' parameter of MLPRegressor must be a str among"),
+    ],
+)
+def test_a_bad_parameter_is_named_with_its_owner_requirement_and_value(parameters, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        small(**parameters).fit(SAMPLES.Xtr, SAMPLES.ytr)
+
+
+def test_half_of_the_validation_data_is_refused():
+    with pytest.raises(ValueError, match=r"'X_val' and 'y_val' parameters of MLPRegressor.fit must be given together"):
+        small().fit(SAMPLES.Xtr, SAMPLES.ytr, X_val=SAMPLES.Xval)
+
+
+def test_progress_is_shown_only_when_asked_for(capsys):
+    small().fit(SAMPLES.Xtr, SAMPLES.ytr)
+    assert capsys.readouterr().err == ""
+    small(progress=True).fit(SAMPLES.Xtr, SAMPLES.ytr)
+    assert "3/3" in capsys.readouterr().err

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import pytest
+
+
+def shown(code, mode):
+    command = [sys.executable, "-c", f"from mlperf import protocol; print({code})"]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=True, env={"MLPERF_QUICK": mode}
+    ).stdout.strip()
+
+
+@pytest.mark.parametrize(("variable", "mode"), [("", "published"), ("0", "published"), ("1", "quick")])
+def test_the_environment_chooses_the_protocol(variable, mode):
+    assert shown("protocol.MODE", variable) == mode
+    assert shown("protocol.by_mode(published='published', quick='quick')", variable) == mode
+
+
+def test_the_published_protocol_is_that_of_the_chapter():
+    settings = "protocol.SAMPLE_SIZES, protocol.EPOCHS, protocol.PROFILE_EPOCHS, protocol.REPEATS, protocol.THREADS"
+    assert shown(settings, "0") == "(1000, 5000, 10000) 200 5 10 1"
+    assert shown("protocol.MODELS", "0") == "{'Small': (32,), 'Medium': (64, 32, 16), 'Large': (128, 64, 32, 16)}"
+    others = "protocol.LEARNING_RATE, protocol.BATCH_SIZE, protocol.N_FEATURES, protocol.NOISE, protocol.RANDOM_STATE"
+    assert shown(others, "0") == "0.001 64 5 1.0 42"
+
+
+def test_every_step_up_enlarges_either_the_model_or_the_sample():
+    from mlperf.protocol import CONFIGURATIONS, MODELS, STEPS_UP
+
+    assert len(CONFIGURATIONS) == 9
+    assert len(STEPS_UP) == 12
+    order = list(MODELS)
+    for (model, n), (next_model, next_n) in STEPS_UP:
+        larger = order.index(next_model) - order.index(model), int(next_n > n)
+        assert larger in [(1, 0), (0, 1)]
