@@ -14,12 +14,13 @@ def axes():
 @pytest.mark.parametrize("horizontal", [False, True])
 def test_value_interval_and_every_run_are_drawn_where_they_belong(axes, horizontal):
     draw_estimate(axes, 3, (2.0, 1.0, 4.0), [1.5, 2.0, 3.5], horizontal=horizontal, scale=10)
-    runs, (value, caps, _) = axes.lines[0], axes.containers[0]
+    runs, (value, _, (whisker,)) = axes.lines[0], axes.containers[0]
     across, along = (runs.get_ydata(), runs.get_xdata()) if horizontal else (runs.get_xdata(), runs.get_ydata())
     assert across.tolist() == [3, 3, 3]
     assert along.tolist() == [15, 20, 35]
     assert value.get_xydata().tolist() == [[20, 3] if horizontal else [3, 20]]
-    assert sorted(float(cap.get_xydata()[0][0 if horizontal else 1]) for cap in caps) == [10, 40]
+    (segment,) = whisker.get_segments()
+    assert segment[:, 0 if horizontal else 1].tolist() == [10, 40]
 
 
 def test_bar_reaches_the_value_and_its_runs_stand_side_by_side(axes):
