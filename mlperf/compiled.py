@@ -17,6 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from mlperf.parameters import layers
+
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
 # A product of at most this many multiplications becomes loops that Inductor compiles and fuses with their
@@ -96,16 +98,6 @@ class Step(nn.Module):
         flat.sub_(rates[0] * new_mean / (new_square.sqrt() * rates[1] + EPSILON))
         mean.copy_(new_mean)
         square.copy_(new_square)
-
-
-def layers(flat: Tensor, sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-    """Cut flat parameters into views: per layer the weight of shape (inputs, outputs) and the bias."""
-    cut, start = [], 0
-    for n_in, n_out in pairwise(sizes):
-        end = start + n_in * n_out
-        cut.append((flat[start:end].view(n_in, n_out), flat[end : end + n_out]))
-        start = end + n_out
-    return cut
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlperf.compiled import BETAS, layers, load
+from mlperf.compiled import BETAS, load
+from mlperf.parameters import flatten, layers
 
 Engine = Callable[..., Iterator[float]]
 
-# Steps whose mini-batches the compiled engine gathers at a time, so that a large data set is not copied whole.
+# Steps whose mini-batches are gathered at a time, so that a large data set is not copied whole.
 GATHERED_STEPS = 1_024
 
 
@@ -27,7 +28,7 @@ def eager(
     batch_size: int,
     generator: torch.Generator,
 ) -> Iterator[float]:
-    """Train with torch's plain Adam, one parameter after the other.
+    """Train with autograd and torch's plain Adam, one parameter after the other.
 
     Parameters
     ----------
@@ -50,7 +51,28 @@ def eager(
         Mean squared error over the epoch, each mini-batch taken before its own step.
     """
     optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, foreach=False, fused=False)
-    yield from _step_by_step(module, X, y, optimiser, batch_size, generator)
+    return by_autograd(module, X, y, optimiser, batch_size=batch_size, generator=generator)
+
+
+def by_autograd(
+    module: nn.Module,
+    X: Tensor,
+    y: Tensor,
+    optimiser: torch.optim.Optimizer,
+    *,
+    batch_size: int,
+    generator: torch.Generator,
+) -> Iterator[float]:
+    """Train any module with any optimiser of torch, in the loop that torch's users write. Arguments as for `eager`."""
+
+    def step(X_batch: Tensor, y_batch: Tensor) -> Tensor:
+        optimiser.zero_grad()
+        loss = nn.functional.mse_loss(module(X_batch), y_batch)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    return _epochs(step, X, y, batch_size, generator)
 
 
 def fused(
@@ -62,33 +84,57 @@ def fused(
     batch_size: int,
     generator: torch.Generator,
 ) -> Iterator[float]:
-    """Train with torch's fused Adam, one call for all parameters. Arguments as for `eager`."""
-    optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, fused=True)
-    yield from _step_by_step(module, X, y, optimiser, batch_size, generator)
+    """Train with the gradient written out, and torch's fused Adam in one call for all parameters.
+
+    No graph is recorded and no compiler needed. Arguments as for `eager`.
+    """
+    flat, sizes = flatten(module)
+    flat.grad = torch.empty_like(flat)
+    parameters, gradients = layers(flat, sizes), layers(flat.grad, sizes)
+    optimiser = torch.optim.Adam([flat], lr=learning_rate, fused=True)
+
+    @torch.no_grad()
+    def step(X_batch: Tensor, y_batch: Tensor) -> Tensor:
+        outputs = [X_batch]
+        for W, b in parameters[:-1]:
+            outputs.append(torch.addmm(b, outputs[-1], W).relu_())
+        W, b = parameters[-1]
+        prediction = torch.addmm(b, outputs[-1], W)
+        loss = nn.functional.mse_loss(prediction, y_batch)
+        delta = prediction.sub_(y_batch).mul_(2 / y_batch.numel())
+        for i in reversed(range(len(parameters))):
+            of_W, of_b = gradients[i]
+            torch.mm(outputs[i].t(), delta, out=of_W)
+            torch.sum(delta, 0, out=of_b)
+            if i:
+                delta = torch.mm(delta, parameters[i][0].t()).mul_(outputs[i] > 0)
+        optimiser.step()
+        return loss
+
+    return _epochs(step, X, y, batch_size, generator)
 
 
-def _step_by_step(
-    module: nn.Sequential,
-    X: Tensor,
-    y: Tensor,
-    optimiser: torch.optim.Optimizer,
-    batch_size: int,
-    generator: torch.Generator,
+def _epochs(
+    step: Callable[[Tensor, Tensor], Tensor], X: Tensor, y: Tensor, batch_size: int, generator: torch.Generator
 ) -> Iterator[float]:
+    """Take one step for each mini-batch, and yield the mean of the losses that the steps return, epoch by epoch."""
     n_samples = len(X)
     sizes = [min(batch_size, n_samples - start) for start in range(0, n_samples, batch_size)]
     shares = torch.tensor(sizes, dtype=torch.float64) / n_samples
+    gathered = min(n_samples, batch_size * GATHERED_STEPS)
+    X_rows, y_rows = X.new_empty((gathered, X.shape[1])), y.new_empty((gathered, y.shape[1]))
+    order = X.new_empty(n_samples, dtype=torch.int64)
     while True:
-        order = torch.randperm(n_samples, generator=generator)
-        losses = []
-        for X_batch, y_batch in zip(X[order].split(batch_size), y[order].split(batch_size), strict=True):
-            optimiser.zero_grad()
-            loss = nn.functional.mse_loss(module(X_batch), y_batch)
-            loss.backward()
-            optimiser.step()
-            # Kept as a tensor: reading its number here would cost a call per step.
-            losses.append(loss.detach())
+        losses = []  # of tensors: reading their numbers here would cost a call per step
+        for rows in torch.randperm(n_samples, generator=generator, out=order).split(gathered):
+            shuffled = [_gather(data, rows, out) for data, out in ((X, X_rows), (y, y_rows))]
+            losses += [step(*batch) for batch in zip(*(data.split(batch_size) for data in shuffled), strict=True)]
         yield float(torch.stack(losses).double() @ shares)
+
+
+def _gather(data: Tensor, rows: Tensor, out: Tensor) -> Tensor:
+    """Copy rows to the beginning of `out`, which is used again and again, and return that part of it."""
+    return torch.index_select(data, 0, rows, out=out[: len(rows)])
 
 
 def compiled(
@@ -111,13 +157,9 @@ def compiled(
     """
     n_samples, n_outputs = y.shape
     batch_size = min(batch_size, n_samples)
-    linear = [layer for layer in module if isinstance(layer, nn.Linear)]
-    sizes = (X.shape[1], *(layer.out_features for layer in linear))
+    sizes = (X.shape[1], *(layer.out_features for layer in module if isinstance(layer, nn.Linear)))
     step = load(sizes, batch_size)
-    # The module's parameters become views of the flat ones: they are up to date after every step.
-    flat = torch.cat([part.detach().reshape(-1) for layer in linear for part in (layer.weight.t(), layer.bias)])
-    for layer, (W, b) in zip(linear, layers(flat, sizes), strict=True):
-        layer.weight.data, layer.bias.data = W.t(), b
+    flat, _ = flatten(module)
     mean, square = torch.zeros_like(flat), torch.zeros_like(flat)
 
     n_steps = -(-n_samples // batch_size)
@@ -136,13 +178,13 @@ def compiled(
     gathered_losses = torch.zeros(gathered, dtype=torch.float32)
     batches = zip(X_rows.split(batch_size), y_rows.split(batch_size), rates, gathered_losses, strict=True)
     arguments = [[flat, mean, square, X_batch, y_batch, weight, rate, loss] for X_batch, y_batch, rate, loss in batches]
+    order = torch.empty(n_samples, dtype=torch.int64)
     steps_done = 0
     while True:
-        order = torch.randperm(n_samples, generator=generator)
+        torch.randperm(n_samples, generator=generator, out=order)
         for first in range(0, n_steps, gathered):
             rows = order[first * batch_size : (first + gathered) * batch_size]
-            torch.index_select(X, 0, rows, out=X_rows[: len(rows)])
-            torch.index_select(y, 0, rows, out=y_rows[: len(rows)])
+            _gather(X, rows, X_rows), _gather(y, rows, y_rows)
             count = min(gathered, n_steps - first)
             powers = np.arange(steps_done + 1, steps_done + count + 1)
             rates.numpy()[:count, 0] = learning_rate / (1 - BETAS[0] ** powers)

@@ -26,7 +26,7 @@ CATEGORIES = ("data", "parameters", "activations", "gradients", "optimiser")
 _MADE_BY = {
     "optimiser": ("Optimizer.step",),
     "gradients": ("autograd::engine",),
-    "data": ("aten::index", "aten::randperm"),
+    "data": ("aten::new_empty", "aten::index", "aten::randperm"),
     "parameters": ("aten::empty", "aten::uniform_", "prims::uniform"),
 }
 

@@ -13,11 +13,11 @@ from mlperf.measure import MeasurementError, measure
 
 
 def measuring_children():
-    """Worker processes; the trackers of loky and multiprocessing stay as long as this process."""
+    """Loky's workers: its tracker stays as long as this process, and so may the browser of other tests."""
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "tracker" not in " ".join(child.cmdline())
+        if child.status() != psutil.STATUS_ZOMBIE and "loky.backend.popen" in " ".join(child.cmdline())
     ]
 
 
