@@ -255,7 +255,8 @@ def _network(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
     """Linear layers with ReLU between them, drawn as `torch.nn.Linear` draws them but from `generator` alone."""
     layers: list[nn.Module] = []
     for inputs, outputs in itertools.pairwise(sizes):
-        linear = torch.nn.utils.skip_init(nn.Linear, inputs, outputs, device="cpu", dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):  # what nn.Linear draws is not used, and must not be missed
+            linear = nn.Linear(inputs, outputs, device="cpu", dtype=torch.float32)
         for parameter in (linear.weight, linear.bias):
             nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
         layers += [linear, nn.ReLU()]
