@@ -2,28 +2,29 @@
 Which operators does prediction spend its time and memory on?
 =============================================================
 
-A trained model predicts the test split under torch's profiler, for every model and sample size. One epoch of its
-training is profiled as well, so that the two can be compared. Held fixed: the protocol of the profiled training. How
-to read *self* and the memory columns is said with the profile of training.
+For every model and sample size a prediction of the test split is profiled, and beside it one epoch of training. Held
+fixed: the protocol of the profile of training, where it is said how to read *self* and the memory columns.
 """
 
 import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.data import generate_samples
+from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, fact, judge
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.operators import operators
 from mlperf.protocol import CONFIGURATIONS, MODELS, SAMPLE_SIZES, STEPS_UP
 from mlperf.results import publish
-from mlperf.stats import ratio
+from mlperf.stats import median, ratio
 from mlperf.units import factor
 
 plt.style.use("mlperf.mlperf")
 
 # %%
-# One run: an epoch of training, then a prediction of the test split, each under a profiler of its own.
+# One run: an epoch of training, then a prediction of the test split, each under a profiler of its own. Shown is the
+# first of the nine tables: medians over the repeats, most self CPU time first.
 
 
 def run(model, n_samples):
@@ -34,91 +35,67 @@ def run(model, n_samples):
     return pd.concat([training.assign(phase="training"), prediction.assign(phase="prediction")])
 
 
-# %%
-# Medians over the repeats, most self CPU time first; shown here is the first of the nine tables.
-
 runs = measure(run, repeats=3, warmup={"n_samples": SAMPLE_SIZES[0]}, n_jobs=2, model=MODELS, n_samples=SAMPLE_SIZES)
-tables = (
-    runs[runs.phase == "prediction"]
-    .drop(columns=["process", "repeat", "phase"])
-    .groupby(["model", "n_samples", "operator"], as_index=False, sort=False)
-    .median()
-    .sort_values("self_cpu_seconds", ascending=False, kind="stable")
-)
-tables[(tables.model == "Small") & (tables.n_samples == SAMPLE_SIZES[0])]
+predictions = runs[runs.phase == "prediction"].drop(columns=["process", "repeat", "phase"])
+profiles = predictions.groupby(["model", "n_samples", "operator"], sort=False).median()
+profiles.loc["Small", SAMPLE_SIZES[0]].sort_values("self_cpu_seconds", ascending=False)
 
 # %%
-# The totals: CPU time over all operators, and memory as the sum of all that they allocated (not less what was freed).
+# CPU time over all operators, and memory as the sum of all that they allocated. Whiskers are 95 % intervals of medians.
+
+
+def compare(column, less, more, phase="prediction"):
+    return ratio(totals.loc[(phase, *more), column], totals.loc[("prediction", *less), column])
+
 
 allocated = runs.assign(self_cpu_bytes=runs.self_cpu_bytes.clip(lower=0))
 totals = allocated.groupby(["phase", "model", "n_samples", "repeat"])[["self_cpu_seconds", "self_cpu_bytes"]].sum()
+least_time, least_bytes = (min(compare(column, cell, cell, "training") for cell in CONFIGURATIONS) for column in totals)
 figure, panels = plt.subplots(1, 2, sharey=True)
-for axes, column, title in zip(panels, totals.columns, ["Self CPU time (s)", "Memory allocated (bytes)"], strict=True):
-    for row, cell in enumerate(CONFIGURATIONS):
-        seen = [totals.loc[(phase, *cell), column] for phase in ("prediction", "training")]
-        axes.plot([part.median() for part in seen], [row, row], color="lightgrey", zorder=1)
-        for number, part in enumerate(seen):
-            axes.scatter(part, [row] * len(part), s=10, color=f"C{number}", alpha=0.6)
-            axes.scatter(part.median(), row, s=40, color=f"C{number}")
-    for number, (phase, side) in enumerate([("prediction", "right"), ("training", "left")]):
-        axes.annotate(
-            phase, (seen[number].median(), row), (0, 8), textcoords="offset points", ha=side, color=f"C{number}"
-        )
-    axes.set(xscale="log", title=title)
-    axes.margins(x=0.25, y=0.12)
+for axes, column, xlabel in zip(panels, totals, ["Self CPU time (s)", "Memory allocated (bytes)"], strict=True):
+    for phase, color, shift in (("prediction", "C0", -14), ("training", "C1", 8)):
+        for row, cell in enumerate(CONFIGURATIONS):
+            seen = totals.loc[(phase, *cell), column]
+            draw_estimate(axes, row, median(seen), seen, color=color, horizontal=True)
+        axes.annotate(phase, (seen.median(), row), (shift, 8), textcoords="offset points", ha="center", color=color)
+    axes.set(xscale="log", xlabel=xlabel, xmargin=0.35, ymargin=0.12)
 panels[0].set_yticks(range(len(CONFIGURATIONS)), [f"{model}, {n_samples:,}" for model, n_samples in CONFIGURATIONS])
-ratios = totals.loc["training"].groupby(["model", "n_samples"]).median()
-ratios = ratios / totals.loc["prediction"].groupby(["model", "n_samples"]).median()
-least = ratios.min()
-figure.suptitle(
-    f"A prediction takes at least {least.self_cpu_seconds:.2g} times less CPU time\n"
-    f"and {least.self_cpu_bytes:.2g} times less memory than an epoch of training"
-)
+headline(figure, f"An epoch takes at least {least_time.value:.2g} times the CPU time of a prediction")
 
 # %%
 # What has been said of these tables, put to the test, over all nine.
 
 
-def compare(column, more, less):
-    measured = factor(ratio(totals.loc[more, column], totals.loc[less, column]))
-    return check(f"{column}, {' '.join(map(str, more))} over {' '.join(map(str, less))}", measured, above=1)
+def lead(operator, claim, column):
+    firsts = profiles.groupby(["model", "n_samples"])[column].idxmax()
+    checks = [fact(f"{model}, {n_samples:,}: {first}", first == operator) for model, n_samples, first in firsts]
+    return judge(f"{operator} {claim} in prediction than any other operator.", *checks)
 
 
-def leads(column, operator):
-    for (model, n_samples), table in tables.groupby(["model", "n_samples"]):
-        first = table.loc[table[column].idxmax(), "operator"]
-        yield fact(f"{model}, {n_samples:,}: {first}", first == operator)
+def larger(pairs, phase="prediction"):
+    for column in totals:
+        for less, more in pairs:
+            label = f"{column}, {phase} {more[0]} {more[1]} over prediction {less[0]} {less[1]}"
+            yield check(label, factor(compare(column, less, more, phase)), above=1)
 
 
-columns = list(totals.columns)
-most = ("prediction", "Large", SAMPLE_SIZES[-1])
-claims = {
-    "addmm_time": (
-        "aten::addmm takes more self CPU time in prediction than any other operator.",
-        leads("self_cpu_seconds", "aten::addmm"),
-    ),
-    "addmm_memory": (
-        "aten::addmm allocates more memory in prediction than any other operator.",
-        leads("self_cpu_bytes", "aten::addmm"),
-    ),
-    "most_called": (
-        "aten::empty_strided is called more often in prediction than any other operator.",
-        leads("calls", "aten::empty_strided"),
-    ),
-    "less_than_training": (
+findings = {
+    "addmm_time": lead("aten::addmm", "takes more self CPU time", "self_cpu_seconds"),
+    "addmm_memory": lead("aten::addmm", "allocates more memory", "self_cpu_bytes"),
+    "most_called": lead("aten::empty_strided", "is called more often", "calls"),
+    "less_than_training": judge(
         "Prediction takes less CPU time and allocates less memory than even one epoch of training.",
-        (compare(column, ("training", *cell), ("prediction", *cell)) for column in columns for cell in CONFIGURATIONS),
+        *larger([(cell, cell) for cell in CONFIGURATIONS], phase="training"),
     ),
-    "maximum": (
+    "maximum": judge(
         "Prediction takes most CPU time and memory for Large on the largest sample.",
-        (compare(c, most, ("prediction", *cell)) for c in columns for cell in CONFIGURATIONS if cell != most[1:]),
+        *larger([(cell, CONFIGURATIONS[-1]) for cell in CONFIGURATIONS[:-1]]),
     ),
-    "grows": (
+    "grows": judge(
         "Self CPU time and allocated memory of prediction grow with model complexity and with the samples.",
-        (compare(c, ("prediction", *more), ("prediction", *less)) for c in columns for less, more in STEPS_UP),
+        *larger(STEPS_UP),
     ),
 }
-findings = {name: judge(statement, *checks) for name, (statement, checks) in claims.items()}
 pd.DataFrame(findings.values())
 
 # %%
@@ -126,8 +103,8 @@ pd.DataFrame(findings.values())
 
 publish(
     "prediction_profile",
-    tables={"operators": tables, "totals": totals.reset_index(), "runs": runs},
-    values={"least_time_ratio": factor(least.self_cpu_seconds), "least_memory_ratio": factor(least.self_cpu_bytes)},
+    tables={"operators": profiles.reset_index(), "totals": totals.reset_index(), "runs": runs},
+    values={"least_time_ratio": factor(least_time), "least_memory_ratio": factor(least_bytes)},
     findings=findings,
     figures={"totals": figure},
 )
