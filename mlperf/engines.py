@@ -94,14 +94,9 @@ def fused(
     gradient = torch.empty_like(flat)
     parameters, gradients = layers(flat, sizes), layers(gradient, sizes)
     # The optimiser's functional form: the class would cost an import of seconds and a tenth of each step.
-    state = [flat], [gradient], [torch.zeros_like(flat)], [torch.zeros_like(flat)], [], [torch.zeros(())]
-    rates: dict[str, Any] = {
-        "lr": learning_rate,
-        "beta1": BETAS[0],
-        "beta2": BETAS[1],
-        "eps": EPSILON,
-        "weight_decay": 0.0,
-    }
+    mean, square, steps = torch.zeros_like(flat), torch.zeros_like(flat), torch.zeros(())
+    settings: dict[str, Any] = {"lr": learning_rate, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON}
+    settings |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False, "foreach": False, "fused": True}
 
     @torch.no_grad()
     def step(X_batch: Tensor, y_batch: Tensor) -> Tensor:
@@ -118,7 +113,7 @@ def fused(
             torch.sum(delta, 0, out=of_b)
             if i:
                 delta = torch.mm(delta, parameters[i][0].t()).mul_(outputs[i] > 0)
-        adam(*state, **rates, amsgrad=False, maximize=False, foreach=False, fused=True)
+        adam([flat], [gradient], [mean], [square], [], [steps], **settings)
         return loss
 
     return _epochs(step, X, y, batch_size, generator)
