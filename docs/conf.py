@@ -17,8 +17,6 @@ version = release = __version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "citations",
-    "mathml",
     "numpydoc",
     "published",
     "sphinx_copybutton",
@@ -31,18 +29,19 @@ extensions = [
 GALLERIES = {"published": "auto_examples", "quick": "auto_examples_quick"}
 exclude_patterns = ["_*", "**sg_execution_times.rst", *(folder for mode, folder in GALLERIES.items() if mode != MODE)]
 templates_path = ["_templates"]
+default_role = "autolink"  # numpydoc: `name` is a link where there is such a name
 nitpicky = True
 # Names of other projects are shown, not linked: a link would need their inventories from the network at every build.
 nitpick_ignore_regex = [
     ("py:.*", r"(collections|concurrent|np|numpy|os|pathlib|pd|pandas|sklearn|time|torch|typing|matplotlib|scipy)\..*"),
     ("py:class", r"(ArrayLike|DataFrame|Path|Setting|ndarray|array-like|optional|callable|path-like|mapping)"),
     ("py:class", r"sequence.*"),
+    ("py:obj", r"\w+|.*\.[A-Z_]+"),  # a parameter, or a constant
 ]
 numpydoc_show_class_members = False
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
 numfig = True
-maximum_signature_line_length = 80
 
 sphinx_gallery_conf = {
     "abort_on_example_error": True,
@@ -72,23 +71,25 @@ html_theme_options = {
     "footer_end": ["theme-version"],
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"*": []}  # the gallery keeps its list of scripts; the other pages have the width for their tables
+# The scripts' pages keep the list of scripts; the other pages have the width for tables and thumbnails.
+html_sidebars = {"*": [], "**/index": []}
 html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_js_files = [("vendor/sortable.min.js", {"defer": "defer"}), ("tables.js", {"defer": "defer"})]
-html_math_renderer = "mathml"
-html_show_sourcelink = html_copy_source = False
+html_show_sourcelink = html_copy_source = html_domain_indices = False
 
 # Where the site will be; whoever hosts it says so.
 html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("SITE_URL") or "http://localhost:8000/"
 html_baseurl = f"{html_baseurl.rstrip('/')}/"
 html_additional_pages = {"404": "404.html"}
-html_context = {"default_mode": "auto", "gallery": GALLERIES[MODE], "site_root": urlsplit(html_baseurl).path}
+# Light is for readers without scripting; for the others layout.html follows their system.
+html_context = {"default_mode": "light", "gallery": GALLERIES[MODE], "site_root": urlsplit(html_baseurl).path}
 ogp_site_url = html_baseurl
 ogp_image = f"{html_baseurl}_images/sphx_glr_plot_02_training_time_001_2_00x.png"
 ogp_image_alt = "Time of one fit, by model and number of samples"
+ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image">']
 ogp_social_cards = {"enable": False}
 sitemap_url_scheme = "{link}"
 sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]

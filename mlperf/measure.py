@@ -4,6 +4,7 @@ import itertools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ from typing import Any
 
 import loky
 import pandas as pd
-import psutil
 from tqdm.auto import tqdm
 
 from mlperf.protocol import FRESH_PROCESSES, THREADS
@@ -222,8 +222,9 @@ def _follow(parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def end_with_parent() -> None:
-        if psutil.pid_exists(parent):
-            psutil.Process(parent).wait()
+        # Not by waiting for its number: that stays until whoever started the parent has asked how it ended.
+        while os.getppid() == parent:
+            time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mlperf import protocol
 from mlperf.machine import fingerprint
@@ -46,8 +46,8 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     known = {**fingerprint(), "threads": str(protocol.THREADS), "protocol": protocol.MODE}
     for path in _sources(script):
         name = f"mlperf/{path.relative_to(PACKAGE).as_posix()}" if path.is_relative_to(PACKAGE) else path.name
-        known[name] = EDITED if measured and path.stat().st_mtime_ns > _STARTED else _digest(path)
-        for first in {module.partition(".")[0] for module in _imports(path)}:
+        known[name] = EDITED if measured and path.stat().st_mtime_ns > _STARTED else _contents(path).digest
+        for first in {module.partition(".")[0] for module in _contents(path).imports}:
             if not (script.parent / f"{first}.py").is_file():
                 known.update(_version(first))
     return known
@@ -85,50 +85,40 @@ def provenance(script: str | Path) -> dict[str, Any]:
 
 def published_names(script: str | Path) -> list[str]:
     """Return the names of the results that a script publishes, read from its calls of `publish`."""
-    return [
-        node.args[0].value
-        for node in ast.walk(_tree(Path(script)))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Name)
-        and node.func.id == "publish"
-        and node.args
-        and isinstance(node.args[0], ast.Constant)
-        and isinstance(node.args[0].value, str)
-    ]
+    return _contents(Path(script)).published
 
 
-def _sources(script: Path) -> Iterator[Path]:
-    """Yield the script and every module of ours that it imports, directly or not."""
-    queue, seen = [script], set()
-    while queue:
-        path = queue.pop(0)
-        if path in seen or not path.is_file():
-            continue
-        seen.add(path)
-        yield path
-        for module in _imports(path):
-            first, *rest = module.split(".")
-            if first == PACKAGE.name:
-                queue += [PACKAGE / "__init__.py", PACKAGE.joinpath(*rest).with_suffix(".py")]
-                # A style sheet is named like a module: plt.style.use("mlperf.report").
-                queue += [PACKAGE.joinpath(*rest).with_suffix(".mplstyle")]
-            else:
-                queue.append(script.parent / f"{first}.py")
+class _Contents(NamedTuple):
+    """What is read from a file: a digest, the modules that it imports, the results that it publishes."""
+
+    digest: str
+    imports: list[str]
+    published: list[str]
 
 
-def _imports(path: Path) -> list[str]:
-    """Return the modules that a file imports, also those imported inside its functions."""
-    return _cached_imports(path, path.stat().st_mtime_ns) if path.suffix == ".py" else []
+def _contents(path: Path) -> _Contents:
+    return _read(path, path.stat().st_mtime_ns)
 
 
 @cache
-def _cached_imports(path: Path, _modified: int) -> list[str]:
-    return list(dict.fromkeys(_walk_imports(path)))
+def _read(path: Path, _modified: int) -> _Contents:
+    if path.suffix != ".py":
+        return _Contents("sha256:" + hashlib.sha256(path.read_bytes()).hexdigest(), [], [])
+    tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
+    imports = list(dict.fromkeys(_imports(tree, PACKAGE.name if path.is_relative_to(PACKAGE) else "")))
+    published = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id="publish"), args=[ast.Constant(value=str(name)), *_]):
+                published.append(name)
+            case object(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_]):
+                docstring.value = ""
+    return _Contents("sha256:" + hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imports, published)
 
 
-def _walk_imports(path: Path) -> Iterator[str]:
-    package = PACKAGE.name if path.is_relative_to(PACKAGE) else ""
-    for node in ast.walk(_tree(path)):
+def _imports(tree: ast.Module, package: str) -> Iterator[str]:
+    """Yield the modules that a file of a package imports, also those imported inside its functions."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -140,34 +130,26 @@ def _walk_imports(path: Path) -> Iterator[str]:
             yield str(node.value)
 
 
-def _tree(path: Path) -> ast.Module:
-    return _parsed(path, path.stat().st_mtime_ns)
+def _sources(script: Path) -> Iterator[Path]:
+    """Yield the script and every module of ours that it imports, directly or not."""
+    queue, seen = [script], set()
+    while queue:
+        path = queue.pop(0)
+        if path in seen or not path.is_file():
+            continue
+        seen.add(path)
+        yield path
+        for module in _contents(path).imports:
+            first, *rest = module.split(".")
+            if first == PACKAGE.name:
+                queue += [PACKAGE / "__init__.py", PACKAGE.joinpath(*rest).with_suffix(".py")]
+                # A style sheet is named like a module: plt.style.use("mlperf.report").
+                queue += [PACKAGE.joinpath(*rest).with_suffix(".mplstyle")]
+            else:
+                queue.append(script.parent / f"{first}.py")
 
 
-@cache
-def _parsed(path: Path, _modified: int) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def _digest(path: Path) -> str:
-    return _cached_digest(path, path.stat().st_mtime_ns)
-
-
-@cache
-def _cached_digest(path: Path, _modified: int) -> str:
-    if path.suffix != ".py":
-        return "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        match node:
-            case object(body=[ast.Expr(value=ast.Constant(value=str()) as docstring), *_]):
-                docstring.value = ""
-    return "sha256:" + hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-@cache
-def _distributions() -> dict[str, list[str]]:
-    return dict(metadata.packages_distributions())
+_distributions = cache(metadata.packages_distributions)
 
 
 @cache

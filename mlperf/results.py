@@ -95,36 +95,30 @@ def publish(
         If the folder cannot be written. The former result is then what it was.
     """
     script = Path(sys._getframe(1).f_code.co_filename)
-    _mapping("name", {name: name}, str, "a string")
-    tables = _mapping("tables", tables, pd.DataFrame, "a DataFrame")
-    values = _mapping("values", values, (Quantity, int, float, str), "a Quantity, a number or a string")
-    findings = _mapping("findings", findings, Finding, "a Finding")
-    figures = _mapping("figures", figures, None, "a Figure")
+    _check("name", {name: name}, str, "a string")
+    _check("tables", tables, pd.DataFrame, "a DataFrame")
+    _check("values", values, (Quantity, int, float, str), "a Quantity, a number or a string")
+    _check("findings", findings, Finding, "a Finding")
+    _check("figures", figures, object, "a Figure")
 
     files: dict[str, bytes] = {}
-    record: dict[str, Any] = {
+
+    def file(key: str, suffix: str, content: bytes, about: dict[str, Any]) -> dict[str, Any]:
+        files[f"{name}.{key}.{suffix}"] = content
+        return {"file": f"{name}.{key}.{suffix}", **about, "sha256": _sha256(content)}
+
+    record = {
         "format": FORMAT,
         "name": name,
-        "values": {key: _value(value) for key, value in values.items()},
-        "findings": {key: finding._asdict() for key, finding in findings.items()},
-        "tables": {},
-        "figures": {},
+        "values": {key: _value(value) for key, value in (values or {}).items()},
+        "findings": {key: finding._asdict() for key, finding in (findings or {}).items()},
+        "tables": {key: file(key, "csv", *_table(frame)) for key, frame in (tables or {}).items()},
+        "figures": {
+            key: file(key, "svg", *_figure(figure, f"{name}.{key}")) for key, figure in (figures or {}).items()
+        },
         "provenance": provenance(script),
         "inputs": inputs(script, measured=True),
     }
-    for key, frame in tables.items():
-        content = _csv(frame).encode()
-        files[f"{name}.{key}.csv"] = content
-        about = {column: int(frame[column].nunique()) for column in ("process", "repeat") if column in frame}
-        record["tables"][key] = {"file": f"{name}.{key}.csv", **about, "sha256": _sha256(content)}
-    for key, figure in figures.items():
-        content = _svg(figure)
-        files[f"{name}.{key}.svg"] = content
-        record["figures"][key] = {
-            "file": f"{name}.{key}.svg",
-            "alt": _title(figure, f"{name}.{key}"),
-            "sha256": _sha256(content),
-        }
     files[f"{name}.json"] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
 
     folder = results_folder()
@@ -200,23 +194,23 @@ def _listed(content: bytes) -> list[str]:
     return [about["file"] for about in [*record["tables"].values(), *record["figures"].values()]]
 
 
-def _csv(frame: pd.DataFrame) -> str:
+def _table(frame: pd.DataFrame) -> tuple[bytes, dict[str, int]]:
+    """Return a table as CSV, and how many processes and repeats are in it."""
     plain = frame.index.nlevels == 1 and frame.index.name is None
-    return frame.to_csv(index=False) if plain else frame.reset_index().to_csv(index=False)
+    content = (frame if plain else frame.reset_index()).to_csv(index=False).encode()
+    return content, {column: int(frame[column].nunique()) for column in ("process", "repeat") if column in frame}
 
 
-def _svg(figure: Any) -> bytes:
+def _figure(figure: Any, name: str) -> tuple[bytes, dict[str, Any]]:
+    """Return a figure as SVG, its titles, and its size in pixels, of which 4 are 3 of its points."""
+    titles = [figure.get_suptitle(), *(axes.get_title(loc) for axes in figure.axes for loc in _PLACES)]
+    alt = " ".join(" ".join(title.split()) for title in dict.fromkeys(titles) if title)
+    if not alt:
+        raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    return buffer.getvalue()
-
-
-def _title(figure: Any, name: str) -> str:
-    titles = [figure.get_suptitle(), *(axes.get_title(loc) for axes in figure.axes for loc in _PLACES)]
-    text = " ".join(" ".join(title.split()) for title in dict.fromkeys(titles) if title)
-    if not text:
-        raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
-    return text
+    size = re.findall(r'\b(width|height)="([\d.]+)pt"', buffer.getvalue()[:2_000].decode(errors="replace"))
+    return buffer.getvalue(), {"alt": alt, "size": {side: f"{float(pt) * 4 / 3:.0f}" for side, pt in size}}
 
 
 def _value(value: Quantity | float | str) -> dict[str, Any]:
@@ -237,7 +231,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _mapping(parameter: str, given: Any, kind: Any, wanted: str) -> dict[str, Any]:
+def _check(parameter: str, given: Any, kind: Any, wanted: str) -> None:
     if given is not None and not isinstance(given, Mapping):
         raise ValueError(
             f"The '{parameter}' parameter of publish must be a mapping of names. Got {type(given).__name__} instead."
@@ -248,8 +242,7 @@ def _mapping(parameter: str, given: Any, kind: Any, wanted: str) -> dict[str, An
                 f"A name in the '{parameter}' parameter of publish must be lower case letters, digits and "
                 f"underscores. Got {name!r} instead."
             )
-        if kind is not None and not isinstance(thing, kind):
+        if not isinstance(thing, kind):
             raise ValueError(
                 f"The {parameter} {name!r} of publish must be {wanted}. Got {type(thing).__name__} instead."
             )
-    return dict(given or {})

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mlperf import tables
 from mlperf.findings import Finding
 from mlperf.provenance import inputs, moved, published_names
 from mlperf.results import Result, ResultError, read
@@ -35,22 +36,26 @@ class Shelf:
     Raises
     ------
     ResultError
-        If `other` is not a folder with results.
+        If `other` is not a folder with results, or one of them is broken.
     """
 
     def __init__(self, folder: Path, scripts: Iterable[Path] = (), other: Path | None = None) -> None:
         self.folder = folder
         self.other = other
-        if other and not any(other.glob("*.json")):
-            raise ResultError(f"There are no results to compare with in {other}.")
         self.scripts = {name: script for script in scripts for name in published_names(script)}
-        self._read: dict[tuple[str, Path], Result | ResultError] = {}
+        self._read: dict[tuple[str, Path], Result] = {}
         self._now: dict[Path, dict[str, str]] = {}
+        if other and not [self.get(path.stem, other) for path in sorted(other.glob("*.json"))]:
+            raise ResultError(f"There are no results to compare with in {other}.")
 
     @cached_property
     def names(self) -> list[str]:
         """The results that are there or should be, in the order of their scripts."""
         return list(dict.fromkeys([*self.scripts, *sorted(path.stem for path in self.folder.glob("*.json"))]))
+
+    def named(self, names: list[str]) -> list[str]:
+        """Return names; for "*", those of all scripts, or of all results where no script is known."""
+        return (list(self.scripts) or self.names) if "*" in names else names
 
     def get(self, name: str, folder: Path | None = None) -> Result:
         """Return a result; a `ResultError` names the script to run."""
@@ -60,11 +65,8 @@ class Shelf:
                 self._read[key] = read(*key)
             except ResultError as error:
                 script = self.scripts.get(name)
-                self._read[key] = ResultError(f"{error} It is published by {script.name}." if script else str(error))
-        found = self._read[key]
-        if isinstance(found, ResultError):
-            raise found
-        return found
+                raise ResultError(f"{error} It is published by {script.name}." if script else str(error)) from None
+        return self._read[key]
 
     def find(self, kind: str, reference: str) -> tuple[Result, str, Any]:
         """Return what a reference names.
@@ -87,28 +89,25 @@ class Shelf:
             If there is no such thing, with the nearest name; or if its result is missing or broken.
         """
         name, _, key = reference.partition(".")
-        if name in self.names:
-            things = getattr(self.get(name), kind)
-            if key in things:
-                return self.get(name), key, things[key]
-        known = []
+        if name in self.names and key in (things := getattr(self.get(name), kind)):
+            return self.get(name), key, things[key]
+        known: list[str] = []
         for other in self.names:
-            try:
+            with suppress(ResultError):
                 known += [f"{other}.{thing}" for thing in getattr(self.get(other), kind)]
-            except ResultError:
-                continue
         near = get_close_matches(reference, known, n=1, cutoff=0)
         hint = f" The nearest name is {near[0]!r}." if near else f" There are no results in {self.folder}."
         raise ResultError(f"Nothing named {reference!r} is published among the {kind}.{hint}")
 
+    def beside(self, name: str) -> Result | None:
+        """Return the result of this name of the others; None if they lack it or there is nothing to compare."""
+        there = self.other and (self.other / f"{name}.json").is_file()
+        return self.get(name, self.other) if there else None
+
     def compared(self, kind: str, name: str, key: str) -> Any:
         """Return the same thing of the other results; None if they lack it or there is nothing to compare."""
-        if not self.other:
-            return None
-        try:
-            return getattr(self.get(name, self.other), kind).get(key)
-        except ResultError:
-            return None
+        other = self.beside(name)
+        return getattr(other, kind).get(key) if other else None
 
     def say(self, kind: str, reference: str, form: str = "") -> tuple[Result, str]:
         """Return a result, and the text of one of its values or verdicts, beside that of the other results."""
@@ -122,17 +121,28 @@ class Shelf:
             ratio = ratio_of_estimates(thing.estimate, other.estimate)
         return result, f"{said} [other results: {beside}{f', ratio {factor(ratio)}' if ratio else ''}]"
 
+    def lay(
+        self, result: Result, key: str, *, columns: str = "", unit: str | None = None, **choice: Any
+    ) -> list[Column]:
+        """Lay a table out with what `mlperf.tables.choose` leaves of it, and its ratio to that of the other results."""
+        frame = tables.choose(result.table(key), show=columns, **choice)
+        other = self.beside(result.name)
+        ratio = tables.ratios(frame, other.table(key)) if other and key in other.tables else None
+        return [*tables.columns(frame, unit), *([ratio] if ratio else [])]
+
     def moved(self, name: str) -> list[str]:
         """Say what differs between the inputs of a result and those of today, as far as its script is known."""
         script = self.scripts.get(name)
-        if script and script not in self._now:
+        if not script:
+            return ["no script publishes it any more"] if self.scripts else []
+        if script not in self._now:
             self._now[script] = inputs(script)
-        return moved(self.get(name).inputs, self._now[script]) if script else []
+        return moved(self.get(name).inputs, self._now[script])
 
     def state(self, name: str) -> str:
         """Return a digest of all that can be shown of a result ("*": of all results), to tell when it changes."""
         if name == "*":
-            return " ".join(map(self.state, self.names))
+            return " ".join(map(self.state, self.named(["*"])))
         seen = [folder / f"{name}.json" for folder in (self.folder, self.other) if folder]
         parts = [path.read_bytes() if path.is_file() else b"" for path in seen]
         try:
@@ -154,11 +164,10 @@ class Shelf:
         list of tuple
             The kind of each notice ("measured", "warning", "note"), its title and its lines.
         """
-        asked = list(names)
         results = {}
-        for name in self.names if "*" in asked else asked:
+        for name in self.named([name for name in names if name]):
             with suppress(ResultError):  # said in the place where it is shown
-                results.update({name: self.get(name)} if name else {})
+                results[name] = self.get(name)
         if not results:
             return []
         said = [("measured", "", [f"{measured(*results.values())}."])]
@@ -177,17 +186,20 @@ class Shelf:
         if len(machines(results.values())) > 1:
             said.append(("warning", "Different machines", ["Not all numbers here are from the same machine."]))
         if self.other:
-            there = [name for name in results if (self.other / f"{name}.json").is_file()]
-            others = [self.get(name, self.other) for name in there]
-            line = f"The other results: {measured(*others)}." if others else "The other results have nothing of this."
-            said.append(("note", "Comparison", [line]))
+            others = {name: other for name in results if (other := self.beside(name))}
+            lines = ["The other results have nothing of this."]
+            if others:
+                differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
+                lines = [f"The other results: {measured(*others.values())}."]
+                lines += [f"From there to here, this differs: {', '.join(dict.fromkeys(differ))}."] if differ else []
+            said.append(("note", "Comparison", lines))
         return said
 
-    def findings(self, names: Iterable[str] = ()) -> tuple[list[Column], list[Result]]:
-        """Return the table of the findings of some results or of all, and the result that each row is from."""
+    def findings(self, names: list[str]) -> tuple[list[Column], list[Result]]:
+        """Return the table of the findings of some results ("*": of all), and the result that each row is from."""
         rows = [
             (self.get(name), key, finding)
-            for name in names or self.names
+            for name in self.named(names)
             for key, finding in self.get(name).findings.items()
         ]
         if not rows:

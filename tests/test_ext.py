@@ -1,5 +1,6 @@
 """A small report shows what was published, refuses what is broken, and re-runs what is out of date."""
 
+import errno
 import json
 import os
 import re
@@ -9,7 +10,10 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from textwrap import dedent
 
+import pandas
+import psutil
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
@@ -61,7 +65,6 @@ See :numref:`the-times` and :numref:`the-bars`.
 def fits(monkeypatch, folder, *, seconds=10.0, processor=None):
     """Publish a small result as a script would."""
     monkeypatch.setenv("MLPERF_RESULTS", str(folder))
-    pandas = pytest.importorskip("pandas")
     large = duration(Estimate(seconds, 0.9 * seconds, 1.1 * seconds))
     figure = Figure()
     figure.subplots().set_title("Large takes longest")
@@ -212,6 +215,29 @@ def test_table_can_be_shown_in_tabs(project):
     assert captions == ["Table 1 Times (Small, 1,000 samples)", "Table 2 Times (Large, 10,000 samples)"]
 
 
+def test_page_of_the_method_shows_roles_and_directives_as_they_are_and_every_option(project, monkeypatch):
+    (project / "results/fits.json").unlink()
+    record = {"n_samples": [1000], "median": [1.0], "low": [0.9], "high": [1.1]}
+    figure = Figure()
+    figure.subplots().set_title("Large takes longest")
+    monkeypatch.setenv("MLPERF_RESULTS", str(project / "results"))
+    publish(
+        "training_time",
+        tables={"times": pandas.DataFrame({"model": ["Large"], **record})},
+        values={"large_many": duration(1)},
+        findings={"grows": judge("Time grows.", check("Large", number(2), above=1))},
+        figures={"bars": figure},
+    )
+    method = (EXTENSIONS.parent / "method.rst").read_text()
+    (shown,) = re.findall(r"code-block:: rst\n\n((?: {3}.*\n|\n)+)", method)
+    (project / "docs/index.rst").write_text(f"Report\n======\n\n{dedent(shown)}")
+    page = build(project)
+    assert len(page.select("span.values, span.findings, figure.results, table.results, div.finding")) == 3 + 1 + 2 + 1
+    published = sys.modules["published"]
+    for directive in (published.TableDirective, published.FigureDirective, published.FindingsDirective):
+        assert all(f"``:{option}:``" in method for option in directive.option_spec)
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
@@ -296,7 +322,8 @@ def test_preview_numbers_are_marked(project, monkeypatch):
 
 def test_other_results_stand_beside_ours(project, monkeypatch):
     fits(monkeypatch, project / "other", seconds=25.0, processor="Another CPU")
-    page = build(project, "-D", f"mlperf_compare={project / 'other'}")
+    monkeypatch.setenv("MLPERF_COMPARE", str(project / "other"))
+    page = build(project)
     assert text(page.select_one("span.values")) == (
         "10 s (9 to 11) [other results: 25 s (22 to 28), ratio 0.40× (0.35 to 0.46)]"
     )
@@ -306,13 +333,26 @@ def test_other_results_stand_beside_ours(project, monkeypatch):
     assert text(table.select("tbody tr")[1].select("td")[-1]) == "0.40× (0.35 to 0.46)"
     assert text(page.select("table")[-1].select("tbody td")[3]) == "✗ does not hold (differs)"
     assert "The other results differ: ✗ does not hold. Large: 25 s (22 to 28)" in text(page.select_one("div.finding"))
-    assert "on Another CPU" in text(page.select_one(".admonition.note.comparison"))
+    note = text(page.select_one(".admonition.note.comparison"))
+    assert "on Another CPU" in note
+    assert "From there to here, this differs: processor Another CPU → " in note
+    monkeypatch.delenv("MLPERF_COMPARE")
     assert not build(project).select(".comparison"), "the next build without OTHER compares no longer"
 
 
-def test_results_to_compare_with_must_be_there(project, capfd):
+def test_make_compare_names_the_other_results():
+    command = ["make", "-n", "compare", "OTHER=path/to/results"]
+    printed = subprocess.run(command, cwd=EXTENSIONS.parents[1], capture_output=True, text=True, check=True).stdout
+    assert "MLPERF_COMPARE=path/to/results" in printed
+
+
+def test_results_to_compare_with_must_be_there_and_whole(project, monkeypatch, capfd):
     build(project, "-D", f"mlperf_compare={project / 'nowhere'}", fails=True)
     assert f"There are no results to compare with in {project / 'nowhere'}." in capfd.readouterr().err
+    fits(monkeypatch, project / "other")
+    (project / "other/fits.json").write_text("{")
+    build(project, "-D", f"mlperf_compare={project / 'other'}", fails=True)
+    assert f"The result 'fits' is corrupt: {project / 'other/fits.json'} cannot be read" in capfd.readouterr().err
 
 
 def test_results_of_different_machines_on_one_page_are_pointed_out(project, monkeypatch):
@@ -351,13 +391,14 @@ Text.
 \"\"\"
 {imports}
 from pathlib import Path
+import pandas
 from mlperf.results import publish
 
 # %%
 # Publish.
 Path({log!r}).open("a").write("{name}\\n")
 {body}
-publish("{name}", values={{"x": 1}})
+publish("{name}", values={{"x": 1}}, tables={{"runs": pandas.DataFrame({{"seconds": [1.0]}})}})
 """
 
 
@@ -368,7 +409,8 @@ def gallery(tmp_path):
     (tmp_path / "examples").mkdir()
     (tmp_path / "docs/conf.py").write_text(CONF + GALLERY)
     (tmp_path / "docs/index.rst").write_text(
-        "Report\n======\n\n:value:`one.x` :value:`two.x`\n\n.. toctree::\n\n   auto_examples/index\n"
+        "Report\n======\n\n:value:`one.x` :value:`two.x`\n\n.. results-table:: one.runs\n\n"
+        ".. toctree::\n\n   auto_examples/index\n"
     )
     (tmp_path / "examples/GALLERY_HEADER.rst").write_text("Gallery\n=======\n")
     (tmp_path / "examples/helper.py").write_text("SIZE = 1\n")
@@ -383,12 +425,13 @@ def script(project, name, imports="", body=""):
 
 
 def sphinx(project, *options):
-    """Return the command line of a build, and its environment."""
+    """Return the command line of a build, and its environment: conf.py alone says where the results are."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", *options, "docs", "docs/_build/html"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPERF_")}
     return {
         "args": command,
         "cwd": project,
-        "env": {**os.environ, "MLPERF_RESULTS": str(project / "results"), "MPLBACKEND": "agg"},
+        "env": {**environment, "MPLBACKEND": "agg"},
         "stderr": subprocess.PIPE,
         "text": True,
     }
@@ -410,6 +453,8 @@ def page_text(project, name):
 def test_only_scripts_whose_inputs_moved_are_run_again(gallery):
     assert ran(gallery) == ["one", "two"]
     assert "Measured " in page_text(gallery, "auto_examples/plot_one")
+    index = BeautifulSoup((gallery / "docs/_build/html/index.html").read_text(), "html.parser")
+    assert index.select_one("p.provenance a:not(.download)")["href"] == "auto_examples/plot_one.html"
     assert ran(gallery) == []
     (gallery / "examples/helper.py").write_text("SIZE = 1  # a comment moves no number\n")
     assert ran(gallery) == []
@@ -418,7 +463,7 @@ def test_only_scripts_whose_inputs_moved_are_run_again(gallery):
     assert ran(gallery) == []
 
 
-def test_missing_broken_and_foreign_results_and_those_of_other_versions_are_measured_again(gallery):
+def test_missing_and_broken_results_and_those_of_other_versions_threads_and_protocols_are_measured_again(gallery):
     ran(gallery)
     one, two = gallery / "results/one.json", gallery / "results/two.json"
     two.unlink()
@@ -428,6 +473,10 @@ def test_missing_broken_and_foreign_results_and_those_of_other_versions_are_meas
     record = json.loads(one.read_text())
     one.write_text(json.dumps(record | {"inputs": record["inputs"] | {"torch": "0.1"}}))
     assert ran(gallery) == ["one"]
+    for path, other in ((one, {"threads": "64"}), (two, {"protocol": "another"})):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"inputs": record["inputs"] | other}))
+    assert ran(gallery) == ["one", "two"]
 
 
 def test_build_that_runs_nothing_shows_what_is_stale_and_leaves_it_alone(gallery):
@@ -444,30 +493,83 @@ def test_build_that_runs_nothing_shows_what_is_stale_and_leaves_it_alone(gallery
         assert "Since" not in page_text(gallery, page)
 
 
+def test_results_of_another_machine_are_pointed_out_and_measured_again(gallery):
+    ran(gallery)
+    path = gallery / "results/one.json"
+    record = json.loads(path.read_text())
+    here = record["inputs"]["processor"]
+    for known in (record["inputs"], record["provenance"]["machine"]):
+        known["processor"] = "Another CPU"
+    path.write_text(json.dumps(record))
+    assert ran(gallery, "-D", "plot_gallery=0") == []
+    assert f"this has changed: processor Another CPU → {here}." in page_text(gallery, "index")
+    assert "Not all numbers here are from the same machine." in page_text(gallery, "index")
+    assert "on Another CPU" in page_text(gallery, "auto_examples/plot_one")
+    assert ran(gallery) == ["one"]
+    assert "Another CPU" not in page_text(gallery, "index")
+
+
+def test_page_of_a_script_that_is_gone_goes_too(gallery):
+    ran(gallery)
+    (gallery / "examples/plot_two.py").unlink()
+    index = gallery / "docs/index.rst"
+    index.write_text(index.read_text().replace(":value:`two.x`", ""))
+    assert ran(gallery) == []
+    assert not (gallery / "docs/auto_examples/plot_two.rst").exists()
+
+
+MEASURING = """
+def run(folder, n):
+    import os, time
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
+folder = Path({folder!r})
+folder.mkdir()
+measure(run, repeats=1, warmup=False, n_jobs=2, folder=[folder], n=[1, 2])
+"""
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_killed_build_is_completed_by_the_next_without_repeating_what_was_finished(gallery, how):
-    script(gallery, "two", imports="import time", body="time.sleep(60)")
+def test_killed_build_leaves_no_process_and_is_completed_without_repeating_what_was_finished(gallery, how):
+    children = gallery / "children"
+    script(gallery, "two", "from mlperf.measure import measure", MEASURING.format(folder=str(children)))
     build = subprocess.Popen(**sphinx(gallery))
-    await_line(gallery / "log", "two", build)
+    wait_until(lambda: children.exists() and len(list(children.iterdir())) == 2, build)
+    one = (gallery / "results/one.json").read_bytes()
     build.send_signal(how)
     build.communicate(timeout=30)
     assert build.returncode != 0
+    wait_until(lambda: not any(psutil.pid_exists(int(path.name)) for path in children.iterdir()))
     script(gallery, "two")
     assert ran(gallery) == ["two"]
+    assert (gallery / "results/one.json").read_bytes() == one
     assert ran(gallery) == []
+
+
+@pytest.mark.parametrize("error", ["ENOSPC", "EROFS"])
+def test_full_or_read_only_results_folder_is_named_and_costs_no_finished_result(gallery, error):
+    refuse = f"def refuse(*_):\n    raise OSError(errno.{error}, os.strerror(errno.{error}))\nPath.write_bytes = refuse"
+    script(gallery, "two", "import errno, os", refuse)
+    said = subprocess.run(**sphinx(gallery), check=False).stderr
+    reason = os.strerror(getattr(errno, error))
+    assert f"The result 'two' cannot be written to {gallery / 'results'}: {reason}" in said
+    assert sorted(path.name for path in (gallery / "results").iterdir()) == ["one.json", "one.runs.csv"]
+    script(gallery, "two")
+    assert ran(gallery) == ["two"]
 
 
 def test_build_killed_between_publishing_and_its_page_repeats_that_script(gallery):
     ran(gallery)
     page = gallery / "docs/auto_examples/plot_one.rst"
     os.utime(page, (0, 0))
+    assert ran(gallery, "-D", "plot_gallery=0") == []
     assert ran(gallery) == ["one"]
 
 
 def test_pages_that_a_killed_build_did_not_write_are_written_by_the_next(gallery):
     ran(gallery)
     (gallery / "docs/_build/html/index.html").write_text("<html>half")
-    (gallery / "docs/_build/.unfinished").touch()
+    (gallery / "docs/_build/html/.unfinished").touch()
     assert ran(gallery) == []
     assert "Measured" in page_text(gallery, "index")
 
@@ -475,7 +577,7 @@ def test_pages_that_a_killed_build_did_not_write_are_written_by_the_next(gallery
 def test_second_build_at_once_refuses_in_one_line(gallery):
     script(gallery, "one", imports="import time", body="time.sleep(60)")
     first = subprocess.Popen(**sphinx(gallery))
-    await_line(gallery / "log", "one", first)
+    wait_until((gallery / "log").exists, first)
     second = subprocess.run(**sphinx(gallery), check=False)
     first.kill()
     first.communicate(timeout=30)
@@ -483,10 +585,14 @@ def test_second_build_at_once_refuses_in_one_line(gallery):
     assert f"Another build is under way in {gallery / 'docs'}: wait until it is done." in second.stderr
 
 
-def await_line(log, line, process):
-    """Wait until a script says that it runs."""
+def wait_until(condition, process=None):
+    """Wait until something is so, while a process runs."""
     deadline = time.monotonic() + 60
-    while not (log.exists() and line in log.read_text().split()):
-        assert process.poll() is None, process.communicate()[1]
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_roles_and_directives_stay_small():
+    assert sum(len(path.read_text().splitlines()) for path in EXTENSIONS.glob("*.py")) < 300

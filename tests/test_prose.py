@@ -20,14 +20,25 @@ ALLOWED = {
     "8 bytes": "the size of a float64",
 }
 
-LONG = r"(?:(?:nano|micro|milli)?seconds?|minutes?|hours?|(?:kilo|mega|giga)?bytes?|per\s?cent|times|fold)"
-SHORT = r"(?:[nmµμu]?s|sec|min|h|[kMGT]?i?B(?:/s)?|%|‰|[×x](?!\s*\d)|[kMGT]?FLOPs?(?:/s|/B)?|[kMG]?Hz)"
-WORDS = r"(?:one|two|three|four|five|six|seven|eight|nine|ten|a hundred|a thousand)"
+LONG = (
+    r"(?:(?:nano|micro|milli)?seconds?|minutes?|hours?|(?:kilo|mega|giga)?bytes?"
+    r"|per\s?cent(?:age points?)?|times|fold|orders of magnitude)"
+)
+SHORT = (
+    r"(?:[nmµμu]?s(?:ecs?)?|secs?|min|hrs?|h|[kMGT]?i?B(?:/s)?|%|‰|[×x](?!\s*\d)"
+    r"|[kMGT]?FLOPs?(?:/s|/B)?|[kMG]?Hz)"
+)
+WORDS = (
+    r"(?:half an?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|a dozen|a hundred"
+    r"|a thousand)"
+)
+# A line may end within a quantity, and emphasis may stand around its number.
+GAP = r"\*{0,2}(?:[ \u00a0\u202f-]|\n[ \t]*)?"
 # Letters and digits on either side make it a name ("plot_02_s", "x86"); "times" alone is the verb of "times the fit".
 MEASURED = re.compile(
-    rf"(?<![\w.,])\d[\d,.]*(?:e[-+]?\d+)?[ \u00a0\u202f-]?(?:{LONG}|{SHORT})(?![\w/])"
-    rf"|\b{WORDS}[ -]{LONG}\b|\b(?:twice|thrice)\b"
-    r"|\b(?:R2|R²|MSE)[^.\w]([^.]{0,20}\W)?\d[\d.]*",
+    rf"(?<![\w.,])\d[\d,.]*(?:e[-+]?\d+)?{GAP}(?:{LONG}|{SHORT})(?!\w)"
+    rf"|\b{WORDS}[ -]?{LONG}\b|\b(?:twice|thrice|an order of magnitude)\b|\bfactors? of (?:about |only )?\d[\d,.]*"
+    r"|\b(?:R2|R²|MSE|mean squared error)[^.\w]([^.]{0,20}\W)?\d[\d.]*",
     re.IGNORECASE,
 )
 
@@ -101,6 +112,15 @@ def test_no_text_of_a_script_holds_a_measured_quantity_typed_by_hand(path):
         "Large takes five times as long.",
         "Large takes twice as long.",
         "A 10-fold growth.",
+        "A tenfold growth.",
+        "Half a second later.",
+        "It is faster by a factor of 3.",
+        "It is an order of magnitude faster.",
+        "It takes **12** s.",
+        "It takes 12\nseconds.",
+        "It takes 12 ms/step.",
+        "It takes 12 msec, or 3 hrs.",
+        "The mean squared error is 1.02.",
         "The ceiling is 35 GFLOP/s.",
         "Memory is read at 20 GB/s.",
         "R² is 0.999 everywhere.",

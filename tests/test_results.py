@@ -56,6 +56,7 @@ def test_what_is_read_is_what_was_published(folder):
     assert result.findings == {"quick": finding}
     pd.testing.assert_frame_equal(result.table("runs"), RUNS)
     assert result.figures["bars"]["alt"] == "Time rises"
+    assert all(100 < int(result.figures["bars"]["size"][side]) < 1000 for side in ("width", "height"))
     assert (folder / "fits.bars.svg").read_bytes().startswith(b"<?xml")
     assert result.tables["runs"]["process"] == 2
     assert result.tables["runs"]["repeat"] == 3

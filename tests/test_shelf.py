@@ -76,3 +76,15 @@ def test_values_that_cannot_be_divided_stand_side_by_side(folder, tmp_path, monk
     assert shelf.say("values", "fits.who")[1] == "torch [other results: jax]"
     assert shelf.say("values", "fits.large", "short")[1] == "1.0\u00a0s [other results: 2]"
     assert shelf.say("values", "memory.peak")[1] == "3", "the other results have none"
+
+
+def test_result_that_no_script_publishes_any_more_is_out_of_date_and_no_finding_of_the_report(tmp_path, folder):
+    assert Shelf(folder).moved("fits") == [], "without scripts nothing is known of them"
+    script = tmp_path / "plot_memory.py"
+    script.write_text('publish("memory", values={})')
+    shelf = Shelf(folder, [script])
+    (warning,) = [lines for _, title, lines in shelf.notices(["fits"]) if title == "Out of date"]
+    assert warning == ["Since fits was measured, this has changed: no script publishes it any more."]
+    with pytest.raises(ResultError, match="There are no findings"):
+        shelf.findings(["*"])
+    assert shelf.findings(["fits"])[1] == [shelf.get("fits")]

@@ -1,18 +1,17 @@
 """Roles and directives that show published values, verdicts, tables, figures and findings."""
 
-import re
-from pathlib import Path
+import os
 from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
-from freshness import note, page_of, path_of, shelf
+from freshness import report
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from mlperf.results import Result, ResultError
 from mlperf.shelf import measured
-from mlperf.tables import Column, choose, columns, levels, ratios
+from mlperf.tables import Column, choose, levels
 
 
 class sort_entry(nodes.entry):  # noqa: N801 - docutils names nodes so
@@ -20,9 +19,8 @@ class sort_entry(nodes.entry):  # noqa: N801 - docutils names nodes so
 
 
 def visit_sort_entry(self: Any, node: sort_entry) -> None:
-    at = len(self.body)
     self.visit_entry(node)
-    self.body[at] = self.body[at].replace("<td", f'<td data-sort="{node["number"]!r}"', 1)
+    self.body[-1] = self.body[-1].replace("<td", f'<td data-sort="{node["number"]!r}"', 1)
 
 
 class SayRole(SphinxRole):
@@ -34,12 +32,12 @@ class SayRole(SphinxRole):
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         reference, _, form = self.text.partition(" ")
         try:
-            result, text = shelf(self.env).say(self.kind, reference, form)
+            result, text = report.shelf.say(self.kind, reference, form)
         except (ResultError, ValueError) as error:
-            note(self.env, None)
+            report.note(self.env, None)
             message = self.inliner.reporter.error(str(error), line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
-        note(self.env, result.name)
+        report.note(self.env, result.name)
         return [nodes.inline(self.rawtext, text, classes=[self.kind])], []
 
 
@@ -55,35 +53,36 @@ class Published(SphinxDirective):
         try:
             made = self.make()
         except (ResultError, ValueError) as error:
-            note(self.env, None)
+            report.note(self.env, None)
             raise self.error(str(error)) from None
         self.add_name(made[0])
         return made
 
     def make(self) -> list[Any]:
-        found = shelf(self.env).find(self.kind, self.arguments[0])
-        note(self.env, found[0].name)
+        found = report.shelf.find(self.kind, self.arguments[0])
+        report.note(self.env, found[0].name)
         return self.show(*found)
 
     def show(self, result: Result, key: str, thing: Any) -> list[Any]:
         raise NotImplementedError
 
     def text(self, kind: type[nodes.TextElement], text: str, *classes: str) -> list[Any]:
-        parsed = self.parse_inline(text, lineno=self.lineno)[0]
-        return [kind(text, "", *parsed, classes=list(classes))] if text else []
+        return [kind(text, "", *self.parse_inline(text, lineno=self.lineno)[0], classes=list(classes))] if text else []
 
     def caption(self, kind: type[nodes.TextElement]) -> list[Any]:
         return self.text(kind, " ".join(self.content))
 
+    def address(self, result: Result, about: dict[str, Any]) -> str:
+        return "/" + os.path.relpath(result.folder / about["file"], self.env.srcdir)
+
     def script(self, result: Result) -> str:
-        page, name = page_of(self.env, result.name), result.provenance["script"]
+        page, name = report.page_of(result.name), result.provenance["script"]
         return f":doc:`{name} </{page}>`" if page else str(name)
 
     def source(self, result: Result) -> list[Any]:
-        files = {key: path_of(self.env, result.folder / about["file"]) for key, about in result.tables.items()}
-        data = ", ".join(f":download:`{key} <{path}>`" for key, path in files.items())
-        line = f"{measured(result)}. {f'Data (CSV): {data}. ' if data else ''}Script: {self.script(result)}."
-        return self.text(nodes.paragraph, line, "provenance")
+        files = [f":download:`{key} <{self.address(result, about)}>`" for key, about in result.tables.items()]
+        data = f"Data (CSV): {', '.join(files)}. " if files else ""
+        return self.text(nodes.paragraph, f"{measured(result)}. {data}Script: {self.script(result)}.", "provenance")
 
 
 class TableDirective(Published):
@@ -97,28 +96,21 @@ class TableDirective(Published):
     }
 
     def show(self, result: Result, key: str, thing: Any) -> list[Any]:  # noqa: ARG002
-        given = self.options
-        if "tabs" in given:
-            return self.tabs(result, key)
-        picked = {option: given[option] for option in ("where", "sort", "limit") if option in given}
-        frame = choose(result.table(key), show=given.get("columns", ""), **picked)
-        laid = columns(frame, given.get("unit"))
-        if shelf(self.env).compared(self.kind, result.name, key):
-            column = ratios(frame, shelf(self.env).get(result.name, shelf(self.env).other).table(key))
-            laid += [column] if column else []
-        return [lay(laid, self.caption(nodes.title)), *self.source(result)]
+        if "tabs" in self.options:
+            return self.tabs(result.table(key), key)
+        options = {option: given for option, given in self.options.items() if option != "name"}
+        return [lay(report.shelf.lay(result, key, **options), self.caption(nodes.title)), *self.source(result)]
 
-    def tabs(self, result: Result, key: str) -> list[Any]:
-        given, by = self.options.copy(), self.options["tabs"].replace(",", " ").split()
-        frame = choose(result.table(key), where=given.get("where", ""))
-        given.setdefault("columns", " ".join(column for column in frame.columns if column not in by))
+    def tabs(self, frame: Any, key: str) -> list[Any]:
+        by, where, name = (self.options.pop(option, "") for option in ("tabs", "where", "name"))
+        rest = [column for column in frame.columns if column not in by.replace(",", " ").split()]
         lines = [".. tab-set::"]
-        for label, where in levels(frame, " ".join(by)).items():
-            tab = given | {"where": f"{where} {given.get('where', '')}", "name": f"{given.get('name', key)} {label}"}
+        for label, part in levels(choose(frame, where=where), by).items():
+            options = {"columns": " ".join(rest), **self.options, "where": f"{part} {where}"}
             lines += ["", f"   .. tab-item:: {label}", "", f"      .. results-table:: {self.arguments[0]}"]
-            lines += [f"         :{option}: {value}" for option, value in tab.items() if option != "tabs"]
+            lines += [f"         :{option}: {given}" for option, given in options.items()]
+            lines += [f"         :name: {name or key} {label}"]
             lines += ["", f"         {' '.join(self.content)} ({label})"]
-        self.options.pop("name", None)
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -128,8 +120,7 @@ def lay(laid: list[Column], title: list[Any]) -> nodes.table:
     for i in range(-1, len(laid[0].texts)):
         row = nodes.row()
         for column in laid:
-            sortable = column.numbers is not None and i >= 0
-            cell = sort_entry(number=column.numbers[i]) if sortable and column.numbers else nodes.entry()
+            cell = sort_entry(number=column.numbers[i]) if column.numbers and i >= 0 else nodes.entry()
             cell["classes"] += ["numeric"] if column.numbers else []
             cell += nodes.paragraph("", column.header if i < 0 else column.texts[i])
             row += cell
@@ -138,20 +129,13 @@ def lay(laid: list[Column], title: list[Any]) -> nodes.table:
     return nodes.table("", *title, group, classes=["results", "sortable", "colwidths-auto"])
 
 
-def size_of(svg: Path) -> dict[str, str]:
-    """Return the size that keeps a figure's place free while it is fetched: in pixels, of which 4 are 3 points."""
-    found = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', svg.read_text(encoding="utf-8")[:2_000]))
-    return {side: f"{float(points) * 4 / 3:.0f}" for side, points in found.items()}
-
-
 class FigureDirective(Published):
     """A published figure, numbered; its title says what is seen, for those who do not see it."""
 
     kind = "figures"
 
     def show(self, result: Result, key: str, thing: Any) -> list[Any]:  # noqa: ARG002
-        file = result.folder / thing["file"]
-        image = nodes.image(uri=path_of(self.env, file), alt=thing["alt"], **size_of(file))
+        image = nodes.image(uri=self.address(result, thing), alt=thing["alt"], **thing.get("size", {}))
         return [nodes.figure("", image, *self.caption(nodes.caption), classes=["results"]), *self.source(result)]
 
 
@@ -165,7 +149,7 @@ class FindingDirective(Published):
         said = nodes.paragraph("", "", verdict, nodes.Text(f": {thing.statement}"))
         box = nodes.container("", said, classes=["finding", nodes.make_id(thing.verdict)])
         box += nodes.paragraph("", thing.evidence, classes=["evidence"])
-        other = shelf(self.env).compared(self.kind, result.name, key)
+        other = report.shelf.compared(self.kind, result.name, key)
         if other and other.verdict != thing.verdict:
             differs = f"The other results differ: {other.mark}. {other.evidence}"
             box += nodes.paragraph("", differs, classes=["compared"])
@@ -180,9 +164,9 @@ class FindingsDirective(Published):
     option_spec: dict[str, Any] = {**Published.option_spec, "short": directives.flag}  # noqa: RUF012
 
     def make(self) -> list[Any]:
-        names = " ".join(self.arguments).replace(",", " ").split()
-        note(self.env, *(names or ["*"]))
-        laid, results = shelf(self.env).findings(names)
+        names = " ".join(self.arguments).replace(",", " ").split() or ["*"]
+        report.note(self.env, *names)
+        laid, results = report.shelf.findings(names)
         verdicts = laid[2].texts
         if "short" in self.options:
             del laid[1]  # what was measured; the script's page, one click away, has it
