@@ -175,5 +175,16 @@ def judge(statement: str, *checks: Check) -> Finding:
     return Finding(statement.strip(), verdict, evidence + ".")
 
 
+def unmeasured(statement: str, reason: str) -> Finding:
+    """Return a statement that cannot be judged here, with the reason in place of evidence.
+
+    Examples
+    --------
+    >>> unmeasured("The heap holds less.", "memray is not installed").evidence
+    'Not measured here: memray is not installed.'
+    """
+    return Finding(statement, UNCLEAR, f"Not measured here: {reason}.")
+
+
 def _plain(limit: float, like: Quantity) -> str:
     return format(quantity(limit, like.unit), "short")

@@ -1,6 +1,7 @@
 """The model: a multi-layer perceptron over torch that behaves as a scikit-learn regressor."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -212,16 +213,29 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If `X` is invalid or has other features than in `fit`.
         """
-        check_is_fitted(self, "module_")
-        features: np.ndarray = validate_data(self, X, dtype=FLOATS, reset=False)
+        features: np.ndarray = self._checked(X)
         predictions = np.empty((len(features), self.n_outputs_))
         with torch.inference_mode():
             for start in range(0, len(features), PREDICT_ROWS):
                 rows = slice(start, start + PREDICT_ROWS)
-                predictions[rows] = self.module_(_standardised(features[rows], self._x_scaler)).numpy()
+                outputs = _standardised(features[rows], self._x_scaler)
+                # Its layers one by one: a call of the module itself costs as much again for a few rows.
+                for layer in self.module_:
+                    outputs = layer.forward(outputs) if isinstance(layer, nn.Linear) else outputs.relu_()
+                predictions[rows] = outputs.numpy()
         predictions *= self._y_scaler.scale_
         predictions += self._y_scaler.mean_
         return predictions[:, 0] if self._target_ndim == 1 else predictions
+
+    def _checked(self, X: ArrayLike) -> np.ndarray:
+        """Return valid features; the common case takes a twentieth of the time of scikit-learn's full validation."""
+        if type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and len(X):
+            fitted = hasattr(self, "module_") and not hasattr(self, "feature_names_in_")
+            # A sum of finite numbers may overflow, but it never is finite where one of them is not.
+            if fitted and X.shape[1] == self.n_features_in_ and math.isfinite(X.sum()):
+                return X
+        check_is_fitted(self, "module_")
+        return validate_data(self, X, dtype=FLOATS, reset=False)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
