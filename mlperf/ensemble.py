@@ -1,6 +1,6 @@
 """Train many networks together: one batched call for all of them where an engine makes one for each."""
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from mlperf.engines import by_autograd
 from mlperf.model import _network
 
 
@@ -47,13 +48,17 @@ def together(
     ------
     ValueError
         If modules, data and generators are not equally many.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.ensemble import together
+    >>> X, y = torch.ones(2, 10, 5), torch.ones(2, 10, 1)
+    >>> networks, generators = [torch.nn.Linear(5, 1) for _ in X], [torch.Generator() for _ in X]
+    >>> next(together(networks, X, y, learning_rate=0.01, batch_size=5, generators=generators)).shape
+    torch.Size([2])
     """
-    counts = len(modules), len(X), len(y), len(generators)
-    if not counts[0] or len(set(counts)) > 1:
-        raise ValueError(
-            "The 'modules', 'X', 'y' and 'generators' parameters of together must be equally many, one at least. "
-            f"Got {counts[0]}, {counts[1]}, {counts[2]} and {counts[3]} instead."
-        )
+    _check_counts("together", modules, X, y, generators)
 
     def loss(parameters: dict[str, Tensor], X_batch: Tensor, y_batch: Tensor) -> Tensor:
         return nn.functional.mse_loss(functional_call(modules[0], parameters, (X_batch,)), y_batch)
@@ -82,6 +87,46 @@ def together(
         changed = yield total
         if changed is not None:
             optimiser.param_groups[0]["lr"] = float(changed)
+
+
+def one_by_one(
+    modules: Sequence[nn.Module],
+    X: Tensor,
+    y: Tensor,
+    *,
+    learning_rate: float,
+    batch_size: int,
+    generators: Sequence[torch.Generator],
+    fused: bool = False,
+) -> Iterator[Tensor]:
+    """Train networks as `together` does, but each by itself: what training together is compared with.
+
+    Parameters, losses and errors are those of `together`, but for the step size, which stays as it is.
+
+    Parameters
+    ----------
+    fused : bool, default=False
+        Whether Adam takes its step for all parameters of a network in one call.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.ensemble import one_by_one
+    >>> X, y = torch.ones(2, 10, 5), torch.ones(2, 10, 1)
+    >>> networks, generators = [torch.nn.Linear(5, 1) for _ in X], [torch.Generator() for _ in X]
+    >>> next(one_by_one(networks, X, y, learning_rate=0.01, batch_size=5, generators=generators)).shape
+    torch.Size([2])
+    """
+    _check_counts("one_by_one", modules, X, y, generators)
+    optimisers = [
+        torch.optim.Adam(module.parameters(), lr=learning_rate, foreach=False, fused=fused) for module in modules
+    ]
+    trainings = [
+        by_autograd(*network, batch_size=batch_size, generator=generator)
+        for *network, generator in zip(modules, X, y, optimisers, generators, strict=True)
+    ]
+    while True:
+        yield torch.tensor([next(training) for training in trainings])
 
 
 def fit_together(
@@ -117,6 +162,16 @@ def fit_together(
     -------
     list of callable
         Each predicts, in original units, the target of an array of shape (n_samples, n_features).
+
+    Examples
+    --------
+    >>> from mlperf.data import generate_samples
+    >>> from mlperf.ensemble import fit_together
+    >>> problems = [generate_samples(100, random_state=seed) for seed in range(3)]
+    >>> training = [(problem.Xtr, problem.ytr) for problem in problems]
+    >>> predictors = fit_together((32,), training, random_states=range(3), max_iter=2)
+    >>> [predict(problem.Xte).shape for predict, problem in zip(predictors, problems)]
+    [(20,), (20,), (20,)]
     """
     scalers = [(StandardScaler().fit(X), StandardScaler().fit(np.reshape(y, (-1, 1)))) for X, y in problems]
     inputs = [_scaled(X, scaler) for (X, _), (scaler, _) in zip(problems, scalers, strict=True)]
@@ -138,6 +193,15 @@ def fit_together(
         left = min(1.0, 2 * (1 - epoch / max_iter)) if anneal else 1.0
         training.send(learning_rate_init * left)
     return [_predictor(module, *pair) for module, pair in zip(modules, scalers, strict=True)]
+
+
+def _check_counts(owner: str, *given: Sequence[object] | Tensor) -> None:
+    counts = [len(each) for each in given]
+    if not counts[0] or len(set(counts)) > 1:
+        raise ValueError(
+            f"The 'modules', 'X', 'y' and 'generators' parameters of {owner} must be equally many, one at least. "
+            f"Got {counts[0]}, {counts[1]}, {counts[2]} and {counts[3]} instead."
+        )
 
 
 def _scaled(values: ArrayLike, scaler: StandardScaler) -> Tensor:

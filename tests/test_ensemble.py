@@ -7,8 +7,7 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from mlperf.data import generate_samples
-from mlperf.engines import eager
-from mlperf.ensemble import fit_together, together
+from mlperf.ensemble import fit_together, one_by_one, together
 from mlperf.model import MLPRegressor, _network
 
 
@@ -25,18 +24,18 @@ def _same(one, other, tolerance=1e-4):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
-def test_each_network_is_trained_as_it_would_be_alone():
+@pytest.mark.parametrize("fused", [False, True])
+def test_each_network_is_trained_as_it_would_be_alone(fused):
     X, y = torch.randn(3, 150, 5), torch.randn(3, 150, 1)  # the last mini-batch is short
     modules = _modules(3)
     alone = copy.deepcopy(modules)
     settings = {"learning_rate": 0.01, "batch_size": 64}
     training = together(modules, X, y, generators=_generators(3), **settings)
-    losses = torch.stack([next(training) for _ in range(5)])
-    for number, (module, generator) in enumerate(zip(alone, _generators(3), strict=True)):
-        single = eager(module, X[number], y[number], generator=generator, **settings)
-        expected = torch.tensor([next(single) for _ in range(5)])
-        torch.testing.assert_close(losses[:, number], expected, rtol=1e-4, atol=1e-5)
-        _same(modules[number], module)
+    apart = one_by_one(alone, X, y, generators=_generators(3), fused=fused, **settings)
+    for _ in range(5):
+        torch.testing.assert_close(next(training), next(apart), rtol=1e-4, atol=1e-5)
+    for one, other in zip(modules, alone, strict=True):
+        _same(one, other)
 
 
 @pytest.mark.parametrize("hidden", [(16, 8), ()])
@@ -78,12 +77,13 @@ def test_learning_rate_that_is_sent_holds_from_the_next_epoch_on():
     assert not torch.equal(next(modules[0].parameters()), next(before[0].parameters()))
 
 
-def test_networks_and_data_that_are_not_equally_many_are_refused():
+@pytest.mark.parametrize("train", [together, one_by_one])
+def test_networks_and_data_that_are_not_equally_many_are_refused(train):
     message = (
-        "The 'modules', 'X', 'y' and 'generators' parameters of together must be equally many, one at least. "
+        f"The 'modules', 'X', 'y' and 'generators' parameters of {train.__name__} must be equally many, one at least. "
         "Got 2, 3, 2 and 2 instead."
     )
-    training = together(
+    training = train(
         _modules(2),
         torch.randn(3, 10, 5),
         torch.randn(2, 10, 1),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mlperf.scaling import FORMS, Cost, break_even, exponent, fit, held_out_error, over_processes
+from mlperf.scaling import FORMS, Cost, break_even, compare_forms, exponent, fit, held_out_error, over_processes
 
 SIZES = np.geomspace(250, 1_000_000, 10)
 
@@ -64,6 +64,15 @@ def test_model_that_made_the_costs_predicts_held_out_sizes_best(cost, best):
     # A constant is also an affine or a power cost: there the simplest is only not worse by much.
     assert errors[best] <= 1.2 * min(errors.values())
     assert errors[best] < 0.03
+
+
+def test_forms_are_compared_by_coefficients_and_by_what_they_miss_with_intervals():
+    models = compare_forms(_measured(Cost("affine", 2.0, 1e-3), spread=0.01), size="n")
+    assert models.index.tolist() == list(FORMS)
+    assert models.loc["affine", ["a", "b"]].tolist() == pytest.approx([2.0, 1e-3], rel=0.02)
+    assert models.error_fraction.idxmin() == "affine"
+    assert (models.error_fraction_low <= models.error_fraction).all()
+    assert models.error_fraction_high["affine"] < models.error_fraction_low["power"]
 
 
 @pytest.mark.parametrize("cost", [Cost("constant", 2.0, 0.0), Cost("affine", 2.0, 1e-3), Cost("power", 0.1, 1.5)])

@@ -3,18 +3,17 @@ What error is left, and does it follow the samples?
 ===================================================
 
 The generator adds noise of known variance to the target, and no model can predict it. Many problems, each with its own
-data and initial weights, are trained together in one batched call, for several levels of noise and numbers of samples.
-Measured are the squared errors on the training and on the test split, over the variance of the noise. Held fixed:
-everything else of the published protocol.
+data and initial weights, are trained together, on few to many samples and with less and more noise. Measured are the
+squared errors on the training and the test split, over the noise's variance. Held fixed: the rest of the protocol.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.metrics import mean_squared_error
 
 from mlperf.data import generate_samples
 from mlperf.ensemble import fit_together
+from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
 from mlperf.measure import measure
 from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, by_mode
@@ -25,119 +24,87 @@ from mlperf.units import factor, number
 
 plt.style.use("mlperf.mlperf")
 
-SEEDS = range(by_mode(published=6, quick=3))
-# Levels of noise at the fewest samples; the published level at all of them.
-PLACES = [*((SAMPLE_SIZES[0], noise) for noise in (0.1, 10.0)), *((n_samples, NOISE) for n_samples in SAMPLE_SIZES)]
+SEEDS = range(by_mode(published=12, quick=3))
+FEW, MIDDLE, MANY = SAMPLE_SIZES
+PLACES = {
+    "quiet": (FEW, NOISE / 10),
+    "few": (FEW, NOISE),
+    "middle": (MIDDLE, NOISE),
+    "many": (MANY, NOISE),
+    "loud": (FEW, NOISE * 10),
+}
 
 # %%
 # One run: as many fits as there are seeds, together, at every place. What is measured does not depend on the time it
 # takes, so two runs may share the machine.
 
 
-def errors_at(model, n_samples, noise):
-    problems = [generate_samples(n_samples, noise=noise, random_state=seed) for seed in SEEDS]
-    training = [(problem.Xtr, problem.ytr) for problem in problems]
-    predictors = fit_together(model, training, random_states=SEEDS, max_iter=EPOCHS)
-    for seed, problem, predict in zip(SEEDS, problems, predictors, strict=True):
-        splits = (problem.Xtr, problem.ytr), (problem.Xte, problem.yte)
-        train, test = (mean_squared_error(y, predict(X)) / noise**2 for X, y in splits)
-        yield {"n_samples": n_samples, "noise": noise, "seed": seed, "train_ratio": train, "test_ratio": test}
-
-
 def run(model):
-    return pd.DataFrame([row for place in PLACES for row in errors_at(model, *place)])
+    rows = []
+    for place, (n_samples, noise) in PLACES.items():
+        problems = [generate_samples(n_samples, noise=noise, random_state=seed) for seed in SEEDS]
+        training = [(problem.Xtr, problem.ytr) for problem in problems]
+        predictors = fit_together(model, training, random_states=SEEDS, max_iter=EPOCHS)
+        for seed, problem, predict in zip(SEEDS, problems, predictors, strict=True):
+            for split, X, y in (("train", problem.Xtr, problem.ytr), ("test", problem.Xte, problem.yte)):
+                rows.append((place, n_samples, noise, split, seed, np.mean((y - predict(X)) ** 2) / noise**2))
+    return pd.DataFrame(rows, columns=["place", "n_samples", "noise", "split", "seed", "error_ratio"])
 
 
 longest_first = dict(reversed(MODELS.items()))
 runs = measure(run, repeats=1, warmup=False, n_jobs=2, model=longest_first).drop(columns=["process", "repeat"])
-cells = dict(list(runs.groupby(["model", "n_samples", "noise"], sort=False)))
-errors = pd.DataFrame(
-    [(*cell, split, *mean(part[f"{split}_ratio"])) for cell, part in cells.items() for split in ("train", "test")],
-    columns=["model", "n_samples", "noise", "split", "error_ratio", "error_ratio_low", "error_ratio_high"],
-)
-errors
+of = dict(list(runs.groupby(["model", "place", "split"], sort=False).error_ratio))
+errors = {cell: mean(ratios) for cell, ratios in of.items()}
+names = ["model", "place", "split", "error_ratio", "error_ratio_low", "error_ratio_high"]
+table = pd.DataFrame([(*cell, *error) for cell, error in errors.items()], columns=names)
+table
 
 # %%
 # At 1 the error is all noise. Each dot is a seed.
 
-figure, (left, right) = plt.subplots(1, 2, sharey=True)
+figure, axes = plt.subplots()
 for number_of, model in enumerate(MODELS):
-    for axes, at in ((left, PLACES[2:]), (right, [PLACES[0], PLACES[2], PLACES[1]])):
-        for place, (n_samples, noise) in enumerate(at):
-            tests = cells[model, n_samples, noise].test_ratio
-            x = place + 0.27 * (number_of - 1)
-            value, low, high = mean(tests)
-            axes.plot(np.full(len(tests), x), tests, ".", color=f"C{number_of}", alpha=0.5)
-            axes.errorbar(x, value, yerr=[[value - low], [high - value]], fmt="_", color=f"C{number_of}")
-    right.annotate(model, (0.97, 0.95 - 0.09 * number_of), xycoords="axes fraction", ha="right", color=f"C{number_of}")
-for axes, labels, title in (
-    (left, [f"{n:,}" for n, _ in PLACES[2:]], f"Samples (noise {NOISE:g})"),
-    (right, ["0.1", f"{NOISE:g}", "10"], f"Noise ({SAMPLE_SIZES[0]:,} samples)"),
-):
-    axes.axhline(1, color="C6", linewidth=0.8)
-    axes.set_xticks(range(3), labels)
-    axes.set_xlabel(title)
-left.set_yscale("log")
-left.set_ylabel("Test error (× the noise's variance)")
-most = {model: mean(cells[model, SAMPLE_SIZES[-1], NOISE].test_ratio).value for model in MODELS}
-figure.suptitle(
-    f"On {SAMPLE_SIZES[-1]:,} samples the error is {min(most.values()):.2f} to {max(most.values()):.2f} times\n"
-    "the variance of the noise",
-    x=0.01,
-    ha="left",
-    fontsize="medium",
-    fontweight="bold",
-)
+    color = f"C{number_of}"
+    for x, place in enumerate(PLACES):
+        draw_estimate(axes, x + number_of / 4, errors[model, place, "test"], of[model, place, "test"], color=color)
+    axes.annotate(model, (0.97, 0.9 - 0.08 * number_of), xycoords="axes fraction", ha="right", color=color)
+axes.axhline(1, color="C6", linewidth=0.8)
+axes.set_xticks(np.arange(len(PLACES)) + 0.25, [f"{n:,}\nnoise {noise:g}" for n, noise in PLACES.values()])
+axes.set(yscale="log", ylabel="Test error (× the noise's variance)", xlabel="Samples, and noise (standard deviation)")
+most = [errors[model, "many", "test"].value for model in MODELS]
+axes.set_title(f"On {MANY:,} samples, {min(most):.2f} to {max(most):.2f} times\nthe variance of the noise is left")
 
 # %%
 # A trend is tested, not seen: of each seed's errors the exponent over the samples, and of the exponents the interval.
 
 
-def trend(model, column="test_ratio"):
-    at_noise = runs[(runs.model == model) & (runs.noise == NOISE)]
-    return mean([exponent(part.n_samples, part[column]) for _, part in at_noise.groupby("seed")])
+def compare(place, **threshold):
+    return [check(model, factor(errors[model, place, "test"]), **threshold) for model in MODELS]
 
 
-trends = {model: trend(model) for model in MODELS}
-few, many = SAMPLE_SIZES[0], SAMPLE_SIZES[-1]
-gap = {m: mean(cells[m, few, NOISE].test_ratio - cells[m, few, NOISE].train_ratio) for m in MODELS}
+floor = "On {:,} samples, what error remains is the noise: the test error is its variance to within a tenth."
+loud = "Ten times as much noise hides everything else: the test error is its variance to within a tenth."
+quiet = "With a tenth of the noise, the test error is more than twice its variance: something else is seen."
+seen = f"On {FEW:,} samples the test error is above the training error: samples that were seen are predicted better."
+gaps = {m: mean(of[m, "few", "test"].to_numpy() - of[m, "few", "train"].to_numpy()) for m in MODELS}
 findings = {
-    "floor_many": judge(
-        f"On {many:,} samples, what error remains is the noise: the test error is its variance to within a tenth.",
-        *(check(m, factor(mean(cells[m, many, NOISE].test_ratio)), within=(0.9, 1.1)) for m in MODELS),
-    ),
-    "floor_few": judge(
-        f"On {few:,} samples, what error remains is the noise: the test error is its variance to within a tenth.",
-        *(check(m, factor(mean(cells[m, few, NOISE].test_ratio)), within=(0.9, 1.1)) for m in MODELS),
-    ),
-    "floor_loud": judge(
-        "Ten times as much noise hides everything else: the test error is its variance to within a tenth.",
-        *(check(m, factor(mean(cells[m, few, 10.0].test_ratio)), within=(0.9, 1.1)) for m in MODELS),
-    ),
-    "floor_quiet": judge(
-        "With a tenth of the noise, the test error is more than twice its variance: something else is seen.",
-        *(check(m, factor(mean(cells[m, few, 0.1].test_ratio)), above=2) for m in MODELS),
-    ),
-    "overfitting": judge(
-        f"On {few:,} samples the test error is above the training error: samples that were seen are predicted better.",
-        *(check(f"{m}, test less train", factor(e), above=0) for m, e in gap.items()),
-    ),
-    **{
-        f"falls_{model.lower()}": judge(
-            f"The test error of {model} falls as the samples grow.",
-            check("Exponent over the samples", number(trends[model]), below=0),
-        )
-        for model in MODELS
-    },
+    "floor_many": judge(floor.format(MANY), *compare("many", within=(0.9, 1.1))),
+    "floor_few": judge(floor.format(FEW), *compare("few", within=(0.9, 1.1))),
+    "floor_loud": judge(loud, *compare("loud", within=(0.9, 1.1))),
+    "floor_quiet": judge(quiet, *compare("quiet", above=2)),
+    "overfitting": judge(seen, *(check(f"{m}, test less train", factor(gap), above=0) for m, gap in gaps.items())),
 }
+values = {f"{model}_{place}".lower(): factor(errors[model, place, "test"]) for model in MODELS for place in PLACES}
+for model in MODELS:
+    curves = zip(*(of[model, place, "test"] for place in ("few", "middle", "many")), strict=True)
+    trend = number(mean([exponent(SAMPLE_SIZES, curve) for curve in curves]))
+    falls = f"The test error of {model} falls as the samples grow."
+    findings[f"falls_{model.lower()}"] = judge(falls, check("Exponent over the samples", trend, below=0))
+    values[f"trend_{model.lower()}"] = trend
 pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
 
-size = dict(zip(SAMPLE_SIZES, ("few", "middle", "many"), strict=True))
-values = {f"{m}_{size[n]}".lower(): factor(mean(cells[m, n, NOISE].test_ratio)) for m in MODELS for n in SAMPLE_SIZES}
-values |= {f"trend_{model}".lower(): number(estimate) for model, estimate in trends.items()}
-publish(
-    "noise_floor", tables={"runs": runs, "errors": errors}, values=values, findings=findings, figures={"errors": figure}
-)
+tables = {"runs": runs, "errors": table}
+publish("noise_floor", tables=tables, values=values, findings=findings, figures={"errors": figure})

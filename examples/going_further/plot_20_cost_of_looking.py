@@ -3,18 +3,16 @@ How much does looking change?
 =============================
 
 The operator tables come from fits under torch's profiler, which writes down every operator's beginning and end, and
-every allocation if asked to. The same fit is timed without it, with it, and with allocations too, in turn, within one
-process. Measured is the fit's own time, not that of making the table afterwards. Varied: the model. Held fixed: the
-samples, the epochs, the mini-batches.
+every allocation if asked to. The same fit is timed without it, with it, and with allocations too, in turn: the fit's
+own time, not that of making the table afterwards. Varied: the model. Held fixed: the samples, the epochs.
 """
-
-from functools import partial
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from torch.profiler import ProfilerActivity, profile
 
 from mlperf.data import generate_samples
+from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
@@ -27,68 +25,58 @@ from mlperf.units import factor
 
 plt.style.use("mlperf.mlperf")
 
-# Fewer fresh processes than elsewhere, and more rounds in each: the ratios are taken within a process.
-FRESH = by_mode(published=3, quick=1)
-ROUNDS = by_mode(published=8, quick=2)
-WATCHED = {"without": None, "profiled": False, "with memory": True}
+# Fewer fresh processes than elsewhere, and more rounds in each: every ratio is taken within one round.
+FRESH, ROUNDS = by_mode(published=(3, 24), quick=(1, 2))
 
 # %%
-# One run: each model's fit, watched in each way, in turn. Last comes a table, for the sum of its operators' times.
+# One run: a fit, watched in each way in turn, and the sum of its operators' times. Put your own model here.
 
 
-def watch(fit, memory):
-    if memory is None:
-        return seconds(fit)
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=memory):
-        return seconds(fit)
-
-
-def run():
+def run(model):
     samples = generate_samples(SAMPLE_SIZES[0])
-    rows = []
-    for name, model in MODELS.items():
-        regressor = MLPRegressor(model, max_iter=PROFILE_EPOCHS, engine="eager", random_state=0)
-        fit = partial(regressor.fit, samples.Xtr, samples.ytr)
-        watch(fit, True)  # not counted: the first of a process takes longer
-        for _ in range(ROUNDS):
-            times = {how: watch(fit, memory) for how, memory in WATCHED.items()}
-            rows += [(name, how, time, time / times["without"]) for how, time in times.items()]
-        summed = operators(fit)["self_cpu_seconds"].sum()
-        rows.append((name, "operators", summed, summed / times["without"]))
-    return pd.DataFrame(rows, columns=["model", "how", "seconds", "time_ratio"])
+    regressor = MLPRegressor(model, max_iter=PROFILE_EPOCHS, engine="eager", random_state=0)
+
+    def fit():
+        regressor.fit(samples.Xtr, samples.ytr)
+
+    def watched(memory):
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=memory):
+            return seconds(fit)
+
+    return {
+        "alone_seconds": seconds(fit),
+        "profiled_seconds": watched(memory=False),
+        "with_memory_seconds": watched(memory=True),
+        "operators_seconds": operators(fit)["self_cpu_seconds"].sum(),
+    }
 
 
-runs = measure(run, repeats=FRESH, processes=FRESH, warmup=False)
-cells = dict(list(runs.groupby(["model", "how"], sort=False)))
-inflation = {cell: median(part.time_ratio, part.process) for cell, part in cells.items()}
-table = pd.DataFrame(
-    [(*cell, *estimate) for cell, estimate in inflation.items() if cell[1] != "without"],
-    columns=["model", "how", "time_ratio", "time_ratio_low", "time_ratio_high"],
-)
+# %%
+# By what factor does a fit take longer, what does the record of allocations add, and what do the tables say of it?
+
+runs = measure(run, repeats=ROUNDS, processes=FRESH, model=MODELS)
+runs["inflation"] = runs.with_memory_seconds / runs.alone_seconds
+runs["without_memory"] = runs.profiled_seconds / runs.alone_seconds
+runs["memory_adds"] = runs.with_memory_seconds / runs.profiled_seconds
+runs["operators"] = runs.operators_seconds / runs.alone_seconds
+of = dict(list(runs.groupby("model", sort=False)))
+factors = ["inflation", "without_memory", "memory_adds", "operators"]
+ratios = {(model, name): median(rows[name], rows.process) for model, rows in of.items() for name in factors}
+names = ["model", "what", "time_ratio", "time_ratio_low", "time_ratio_high"]
+table = pd.DataFrame([(*cell, *ratio) for cell, ratio in ratios.items()], columns=names)
 table
 
 # %%
 # Dots are single runs.
 
 figure, axes = plt.subplots()
-for number, model in enumerate(MODELS):
-    for place, how in enumerate(list(WATCHED)[1:]):
-        part, (value, low, high) = cells[model, how], inflation[model, how]
-        x = place + 0.27 * (number - 1)
-        axes.bar(x, value, yerr=[[value - low], [high - value]], width=0.25, color=f"C{number}", alpha=0.7)
-        axes.plot([x - 0.05] * len(part), part.time_ratio, ".", color="black", markersize=4)
-        axes.annotate(
-            model,
-            (x, max(high, part.time_ratio.max())),
-            (0, 5),
-            ha="center",
-            textcoords="offset points",
-            fontsize="small",
-        )
+for i, (model, rows) in enumerate(of.items()):
+    for place, name in enumerate(["without_memory", "inflation"]):
+        draw_estimate(axes, place + i / 4, ratios[model, name], rows[name], bar=0.23, label=model, color=f"C{i}")
 axes.axhline(1, color="C6", linewidth=0.8, linestyle="--")
-axes.set_xticks(range(2), ["profiled", "profiled with memory"])
-axes.set_ylabel("Time of a fit (× the one not profiled)")
-ends = [inflation[model, "with memory"].value for model in MODELS]
+axes.set_xticks([0.25, 1.25], ["profiled", "profiled with memory"])
+axes.set(ylabel="Time of a fit (× the one not profiled)", ymargin=0.12)
+ends = [ratios[model, "inflation"].value for model in MODELS]
 axes.set_title(
     f"Under the profiler that makes the operator tables,\na fit takes {min(ends):.2f} to {max(ends):.2f} times as long"
 )
@@ -96,51 +84,27 @@ axes.set_title(
 # %%
 # What this means for reading the operator tables.
 
-memory_adds = {
-    m: median(
-        cells[m, "with memory"].seconds.to_numpy() / cells[m, "profiled"].seconds.to_numpy(),
-        cells[m, "profiled"].process,
-    )
-    for m in MODELS
-}
-summed = {m: inflation[m, "operators"] for m in MODELS}
+
+def compare(name, models=MODELS, **threshold):
+    return [check(model, factor(ratios[model, name]), **threshold) for model in models]
+
+
+medium = ratios["Medium", "inflation"].value
+slower = "Under the profiler that makes the operator tables, a fit takes more than half as long again."
+adds = "Recording allocations adds more than a tenth to a profiled fit."
+longer = "The CPU times of an operator table add up to more than the whole fit takes when nobody looks."
+alike = "The profiler slows all models alike, to within a fifth of Medium's factor."
 findings = {
-    "slower": judge(
-        "Under the profiler that makes the operator tables, a fit takes more than half as long again.",
-        *(check(m, factor(inflation[m, "with memory"]), above=1.5) for m in MODELS),
-    ),
-    "memory": judge(
-        "Recording allocations adds more than a tenth to a profiled fit.",
-        *(check(m, factor(e), above=1.1) for m, e in memory_adds.items()),
-    ),
-    "operator_time": judge(
-        "The CPU times of an operator table add up to more than the whole fit takes when nobody looks.",
-        *(check(m, factor(e), above=1) for m, e in summed.items()),
-    ),
-    "alike": judge(
-        "The profiler slows all models alike, to within a fifth of Medium's factor.",
-        *(
-            check(
-                m,
-                factor(inflation[m, "with memory"]),
-                within=tuple(f * inflation["Medium", "with memory"].value for f in (0.8, 1.2)),
-            )
-            for m in ("Small", "Large")
-        ),
-    ),
+    "slower": judge(slower, *compare("inflation", above=1.5)),
+    "memory": judge(adds, *compare("memory_adds", above=1.1)),
+    "operator_time": judge(longer, *compare("operators", above=1)),
+    "alike": judge(alike, *compare("inflation", ["Small", "Large"], within=(0.8 * medium, 1.2 * medium))),
 }
 pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
 
-values = {f"{m}_inflation".lower(): factor(inflation[m, "with memory"]) for m in MODELS}
-values |= {f"{m}_memory_adds".lower(): factor(e) for m, e in memory_adds.items()}
-values |= {f"{m}_operators".lower(): factor(e) for m, e in summed.items()}
-publish(
-    "cost_of_looking",
-    tables={"runs": runs, "inflation": table},
-    values=values,
-    findings=findings,
-    figures={"inflation": figure},
-)
+values = {f"{model}_{name}".lower(): factor(ratio) for (model, name), ratio in ratios.items()}
+tables = {"runs": runs, "inflation": table}
+publish("cost_of_looking", tables=tables, values=values, findings=findings, figures={"inflation": figure})
