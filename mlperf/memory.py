@@ -47,7 +47,8 @@ def predicted_bytes(layer_sizes: Sequence[int], n_rows: int, *, batch_size: int)
     -------
     dict of int
         Bytes of each of `CATEGORIES`: the shuffled copy of the data and its order, the parameters, the output
-        of every layer for one mini-batch, one gradient for each parameter, and Adam's two moments of it.
+        of every layer for one mini-batch, one gradient for each parameter and for the widest hidden layer's output,
+        before ReLU and after it, and Adam's two moments of each parameter.
 
     Examples
     --------
@@ -60,7 +61,7 @@ def predicted_bytes(layer_sizes: Sequence[int], n_rows: int, *, batch_size: int)
         "data": n_rows * (INT64 + FLOAT32 * (layer_sizes[0] + layer_sizes[-1])),
         "parameters": FLOAT32 * parameters,
         "activations": FLOAT32 * min(batch_size, n_rows) * sum(layer_sizes[1:]),
-        "gradients": FLOAT32 * parameters,
+        "gradients": FLOAT32 * (parameters + 2 * min(batch_size, n_rows) * max(layer_sizes[1:-1], default=0)),
         "optimiser": 2 * FLOAT32 * parameters,
     }
 
