@@ -7,6 +7,8 @@ libraries that do the arithmetic. Nothing is timed here; the machine is asked. T
 the report's training keeps in them.
 """
 
+# sphinx_gallery_tags = ["machine", "memory"]
+
 from itertools import pairwise
 
 import matplotlib.pyplot as plt

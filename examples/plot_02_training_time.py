@@ -6,6 +6,7 @@ Three models are trained on three sample sizes, and the wall-clock time of one w
 paused, no profiler attached. Held fixed: the data's seed, the optimiser, the mini-batches, the epochs and the threads.
 """
 
+# sphinx_gallery_tags = ["time", "scaling"]
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -98,7 +99,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {f"{model}_many".lower(): duration(median(fits[model, many], process)) for model in MODELS}
 values |= {f"{model}_few_to_many".lower(): factor(growth[model, few, many]) for model in MODELS}
 publish(

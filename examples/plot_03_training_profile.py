@@ -7,6 +7,7 @@ fits. *Self* leaves out the operators that an operator calls. Memory is what was
 its calls, less what was freed there: churn, not what is in use at a time.
 """
 
+# sphinx_gallery_tags = ["profile", "time", "memory"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -98,7 +99,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 shares = runs[runs.operator.isin(products)].groupby([*cell, "repeat"]).self_cpu_seconds.sum() / totals.self_cpu_seconds
 products_shares = [median(repeats) for _, repeats in shares.groupby(cell)]
 publish(

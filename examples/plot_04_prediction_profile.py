@@ -6,6 +6,7 @@ For every model and sample size a prediction of the test split is profiled, and 
 fixed: the protocol of the profile of training, where it is said how to read *self* and the memory columns.
 """
 
+# sphinx_gallery_tags = ["profile", "time", "memory"]
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -100,7 +101,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 publish(
     "prediction_profile",
     tables={"operators": profiles.reset_index(), "totals": totals.reset_index(), "runs": runs},

@@ -7,6 +7,7 @@ R2. The generator added noise to the target: an error below its variance on data
 not varied is the seed; the intervals say how much an error depends on the samples that happen to be in a split.
 """
 
+# sphinx_gallery_tags = ["accuracy", "scaling"]
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
@@ -99,7 +100,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 size = dict(zip(SAMPLE_SIZES, ("few", "middle", "many"), strict=True))
 publish(
     "accuracy",

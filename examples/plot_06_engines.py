@@ -9,6 +9,7 @@ Varied: who trains, the model, the samples. Held fixed: everything else, one thr
 the steady state, what the first fit costs on top, and the accuracy: nobody is fast by training less.
 """
 
+# sphinx_gallery_tags = ["time", "engines"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd

@@ -8,6 +8,7 @@ thread, float64 input, predictions in the units of the target. Both estimators a
 torch does not.
 """
 
+# sphinx_gallery_tags = ["time", "engines"]
 import warnings
 
 import matplotlib.pyplot as plt

@@ -6,6 +6,7 @@ Copy this script and put your model in; all that is asked of it is ``fit`` and `
 same kind stand here, of torch and of scikit-learn. Held fixed: data, layers, optimiser, batches, epochs and threads.
 """
 
+# sphinx_gallery_tags = ["time", "your model"]
 import warnings
 
 import matplotlib.pyplot as plt

@@ -47,6 +47,12 @@ class Step(nn.Module):
     ----------
     sizes : tuple of int
         Features, units of each hidden layer, outputs.
+
+    Examples
+    --------
+    >>> from mlperf.compiled import Step
+    >>> Step((5, 32, 1)).sizes
+    (5, 32, 1)
     """
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
@@ -139,6 +145,11 @@ def load(sizes: tuple[int, ...], batch_size: int) -> Run:
     ------
     RuntimeError
         If it has to be compiled and no C++ compiler works.
+
+    Examples
+    --------
+    >>> from mlperf.compiled import load
+    >>> step = load((5, 32, 1), 64)  # doctest: +SKIP
     """
     path = _path(sizes, batch_size)
     if not path.exists():
@@ -152,18 +163,41 @@ def load(sizes: tuple[int, ...], batch_size: int) -> Run:
 
 
 def compile_seconds(sizes: tuple[int, ...], batch_size: int) -> float:
-    """Return how long it took to compile the step when that was done; parameters and errors are those of `load`."""
+    """Return how long it took to compile the step when that was done; parameters and errors are those of `load`.
+
+    Examples
+    --------
+    >>> from mlperf.compiled import compile_seconds
+    >>> compile_seconds((5, 32, 1), 64)  # doctest: +SKIP
+    8.1
+    """
     load(sizes, batch_size)
     return float(_path(sizes, batch_size).with_suffix(".seconds").read_text())
 
 
 def cache_folder() -> Path:
-    """Return where compiled steps are kept: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``."""
+    """Return where compiled steps are kept: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``.
+
+    Examples
+    --------
+    >>> from mlperf.compiled import cache_folder
+    >>> cache_folder().name
+    'mlperf'
+    """
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlperf"
 
 
 def check_compiler() -> None:
-    """Raise a RuntimeError that says what to install unless the C++ compiler compiles a trial program."""
+    """Raise a RuntimeError that says what to install unless the C++ compiler compiles a trial program.
+
+    Examples
+    --------
+    >>> from mlperf.compiled import check_compiler
+    >>> try:
+    ...     check_compiler()
+    ... except RuntimeError as error:
+    ...     advice = error
+    """
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     found = shutil.which(compiler)
     if found:

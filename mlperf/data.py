@@ -19,6 +19,13 @@ class Samples(NamedTuple):
         Features of the training, validation and test split (60, 20 and 20 % of the samples).
     ytr, yval, yte : ndarray of shape (n,)
         Targets of the same splits.
+
+    Examples
+    --------
+    >>> from mlperf.data import generate_samples
+    >>> samples = generate_samples(1_000)
+    >>> samples.Xte.shape, samples.yte.shape
+    ((200, 5), (200,))
     """
 
     X: np.ndarray

@@ -51,6 +51,17 @@ def eager(
     ------
     float
         Mean squared error over the epoch, each mini-batch taken before its own step.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from mlperf.engines import eager
+    >>> X, module = torch.randn(128, 5), nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> fit = eager(module, X, X[:, :1], learning_rate=0.01, batch_size=64, generator=torch.Generator().manual_seed(0))
+    >>> first, second = next(fit), next(fit)
+    >>> second < first
+    True
     """
     optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, foreach=False, fused=False)
     return by_autograd(module, X, y, optimiser, batch_size=batch_size, generator=generator)
@@ -65,7 +76,20 @@ def by_autograd(
     batch_size: int,
     generator: torch.Generator,
 ) -> Iterator[float]:
-    """Train any module with any optimiser of torch, in the loop that torch's users write. Arguments as for `eager`."""
+    """Train any module with any optimiser of torch, in the loop that torch's users write. Arguments as for `eager`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from mlperf.engines import by_autograd
+    >>> X, module = torch.randn(128, 5), nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> descent = torch.optim.SGD(module.parameters(), lr=0.1)
+    >>> fit = by_autograd(module, X, X[:, :1], descent, batch_size=64, generator=torch.Generator().manual_seed(0))
+    >>> first, second = next(fit), next(fit)
+    >>> second < first
+    True
+    """
 
     def step(X_batch: Tensor, y_batch: Tensor) -> Tensor:
         optimiser.zero_grad()
@@ -89,6 +113,17 @@ def fused(
     """Train with the gradient written out, and torch's fused Adam in one call for all parameters.
 
     No graph is recorded and no compiler needed. Arguments as for `eager`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from mlperf.engines import fused
+    >>> X, module = torch.randn(128, 5), nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 1))
+    >>> fit = fused(module, X, X[:, :1], learning_rate=0.01, batch_size=64, generator=torch.Generator().manual_seed(0))
+    >>> first, second = next(fit), next(fit)
+    >>> second < first
+    True
     """
     flat, sizes = flatten(module)
     gradient = torch.empty_like(flat)
@@ -159,6 +194,15 @@ def compiled(
     ------
     RuntimeError
         If it has to be compiled and no C++ compiler works; before any work.
+
+    Examples
+    --------
+    >>> from mlperf.data import generate_samples
+    >>> from mlperf.model import MLPRegressor
+    >>> samples = generate_samples(1_000)
+    >>> model = MLPRegressor((32,), engine="compiled")
+    >>> model.fit(samples.Xtr, samples.ytr)  # doctest: +SKIP
+    MLPRegressor(engine='compiled', hidden_layer_sizes=(32,))
     """
     n_samples, n_outputs = y.shape
     batch_size = min(batch_size, n_samples)

@@ -80,6 +80,16 @@ def headline(figure: Any, text: str) -> None:
         The figure; `mlperf.results.publish` takes the text for those who do not see it.
     text : str
         One sentence, made from the data.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mlperf.figures import headline
+    >>> figure = Figure()
+    >>> panels = figure.subplots(1, 2)
+    >>> headline(figure, "Large takes 4.1 times as long as Small")
+    >>> figure.get_suptitle()
+    'Large takes 4.1 times as long as Small'
     """
     figure.suptitle(text, x=0.01, ha="left", fontsize="medium", fontweight="bold")
 

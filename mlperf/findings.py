@@ -7,8 +7,11 @@ from typing import NamedTuple
 from mlperf.units import Quantity, quantity
 
 HOLDS = "holds"
+"""Verdict: the whole interval is on the right side of the threshold."""
 FAILS = "does not hold"
+"""Verdict: the whole interval is on the wrong side of the threshold."""
 UNCLEAR = "not distinguishable"
+"""Verdict: the interval spans the threshold."""
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNCLEAR: "≈"}
 
 # Evidence names at most this many comparisons; the published tables hold the others.
@@ -26,6 +29,12 @@ class Finding(NamedTuple):
         Not distinguishable: the interval of what was measured spans the threshold.
     evidence : str
         What was measured, with its uncertainty.
+
+    Examples
+    --------
+    >>> from mlperf.findings import Finding
+    >>> Finding("Large takes longest.", "holds", "4.1 times the shortest fit").mark
+    '✓ holds'
     """
 
     statement: str
@@ -39,7 +48,16 @@ class Finding(NamedTuple):
 
 
 class Check(NamedTuple):
-    """One comparison: its verdict, its evidence, and its margin to the threshold in widths of its interval."""
+    """One comparison: its verdict, its evidence, and its margin to the threshold in widths of its interval.
+
+    Examples
+    --------
+    >>> from mlperf.findings import check
+    >>> from mlperf.stats import Estimate
+    >>> from mlperf.units import factor
+    >>> check("Large over Small", factor(Estimate(4.1, 3.9, 4.3)), above=1).verdict
+    'holds'
+    """
 
     verdict: str
     evidence: str
@@ -128,6 +146,12 @@ def fact(evidence: str, truth: bool) -> Check:
         What was counted: "called most often: aten::empty_strided".
     truth : bool
         Whether this is what the statement says.
+
+    Examples
+    --------
+    >>> from mlperf.findings import fact, judge
+    >>> judge("The optimiser calls most.", fact("called most often: Optimizer.step", True)).verdict
+    'holds'
     """
     return Check(HOLDS if truth else FAILS, evidence, float("inf"))
 

@@ -1,12 +1,18 @@
 """Floating-point work of a network, and the ceilings that the machine sets: products, copies, dispatch."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from time import perf_counter
 
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from mlperf.machine import cache_bytes
+from mlperf.protocol import LEARNING_RATE
 
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
 SHORTEST = 0.005
@@ -67,6 +73,12 @@ def step_bytes(layer_sizes: Sequence[int], n_rows: int) -> int:
         Each parameter is read forward and backward and its gradient written; Adam reads the parameter, its
         gradient and two moments, and writes all but the gradient. Each layer's output is written and read, and
         so is its gradient.
+
+    Examples
+    --------
+    >>> from mlperf.flops import step_bytes
+    >>> step_bytes([5, 32, 1], 64) > step_bytes([5, 32, 1], 32)
+    True
     """
     parameters = sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(layer_sizes))
     return 4 * (10 * parameters + 4 * n_rows * sum(layer_sizes[1:]))
@@ -97,6 +109,43 @@ def counted_flops(call: Callable[[], object]) -> int:
     return int(counter.get_total_flops())
 
 
+def training_steps(
+    engine: Callable[..., Iterator[float]], layer_sizes: Sequence[int], n_rows: int, n_steps: int
+) -> Callable[[], float]:
+    """Return a call that trains a network on random data, ready to be timed, counted or profiled.
+
+    Parameters
+    ----------
+    engine : callable
+        One of `mlperf.engines.ENGINES`. Its first epoch, which compiles what has to be and makes the optimiser's
+        state, is carried out here.
+    layer_sizes : sequence of int
+        Units of every layer from the inputs to the outputs, with ReLU between them.
+    n_rows : int
+        Rows in the mini-batch.
+    n_steps : int
+        Training steps that a call carries out: an epoch.
+
+    Returns
+    -------
+    callable
+        Without arguments; returns the mean loss of its epoch.
+
+    Examples
+    --------
+    >>> from mlperf.engines import eager
+    >>> from mlperf.flops import counted_flops, training_steps
+    >>> counted_flops(training_steps(eager, [5, 32, 1], n_rows=64, n_steps=2))  # twice what `step_flops` says
+    106496
+    """
+    layers = [layer for pair in pairwise(layer_sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+    X, y = (torch.randn(n_steps * n_rows, columns) for columns in (layer_sizes[0], layer_sizes[-1]))
+    settings = {"learning_rate": LEARNING_RATE, "batch_size": n_rows, "generator": torch.Generator()}
+    epochs = engine(nn.Sequential(*layers[:-1]), X, y, **settings)
+    next(epochs)
+    return partial(next, epochs)
+
+
 def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) -> float:
     """Time a call that is too short for one interval of its own.
 
@@ -111,6 +160,12 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     -------
     float
         Seconds of the last run divided by its calls; the loop around them is a part of it.
+
+    Examples
+    --------
+    >>> from mlperf.flops import seconds_per_call
+    >>> 0 < seconds_per_call(lambda: sum(range(10))) < 0.005
+    True
     """
     call()
     n_calls = 1
@@ -125,6 +180,41 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
         n_calls = max(2 * n_calls, int(1.2 * n_calls * at_least / elapsed))
 
 
+def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
+    """Time the parts of a piece of work that tells what it has just done.
+
+    Parameters
+    ----------
+    work : iterable of str
+        A generator that does the work, a part at a time, and yields the name of each part that has ended; parts of
+        one name are summed.
+
+    Returns
+    -------
+    dict of float
+        Seconds of each part, in the order in which they first ended. What is left of the whole comes last, as
+        ``"between"``: reading the clock, and what the work does after its last part.
+
+    Examples
+    --------
+    >>> from mlperf.flops import seconds_per_part
+    >>> def work():
+    ...     for _ in range(2):
+    ...         sum(range(1_000))
+    ...         yield "adding"
+    ...         sorted(range(1_000))
+    ...         yield "sorting"
+    >>> list(seconds_per_part(work()))
+    ['adding', 'sorting', 'between']
+    """
+    spent: dict[str, float] = defaultdict(float)
+    begin = last = perf_counter()
+    for part in work:
+        spent[part] += perf_counter() - last
+        last = perf_counter()
+    return {**spent, "between": perf_counter() - begin - sum(spent.values())}
+
+
 def product_rate(n_rows: int, n_inner: int, n_columns: int) -> float:
     """Measure the rate at which torch multiplies two float32 matrices that fit.
 
@@ -137,6 +227,12 @@ def product_rate(n_rows: int, n_inner: int, n_columns: int) -> float:
     -------
     float
         Floating-point operations per second, with the threads that torch has now.
+
+    Examples
+    --------
+    >>> from mlperf.flops import product_rate
+    >>> product_rate(64, 64, 64) > product_rate(1, 1, 1)
+    True
     """
     left, right = torch.rand(n_rows, n_inner), torch.rand(n_inner, n_columns)
     out = torch.empty(n_rows, n_columns)
@@ -157,6 +253,12 @@ def product_seconds(layer_sizes: Sequence[int], n_rows: int) -> float:
     -------
     float
         Seconds, summed over the products that `step_flops` counts.
+
+    Examples
+    --------
+    >>> from mlperf.flops import product_seconds
+    >>> product_seconds([5, 32, 1], 64) > 0
+    True
     """
     total = 0.0
     for layer, (n_inputs, n_outputs) in enumerate(pairwise(layer_sizes)):
@@ -179,10 +281,49 @@ def copy_rate(n_bytes: int) -> float:
     -------
     float
         Bytes per second, those read and those written.
+
+    Examples
+    --------
+    >>> from mlperf.flops import copy_rate
+    >>> copy_rate(1_000_000) > 0
+    True
     """
     source = torch.rand(max(1, n_bytes // 8))
     target = torch.empty_like(source)
     return 8 * len(source) / seconds_per_call(lambda: target.copy_(source))
+
+
+def roofs(product: tuple[int, int, int], n_bytes: int) -> dict[str, float]:
+    """Measure what no work can exceed on this machine: the roofs of a roofline.
+
+    Parameters
+    ----------
+    product : tuple of three int
+        Shape of a matrix product that is large enough to run at full rate, as for `product_rate`.
+    n_bytes : int
+        What a copy moves that fits into no cache.
+
+    Returns
+    -------
+    dict of float
+        ``"product"``, in floating-point operations per second; then, in bytes per second, ``"L2"`` and ``"L3"`` as
+        far as they are known, by copies that fill half of one, and ``"memory"``. A copy within the first level is
+        over before its own dispatch is, so it would tell nothing of that cache.
+
+    References
+    ----------
+    S. Williams, A. Waterman and D. Patterson, "Roofline: an insightful visual performance model for multicore
+    architectures", Communications of the ACM 52(4), 2009.
+
+    Examples
+    --------
+    >>> from mlperf.flops import roofs
+    >>> {"product", "memory"} <= set(roofs((256, 256, 256), 10_000_000))
+    True
+    """
+    copies = {level: size // 2 for level, size in cache_bytes().items() if level != "L1d"}
+    copies["memory"] = n_bytes
+    return {"product": product_rate(*product), **{place: copy_rate(size) for place, size in copies.items()}}
 
 
 def dispatch_seconds() -> dict[str, float]:
@@ -192,6 +333,12 @@ def dispatch_seconds() -> dict[str, float]:
     -------
     dict of float
         Seconds per call of a few operators that a training step is made of, each with the tensor it makes.
+
+    Examples
+    --------
+    >>> from mlperf.flops import dispatch_seconds
+    >>> all(seconds > 0 for seconds in dispatch_seconds().values())
+    True
     """
     one = torch.rand(1, 1)
     calls = {

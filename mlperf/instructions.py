@@ -71,6 +71,16 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     ------
     CountingError
         If Valgrind is not installed, does not know this platform or cannot be switched on.
+
+    Examples
+    --------
+    >>> from mlperf.instructions import CountingError, instructions
+    >>> def prepare(n):
+    ...     return lambda: sum(range(n))
+    >>> try:
+    ...     counted = instructions(prepare, calls=1, n=[1_000, 2_000])
+    ... except CountingError as error:  # such as "valgrind and callgrind_control not installed"
+    ...     counted = error
     """
     missing = [name for name in ("valgrind", "callgrind_control") if not shutil.which(name)]
     if missing:
@@ -114,8 +124,13 @@ def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
 
     References
     ----------
-    .. [1] Valgrind's manual, "Callgrind Format Specification".
-       https://valgrind.org/docs/manual/cl-format.html
+    Valgrind's manual, "Callgrind Format Specification", https://valgrind.org/docs/manual/cl-format.html.
+
+    Examples
+    --------
+    >>> from mlperf.instructions import self_counts
+    >>> list(self_counts(iter(["ob=(1) libc.so.6", "fn=(1) memcpy", "12 340"])))
+    [('libc.so.6', 'memcpy', 340)]
     """
     names: dict[tuple[str, str], str] = {}
     library = function = ""

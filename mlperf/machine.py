@@ -26,6 +26,12 @@ def fingerprint() -> dict[str, str]:
     dict of str
         Processor, usable cores, operating system, Python, and the version of each package that can move a
         number.
+
+    Examples
+    --------
+    >>> from mlperf.machine import fingerprint
+    >>> list(fingerprint())[:4]
+    ['processor', 'cores', 'system', 'python']
     """
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
@@ -85,6 +91,12 @@ def cache_bytes() -> dict[str, int]:
     -------
     dict of int
         Bytes of ``"L1d"``, ``"L2"`` and ``"L3"``; those that cannot be read are left out.
+
+    Examples
+    --------
+    >>> from mlperf.machine import cache_bytes
+    >>> set(cache_bytes()) <= {"L1d", "L2", "L3"}
+    True
     """
     sizes: dict[str, int] = {}
     if platform.system() == "Linux":

@@ -134,6 +134,14 @@ def heap_peak(call: Callable[[], object]) -> int | None:
     -------
     int or None
         Bytes at the peak, what was there before not counted; None where memray is not installed.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.memory import heap_peak
+    >>> peak = heap_peak(lambda: np.ones(1_000_000))
+    >>> peak is None or peak >= 8_000_000
+    True
     """
     try:
         import memray
@@ -162,6 +170,13 @@ def process_peak(call: Callable[[], object]) -> int:
         Bytes of physical memory at the peak, above what the process held before. On Linux the peak is started
         anew before the call; elsewhere it is that of the whole life of the process, and a call that stays below
         an earlier peak raises it by 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.memory import process_peak
+    >>> process_peak(lambda: np.ones(1_000_000)) >= 0
+    True
     """
     try:
         Path("/proc/self/clear_refs").write_text("5")  # sets VmHWM to what is held now

@@ -71,8 +71,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
 
     References
     ----------
-    .. [1] D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1.
-       https://arxiv.org/abs/1412.6980
+    D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1,
+    https://arxiv.org/abs/1412.6980.
 
     Examples
     --------

@@ -1,8 +1,9 @@
-"""Operator-level profile of a call: torch.profiler's averages as one row per operator."""
+"""Operator-level profile of a call: torch.profiler's averages as one row per operator, and who calls one of them."""
 
 import gc
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,6 +83,45 @@ def operators(
         ]
     )
     return averages.sort_values("self_cpu_seconds", ascending=False, ignore_index=True)
+
+
+def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
+    """Profile one call on the CPU and return on whose behalf it calls an operator.
+
+    Parameters
+    ----------
+    call : callable
+        Called once without arguments under :class:`torch.profiler.profile`, which records the stacks of Python.
+    operator : str
+        Name of the operator: ``"aten::empty_strided"``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per caller, the most frequent first: ``function`` (the first of Python above the operator, as
+        "file(line where it begins): name"; empty if there is none), ``operator`` (what that function called: the
+        outermost operator on the way down to the asked one, or that one itself) and ``calls``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.operators import callers
+    >>> callers(lambda: torch.ones(3) + torch.ones(3), "aten::empty")[["operator", "calls"]]
+         operator  calls
+    0  aten::ones      2
+    """
+    with profile(activities=[ProfilerActivity.CPU], with_stack=True) as profiler:
+        call()
+    calls: Counter[tuple[str, str]] = Counter()
+    for event in profiler.events() or []:
+        if event.name == operator:
+            outermost, above = operator, event.cpu_parent
+            while above is not None and ".py(" not in above.name:
+                outermost = above.name if above.name.startswith("aten::") else outermost
+                above = above.cpu_parent
+            calls["" if above is None else above.name, outermost] += 1
+    rows = [(*caller, count) for caller, count in calls.most_common()]
+    return pd.DataFrame(rows, columns=["function", "operator", "calls"])
 
 
 def _write_trace(profiler: torch.profiler.profile, path: Path) -> None:

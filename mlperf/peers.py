@@ -264,10 +264,23 @@ def installed() -> dict[str, Callable[[Sequence[int], int], Any]]:
     -------
     dict of callable
         From the peer's name to a function of the hidden layer sizes and the number of epochs.
+
+    Examples
+    --------
+    >>> from mlperf.peers import installed
+    >>> list(installed())[:2]
+    ['torch, DataLoader', 'scikit-learn']
     """
     return {name: make for name, (modules, make) in PEERS.items() if all(map(find_spec, modules))}
 
 
 def missing() -> list[str]:
-    """Return the names of the peers that cannot be measured here."""
+    """Return the names of the peers that cannot be measured here.
+
+    Examples
+    --------
+    >>> from mlperf.peers import installed, missing
+    >>> set(missing()) & set(installed())
+    set()
+    """
     return [name for name in PEERS if name not in installed()]

@@ -50,10 +50,13 @@ SAMPLE_SIZES: tuple[int, ...] = by_mode(published=(1_000, 5_000, 10_000), quick=
 """Samples generated, before the 60 / 20 / 20 split."""
 
 N_FEATURES = 5
+"""Features of each sample."""
+
 NOISE = 1.0
 """Standard deviation of the noise that the generator adds to the target."""
 
 RANDOM_STATE = 42
+"""Seed of the data and of their splits."""
 
 EPOCHS: int = by_mode(published=200, quick=8)
 """Passes over the training split in one fit."""
@@ -62,7 +65,10 @@ PROFILE_EPOCHS: int = by_mode(published=5, quick=1)
 """Passes over the training split in one profiled fit."""
 
 LEARNING_RATE = 0.001
+"""Step size of Adam."""
+
 BATCH_SIZE = 64
+"""Rows of one mini-batch, and so of one step of the optimiser."""
 
 REPEATS: int = by_mode(published=10, quick=3)
 """Timed runs of each configuration."""

@@ -36,7 +36,16 @@ class ResultError(Exception):
 
 
 class Result(NamedTuple):
-    """A published result, as `read` returns it."""
+    r"""A published result, as `read` returns it.
+
+    Examples
+    --------
+    >>> from mlperf.results import publish, read
+    >>> from mlperf.units import duration
+    >>> file = publish("my_fits", values={"large": duration(0.5)})
+    >>> str(read("my_fits").values["large"])
+    '500\xa0ms'
+    """
 
     name: str
     folder: Path
@@ -53,7 +62,15 @@ class Result(NamedTuple):
 
 
 def results_folder() -> Path:
-    """Return where results are: the folder named by ``MLPERF_RESULTS``, else ``results`` in the current one."""
+    """Return where results are: the folder named by ``MLPERF_RESULTS``, else ``results`` in the current one.
+
+    Examples
+    --------
+    >>> import os
+    >>> from mlperf.results import results_folder
+    >>> results_folder().name == os.path.basename(os.environ.get("MLPERF_RESULTS", "results"))
+    True
+    """
     return Path(os.environ.get("MLPERF_RESULTS") or "results").resolve()
 
 
@@ -93,6 +110,15 @@ def publish(
         If a name or a thing to publish is of the wrong kind.
     OSError
         If the folder cannot be written. The former result is then what it was.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.results import publish
+    >>> from mlperf.units import duration
+    >>> runs = pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]})
+    >>> publish("my_fits", tables={"runs": runs}, values={"large": duration(0.5)}).name
+    'my_fits.json'
     """
     script = Path(sys._getframe(1).f_code.co_filename)
     _check("name", {name: name}, str, "a string")
@@ -152,6 +178,17 @@ def read(name: str, folder: str | Path | None = None) -> Result:
     ------
     ResultError
         If it is missing, half-written, corrupt, or not one of ours.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.results import publish, read
+    >>> runs = pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]})
+    >>> file = publish("my_fits", tables={"runs": runs})
+    >>> read("my_fits").table("runs")
+       model  seconds
+    0  Small      0.1
+    1  Large      0.5
     """
     folder = results_folder() if folder is None else Path(folder)
     with suppress(OSError):

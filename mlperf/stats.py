@@ -25,6 +25,13 @@ class Estimate(NamedTuple):
     """A measured value and the ends of its 95 % interval, all in the unit of what was measured.
 
     The ends are NaN where one single number was measured: nothing is known about its uncertainty then.
+
+    Examples
+    --------
+    >>> from mlperf.stats import median
+    >>> value, low, high = median([1.0, 1.1, 1.3])
+    >>> low <= value <= high
+    True
     """
 
     value: float
@@ -60,12 +67,27 @@ def median(x: ArrayLike, groups: ArrayLike | None = None) -> Estimate:
     Should Know About the Bootstrap", The American Statistician 69(4), 2015). The seed is fixed. It covers
     what it says from five processes on; of three processes with one repeat each, no interval can cover more
     than 75 %.
+
+    Examples
+    --------
+    Three runs in each of two processes:
+
+    >>> from mlperf.stats import median
+    >>> median([1.0, 1.25, 1.5, 2.0, 2.25, 2.5], groups=[0, 0, 0, 1, 1, 1]).value
+    1.75
     """
     return _estimate(_sample("median", x, groups), "median")
 
 
 def mean(x: ArrayLike, groups: ArrayLike | None = None) -> Estimate:
-    """Estimate the mean; parameters, interval and errors are those of `median`."""
+    """Estimate the mean; parameters, interval and errors are those of `median`.
+
+    Examples
+    --------
+    >>> from mlperf.stats import mean
+    >>> mean([1.0, 2.0, 6.0]).value
+    3.0
+    """
     return _estimate(_sample("mean", x, groups), "mean")
 
 
@@ -96,6 +118,12 @@ def ratio(
     ------
     ValueError
         As `median`; and if the denominator is zero, or so uncertain that it may be.
+
+    Examples
+    --------
+    >>> from mlperf.stats import ratio
+    >>> ratio([4.0, 4.2, 4.4], [2.0, 2.1, 2.2]).value
+    2.0
     """
     top, bottom = _pair("ratio", numerator, denominator, groups)
     rng = np.random.default_rng(SEED)  # one stream for both: they must not be resampled in step
@@ -119,7 +147,14 @@ def difference(
     *,
     statistic: str = "median",
 ) -> Estimate:
-    """Estimate how far one sample is above another, in their unit; parameters are those of `ratio`."""
+    """Estimate how far one sample is above another, in their unit; parameters are those of `ratio`.
+
+    Examples
+    --------
+    >>> from mlperf.stats import difference
+    >>> difference([4.0, 4.5, 5.0], [2.0, 2.5, 3.0]).value
+    2.0
+    """
     first, second = _pair("difference", minuend, subtrahend, groups)
     rng = np.random.default_rng(SEED)
     return interval(
@@ -147,6 +182,12 @@ def ratio_of_estimates(numerator: Estimate, denominator: Estimate) -> Estimate |
     The distances of both intervals are added in quadrature on the logarithmic scale (G. Y. Zou and A.
     Donner, "Construction of confidence limits about effect measures: a general approach", Statistics in
     Medicine 27(10), 2008).
+
+    Examples
+    --------
+    >>> from mlperf.stats import Estimate, ratio_of_estimates
+    >>> round(ratio_of_estimates(Estimate(6.0, 5.5, 6.5), Estimate(3.0, 2.9, 3.1)).value, 6)
+    2.0
     """
     if not all(part > 0 for part in (*numerator, *denominator)):
         return None
@@ -177,6 +218,16 @@ def summarise(frame: pd.DataFrame, by: Sequence[str], value: str = "seconds") ->
     ------
     ValueError
         If `frame` has no such column.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.stats import summarise
+    >>> runs = pd.DataFrame({"model": ["Small"] * 3 + ["Large"] * 3, "seconds": [1.0, 1.2, 1.1, 2.0, 2.4, 2.2]})
+    >>> summarise(runs, by=["model"])[["model", "median", "n"]]
+       model  median  n
+    0  Small     1.1  3
+    1  Large     2.2  3
     """
     missing = [column for column in [*by, value] if column not in frame.columns]
     if missing:
@@ -273,6 +324,13 @@ def interval(value: float, resamples: NDArray[np.float64], n_units: int) -> Esti
     -------
     Estimate
         In the unit of `value`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.stats import interval
+    >>> [round(end, 2) for end in interval(5.0, np.linspace(4.0, 6.0, 5_000), n_units=1_000)]
+    [5.0, 4.05, 5.95]
     """
     if n_units < 2:
         return Estimate(value, np.nan, np.nan)

@@ -18,7 +18,14 @@ MOST_DIGITS = 6
 
 
 class Unit(NamedTuple):
-    """How a quantity is shown: its symbol, the prefixes that it takes, and what a column of it is called."""
+    """How a quantity is shown: its symbol, the prefixes that it takes, and what a column of it is called.
+
+    Examples
+    --------
+    >>> from mlperf.units import UNITS
+    >>> UNITS["seconds"].symbol, UNITS["seconds"].noun
+    ('s', 'time')
+    """
 
     symbol: str
     prefixes: dict[str, float]
@@ -42,10 +49,18 @@ UNITS = {
 
 
 class Quantity(NamedTuple):
-    """A number or an `Estimate`, and its unit.
+    r"""A number or an `mlperf.stats.Estimate`, and its unit.
 
     Its text is "1.23 s (1.20 to 1.27)"; ``f"{quantity:short}"`` leaves the interval out. Made by `duration`,
     `memory`, `factor`, `percent`, `rate` and `number`.
+
+    Examples
+    --------
+    >>> from mlperf.stats import Estimate
+    >>> from mlperf.units import duration
+    >>> taken = duration(Estimate(1.234, 1.204, 1.271))
+    >>> str(taken), f"{taken:short}"
+    ('1.23\xa0s (1.20 to 1.27)', '1.23\xa0s')
     """
 
     estimate: Estimate
@@ -74,37 +89,79 @@ class Quantity(NamedTuple):
 
 
 def duration(x: float | Estimate) -> Quantity:
-    """Return a time in seconds as a quantity: "1.23 s (1.20 to 1.27)"."""
+    r"""Return a time in seconds as a quantity: "1.23 s (1.20 to 1.27)".
+
+    Examples
+    --------
+    >>> from mlperf.units import duration
+    >>> str(duration(0.00125))
+    '1.25\xa0ms'
+    """
     return quantity(x, "seconds")
 
 
 def memory(x: float | Estimate) -> Quantity:
-    """Return a size in bytes as a quantity, with decimal prefixes: "1.5 MB" is 1,500,000 bytes."""
+    r"""Return a size in bytes as a quantity, with decimal prefixes: "1.5 MB" is 1,500,000 bytes.
+
+    Examples
+    --------
+    >>> from mlperf.units import memory
+    >>> str(memory(1_500_000))
+    '1.5\xa0MB'
+    """
     return quantity(x, "bytes")
 
 
 def factor(x: float | Estimate) -> Quantity:
-    """Return a ratio as a quantity: "4.98× (4.90 to 5.05)"."""
+    """Return a ratio as a quantity: "4.98× (4.90 to 5.05)".
+
+    Examples
+    --------
+    >>> from mlperf.units import factor
+    >>> str(factor(2.5))
+    '2.5×'
+    """
     return quantity(x, "ratio")
 
 
 def percent(x: float | Estimate) -> Quantity:
-    """Return a fraction as a quantity in percent: 0.12 is "12 %"."""
+    r"""Return a fraction as a quantity in percent: 0.12 is "12 %".
+
+    Examples
+    --------
+    >>> from mlperf.units import percent
+    >>> str(percent(0.12))
+    '12\xa0%'
+    """
     return quantity(x, "fraction")
 
 
 def rate(x: float | Estimate) -> Quantity:
-    """Return floating-point operations per second as a quantity: "1.5 GFLOP/s"."""
+    r"""Return floating-point operations per second as a quantity: "1.5 GFLOP/s".
+
+    Examples
+    --------
+    >>> from mlperf.units import rate
+    >>> str(rate(1.5e9))
+    '1.5\xa0GFLOP/s'
+    """
     return quantity(x, "flop_per_second")
 
 
 def number(x: float | Estimate) -> Quantity:
-    """Return a number without unit as a quantity: "1,234"."""
+    """Return a number without unit as a quantity: "1,234".
+
+    Examples
+    --------
+    >>> from mlperf.units import number
+    >>> str(number(1_234))
+    '1,234'
+    """
     return quantity(x, "number")
 
 
 def quantity(x: float | Estimate, unit: str) -> Quantity:
-    """Return a number or an estimate with a unit.
+    r"""Return a number or an estimate with a unit.
 
     Parameters
     ----------
@@ -121,6 +178,12 @@ def quantity(x: float | Estimate, unit: str) -> Quantity:
     ------
     ValueError
         If the unit is not known or the value not finite.
+
+    Examples
+    --------
+    >>> from mlperf.units import quantity
+    >>> str(quantity(2.5e9, "bytes_per_second"))
+    '2.5\xa0GB/s'
     """
     if unit not in UNITS:
         raise ValueError(f"The 'unit' parameter of quantity must be one of {list(UNITS)}. Got {unit!r} instead.")
@@ -131,7 +194,14 @@ def quantity(x: float | Estimate, unit: str) -> Quantity:
 
 
 def prefix_of(unit: str, size: float) -> tuple[str, float]:
-    """Return the prefix that fits a number of this size, and what one prefixed unit is in base units."""
+    """Return the prefix that fits a number of this size, and what one prefixed unit is in base units.
+
+    Examples
+    --------
+    >>> from mlperf.units import prefix_of
+    >>> prefix_of("seconds", 0.002)
+    ('m', 0.001)
+    """
     known = UNITS[unit]
     if size > 0:
         for prefix, scale in known.prefixes.items():
@@ -142,7 +212,15 @@ def prefix_of(unit: str, size: float) -> tuple[str, float]:
 
 
 def decimals(estimate: Estimate, scale: float) -> int | None:
-    """Return how many decimals the interval supports; None for an exact number."""
+    """Return how many decimals the interval supports; None for an exact number.
+
+    Examples
+    --------
+    >>> from mlperf.stats import Estimate
+    >>> from mlperf.units import decimals
+    >>> decimals(Estimate(1.234, 1.2, 1.27), 1.0)
+    2
+    """
     value, low, high = (part / scale for part in estimate)
     first = floor(log10(abs(value))) if value else 0
     if isnan(low):
@@ -153,7 +231,14 @@ def decimals(estimate: Estimate, scale: float) -> int | None:
 
 
 def digits(value: float, places: int | None) -> str:
-    """Return a number with so many decimals (None: it is exact), thousands apart, and a real minus sign."""
+    """Return a number with so many decimals (None: it is exact), thousands apart, and a real minus sign.
+
+    Examples
+    --------
+    >>> from mlperf.units import digits
+    >>> digits(1234.567, 1)
+    '1,234.6'
+    """
     if places is None:
         if 0 < abs(value) < 1e-4:
             return f"{value:.2e}".replace("-", "\u2212")

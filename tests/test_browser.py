@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
@@ -35,7 +37,11 @@ VIEWS = {
 # Both widths and both schemes are covered by two of the four: the checks are slow.
 AUDITED = ("desktop light", "phone dark")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+# Without "preload" the audit fetches nothing itself.
+AUDIT = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"], "preload": False}
+AXE = Axe()
 MOST_BYTES = 1_500_000
+GALLERY = "auto_examples_quick"
 TEXT = {".html", ".css", ".js", ".svg", ".json"}
 WATCH = """
 window.shifted = 0;
@@ -43,30 +49,52 @@ new PerformanceObserver(list => list.getEntries().forEach(entry => {
     if (!entry.hadRecentInput) window.shifted += entry.value;
 })).observe({type: "layout-shift", buffered: true});
 """
-LOOK = """() => ({
-    shifted: window.shifted,
-    over: document.documentElement.scrollWidth - window.innerWidth,
-    broken: [...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src),
-    fetched: [location.href, ...performance.getEntriesByType("resource").map(entry => entry.name)],
-})"""
+# Images come only when they are scrolled to, and what they push aside moves then.
+LOOK = """async () => {
+    const images = [...document.images];
+    images.forEach(image => image.loading = "eager");
+    await Promise.all(images.map(image => image.decode().catch(() => null)));
+    await new Promise(drawn => requestAnimationFrame(() => setTimeout(drawn)));
+    return {
+        shifted: window.shifted,
+        over: document.documentElement.scrollWidth - window.innerWidth,
+        broken: images.filter(image => !image.naturalWidth).map(image => image.src),
+        fetched: [location.href, ...performance.getEntriesByType("resource").map(entry => entry.name)],
+    };
+}"""
+OURS = "selectors => selectors.map(s => !!document.querySelector(s)?.closest('.bd-article'))"
 
 
-@pytest.fixture(scope="session")
-def browser():
+@pytest.fixture(scope="module")
+def chromium():
+    """Where the browser is."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         if os.environ.get("CI") == "true":
             pytest.fail("The browser tests need Chromium, and CI must not do without: apt-get install chromium")
         pytest.skip("There is no Chromium here: apt-get install chromium")
+    return path
+
+
+@contextmanager
+def browsing(chromium):
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        yield chromium
-        chromium.close()
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
+def browser(chromium):
+    with browsing(chromium) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
 def server(site):
     class Handler(http.server.SimpleHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def log_message(self, *_):
             pass
 
@@ -89,48 +117,64 @@ def weight(path):
     return len(gzip.compress(content)) if path.suffix in TEXT else len(content)
 
 
-@pytest.fixture(scope="session", params=VIEWS)
-def visits(request, browser, server, site):
-    """Visit every page once in one view; return what was seen on each."""
-    seen = {}
-    for file in sorted(file for file in site.rglob("*.html") if "_static" not in file.parts):
-        with browser.new_context(base_url=server, **VIEWS[request.param]) as context:
-            context.add_init_script(WATCH)
-            page, name = context.new_page(), file.relative_to(site).as_posix()
-            complaints, asked, failed = [], [], []
-            page.on("console", lambda m, to=complaints: to.append(m.text) if m.type in ("error", "warning") else None)
-            page.on("pageerror", lambda error, to=complaints: to.append(str(error)))
-            page.on("request", lambda r, to=asked: to.append(r.url))
-            page.on("requestfailed", lambda r, to=failed: to.append(r.url))
-            page.on("response", lambda r, to=failed: to.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-            page.goto(name, wait_until="load")
-            # Images come only when they are scrolled to, and what they push aside moves then.
-            page.evaluate("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
-            page.wait_for_function("[...document.images].every(image => image.complete)")
-            look = page.evaluate(LOOK)
-            # What the audit itself does to the page is not the page's.
-            complaints, failed, asked = list(complaints), list(failed), list(asked)
-            files = {
-                site / unquote(urlsplit(url).path).lstrip("/") for url in look["fetched"] if url.startswith(server)
-            }
-            audit = []
-            if request.param in AUDITED:
-                audit = Axe().run(page, options={"runOnly": {"type": "tag", "values": WCAG}}).response["violations"]
-            seen[name] = SimpleNamespace(
-                **look,
-                complaints=complaints,
-                failed=failed,
-                foreign=[url for url in asked if not url.startswith((server, "data:", "blob:"))],
-                bytes=sum(weight(path) for path in files if path.is_file()),
-                ours=page.evaluate(
-                    "selectors => selectors.map(s => !!document.querySelector(s)?.closest('.bd-article'))",
-                    [node["target"][-1] for rule in audit for node in rule["nodes"]],
-                ),
-                violations=[
-                    (rule["id"], rule["impact"], node["html"][:200]) for rule in audit for node in rule["nodes"]
-                ],
-            )
+def listen(page):
+    """Return what is heard of a page from now on."""
+    heard = SimpleNamespace(complaints=[], asked=[], failed=[])
+    page.on("console", lambda m: heard.complaints.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: heard.complaints.append(str(error)))
+    page.on("request", lambda request: heard.asked.append(request.url))
+    page.on("requestfailed", lambda request: heard.failed.append(request.url))
+    page.on("response", lambda r: heard.failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    return heard
+
+
+def visit(page, heard, name, site, server, *, audited):
+    """Visit a page; return what was seen on it."""
+    for said in vars(heard).values():
+        said.clear()
+    page.goto(name, wait_until="load")
+    look = page.evaluate(LOOK)
+    files = {site / unquote(urlsplit(url).path).lstrip("/") for url in look["fetched"] if url.startswith(server)}
+    audit = AXE.run(page, options=AUDIT).response["violations"] if audited else []
+    nodes = [(rule, node) for rule in audit for node in rule["nodes"]]
+    seen = SimpleNamespace(
+        **look,
+        complaints=list(heard.complaints),
+        failed=list(heard.failed),
+        foreign=[url for url in heard.asked if not url.startswith((server, "data:", "blob:"))],
+        bytes=sum(weight(path) for path in files if path.is_file()),
+        ours=page.evaluate(OURS, [node["target"][-1] for _, node in nodes]) if nodes else [],
+        violations=[(rule["id"], rule["impact"], node["html"][:200]) for rule, node in nodes],
+    )
+    page.evaluate("localStorage.clear(); sessionStorage.clear()")
     return seen
+
+
+def visit_all(view, chromium, site, server):
+    """Visit every page once in one view, each as one who has nothing of the site yet."""
+    files = sorted(file for file in site.rglob("*.html") if "_static" not in file.parts)
+    with browsing(chromium) as browser, browser.new_context(base_url=server, **VIEWS[view]) as context:
+        context.add_init_script(WATCH)
+        # One page for all, its cache off, is three times as fast as a new one for each.
+        page = context.new_page()
+        context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
+        heard = listen(page)
+        names = [file.relative_to(site).as_posix() for file in files]
+        return {name: visit(page, heard, name, site, server, audited=view in AUDITED) for name in names}
+
+
+@pytest.fixture(scope="module")
+def visited(chromium, site, server):
+    """All views, several at a time: nearly all of it is the browsers' work. The audited ones take longest."""
+    views = sorted(VIEWS, key=lambda view: view not in AUDITED)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(views, pool.map(lambda view: visit_all(view, chromium, site, server), views), strict=True))
+
+
+@pytest.fixture(params=VIEWS)
+def visits(request, visited):
+    """What was seen on every page in one view."""
+    return visited[request.param]
 
 
 def where(visits, look):
@@ -226,10 +270,27 @@ def test_the_filter_leaves_the_rows_that_have_all_its_words(page):
     assert box.locator("output").inner_text() == f"{len(left)} of {len(names)} rows"
 
 
+def test_the_gallery_shows_the_scripts_of_a_tag_by_keyboard_and_by_mouse(page):
+    page.goto(f"{GALLERY}/index.html")
+    cards = page.locator(".sphx-glr-thumbcontainer:visible")
+    every = cards.count()
+    tag = page.get_by_role("button", name="memory", exact=True)
+    tag.focus()
+    page.keyboard.press("Enter")
+    assert tag.get_attribute("aria-pressed") == "true"
+    assert 0 < cards.count() < every
+    assert all("memory" in json.loads(card.get_attribute("data-sgtags")) for card in cards.all())
+    page.get_by_role("button", name="Clear").click()
+    assert tag.get_attribute("aria-pressed") == "false"
+    assert cards.count() == every
+
+
 def test_tables_are_whole_and_plain_with_scripting_off(browser, server):
-    with browser.new_context(base_url=server, java_script_enabled=False) as context:
+    with browser.new_context(base_url=server, java_script_enabled=False, color_scheme="dark") as context:
         page = context.new_page()
         page.goto("index.html")
+        # The theme's colours need it to be one of two; it tells dark from light by a script.
+        assert page.locator("html").get_attribute("data-theme") == "light"
         rows = page.locator("table.results tbody tr")
         assert rows.count() > 0
         assert all(row.is_visible() for row in rows.all())

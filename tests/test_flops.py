@@ -12,7 +12,9 @@ from mlperf.flops import (
     dispatch_seconds,
     product_rate,
     product_seconds,
+    roofs,
     seconds_per_call,
+    seconds_per_part,
     step_bytes,
     step_flops,
 )
@@ -60,10 +62,39 @@ def test_short_call_is_repeated_until_the_interval_is_long_enough(monkeypatch):
     assert len(calls) >= 11
 
 
+def test_parts_are_summed_by_name_and_what_is_left_is_between_them(monkeypatch):
+    # The clock moves on by a second whenever it is read, and by what the work takes.
+    now = [0.0]
+
+    def clock():
+        now[0] += 1
+        return now[0]
+
+    def work():
+        for _ in range(2):
+            now[0] += 10
+            yield "first"
+            now[0] += 100
+            yield "second"
+        now[0] += 1_000
+
+    monkeypatch.setattr("mlperf.flops.perf_counter", clock)
+    spent = seconds_per_part(work())
+    assert list(spent) == ["first", "second", "between"]
+    assert spent == {"first": 2 * (10 + 1), "second": 2 * (100 + 1), "between": 4 * 1 + 1_000 + 1}
+
+
 def test_rates_are_work_over_time(monkeypatch):
     monkeypatch.setattr("mlperf.flops.seconds_per_call", lambda call: call() is None or 0.5)
     assert product_rate(2, 3, 4) == 2 * 2 * 3 * 4 / 0.5
     assert copy_rate(8_000) == 8_000 / 0.5
+
+
+def test_roofs_are_a_product_and_copies_that_fill_half_of_each_cache_but_the_first(monkeypatch):
+    monkeypatch.setattr("mlperf.flops.cache_bytes", lambda: {"L1d": 10, "L2": 200, "L3": 3_000})
+    monkeypatch.setattr("mlperf.flops.product_rate", lambda *shape: sum(shape))
+    monkeypatch.setattr("mlperf.flops.copy_rate", lambda n_bytes: n_bytes)
+    assert roofs((1, 2, 3), 40_000) == {"product": 6, "L2": 100, "L3": 1_500, "memory": 40_000}
 
 
 def test_products_of_a_step_take_its_work_over_their_rate(monkeypatch):

@@ -5,6 +5,7 @@ import re
 import runpy
 import shlex
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_every_action_has_a_version():
     used = [step["uses"] for job in JOBS.values() for step in job["steps"] if "uses" in step]
     assert used
     assert all(re.fullmatch(r"actions/[\w-]+@v\d+", name) for name in used)
+
+
+def test_what_is_cited_is_what_is_released():
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)
+    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
 
 
 def built(folder, *, mode="published", title=""):

@@ -8,7 +8,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from mlperf.data import generate_samples
 from mlperf.model import MLPRegressor
-from mlperf.operators import operators
+from mlperf.operators import callers, operators
 
 SAMPLES = generate_samples(1_000)
 HIDDEN = (64, 32, 16)
@@ -97,3 +97,33 @@ def test_a_trace_of_another_kind_is_refused_before_the_call():
     ):
         operators(lambda: called.append(1), trace="trace.txt")
     assert not called
+
+
+def make_ones():
+    return torch.ones(3)
+
+
+def make_zeros_and_ones():
+    return make_ones(), make_ones(), torch.zeros(3)
+
+
+def test_callers_are_the_functions_and_the_operators_that_they_call():
+    table = callers(make_zeros_and_ones, "aten::empty")
+    assert table.operator.tolist() == ["aten::ones", "aten::zeros"]
+    assert table.calls.tolist() == [2, 1]
+    for caller, function in zip(table.function, [make_ones, make_zeros_and_ones], strict=True):
+        assert caller.endswith(f"test_operators.py({function.__code__.co_firstlineno}): {function.__name__}")
+
+
+def test_operator_that_python_calls_itself_is_its_own_caller():
+    (row,) = callers(lambda: torch.empty(3), "aten::empty").itertuples(index=False)
+    assert (row.operator, row.calls) == ("aten::empty", 1)
+    assert row.function.endswith("<lambda>")
+
+
+def test_every_call_has_one_caller(training):
+    assert callers(fit, "aten::empty_strided").calls.sum() == training.calls["aten::empty_strided"]
+
+
+def test_operator_that_is_not_called_has_no_callers():
+    assert callers(make_ones, "aten::mm").columns.tolist() == ["function", "operator", "calls"]

@@ -1,5 +1,6 @@
 """The built site holds what the chapter promises, and every link and image in it leads somewhere."""
 
+import ast
 import re
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,7 @@ from bs4 import BeautifulSoup
 from mlperf.protocol import MODELS
 
 ROOT = Path(__file__).parents[1]
+SCRIPTS = sorted((ROOT / "examples").rglob("plot_*.py"))
 CHAPTER = (ROOT / "docs" / "performance.rst").read_text()
 
 
@@ -141,10 +143,47 @@ def test_every_page_has_what_search_engines_and_messengers_show(site):
     assert "/404.html" not in listed
 
 
-def test_every_gallery_page_has_script_notebook_run_time_and_picture(site):
-    scripts = sorted((ROOT / "examples").rglob("plot_*.py"))
-    assert scripts
-    for script in scripts:
+def imported(script):
+    """Return the modules of the package that a script takes names from, and the names."""
+    found = [node for node in ast.walk(ast.parse(script.read_text())) if isinstance(node, ast.ImportFrom)]
+    return [(node.module, name.name) for node in found for name in node.names if node.module.startswith("mlperf.")]
+
+
+def named(script):
+    """Return the names that a script uses by themselves: the gallery takes ``MODELS.items`` for a name of its own."""
+    nodes = list(ast.walk(ast.parse(script.read_text())))
+    owners = {id(node.value) for node in nodes if isinstance(node, ast.Attribute)}
+    return {node.id for node in nodes if isinstance(node, ast.Name) and id(node) not in owners}
+
+
+def test_the_reference_says_nothing_twice(site):
+    assert "Alias for field number" not in parsed(site / "api.html").get_text()
+
+
+def test_below_each_room_of_the_reference_are_the_scripts_that_use_it(site):
+    cards = {
+        section["id"]: {Path(link["href"]).stem for link in section.select(".sphx-glr-thumbcontainer a")}
+        for section in parsed(site / "api.html").find_all("section", id=re.compile(r"^module-mlperf\."))
+    }
+    used = {(module, script.stem) for script in SCRIPTS for module, _ in imported(script)}
+    assert used
+    assert {(module, script) for module, script in used if script not in cards[f"module-{module}"]} == set()
+
+
+def test_every_name_in_the_code_of_a_script_leads_to_the_reference(site):
+    for script in SCRIPTS:
+        (page,) = site.glob(f"auto_examples*/**/{script.stem}.html")
+        linked = {urlsplit(link["href"]).fragment for link in parsed(page).select(".highlight a[href]")}
+        used = {f"{module}.{name}" for module, name in imported(script) if name in named(script)}
+        assert used - linked == set(), script.name
+
+
+def test_every_gallery_page_has_script_notebook_run_time_tags_and_picture(site):
+    assert SCRIPTS
+    (gallery,) = site.glob("auto_examples*/index.html")
+    tagged = {Path(card.a["href"]).stem for card in parsed(gallery).select("[data-sgtags]")}
+    assert tagged == {script.stem for script in SCRIPTS}
+    for script in SCRIPTS:
         (page,) = site.glob(f"auto_examples*/**/{script.stem}.html")
         links = [link["href"] for link in parsed(page).select("a.download")]
         assert any(link.endswith(f"{script.stem}.py") for link in links)

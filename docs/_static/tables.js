@@ -1,5 +1,6 @@
 // Dresses the tables for sortable.min.js, which sorts on a click in a header cell: a real button in each header makes
 // that work from the keyboard, and long tables get a filter. Without scripting the tables are plain tables.
+// The gallery's tags, which come as boxes that only a mouse can press, become buttons too.
 "use strict";
 
 const LONG = 8; // rows; site.css keeps the place of the filter free for the same number
@@ -37,12 +38,31 @@ function addFilter(table, box) {
   box.prepend(line);
 }
 
+function makeButton(tag) {
+  tag.role = "button";
+  tag.tabIndex = 0;
+  tag.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    tag.click();
+  });
+}
+
 for (const table of document.querySelectorAll("table.sortable, .output_html table.dataframe")) {
-  if (table.tHead?.rows.length !== 1) continue;
   const box = table.closest(".pst-scrollable-table-container, .output_html");
   // The theme makes boxes of this name reachable by keyboard when they scroll.
   box.classList.add("pst-scrollable-table-container");
+  if (table.tHead?.rows.length !== 1) continue;
   table.classList.add("sortable");
   addButtons(table.tHead.rows[0]);
   if (table.tBodies[0].rows.length >= LONG) addFilter(table, box);
 }
+
+// The gallery makes its tags at the same event, and was there first.
+document.addEventListener("DOMContentLoaded", () => {
+  const tags = document.querySelectorAll(".sphx-glr-tag");
+  const say = () => tags.forEach((tag) => (tag.ariaPressed = tag.classList.contains("active")));
+  document.querySelectorAll(".sphx-glr-tag, #sphx-glr-tag-clear").forEach(makeButton);
+  document.querySelector("#sg-tag-list")?.addEventListener("click", say);
+  say();
+});

@@ -6,6 +6,7 @@ One model is trained on sample sizes over several orders of magnitude, and the t
 sizes cannot tell a straight line from a curve. Held fixed: the model, the mini-batches, the threads.
 """
 
+# sphinx_gallery_tags = ["time", "scaling"]
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -102,7 +103,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {"exponent": number(growth), "exponent_far": number(far), "break_even": number(fixed)}
 values["fixed"] = duration(estimate(lambda n, t: fit("affine", n, t).a, fitted))
 values["per_sample"] = duration(estimate(lambda n, t: fit("affine", n, t).b, fitted))

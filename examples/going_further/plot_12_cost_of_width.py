@@ -8,20 +8,22 @@ arithmetic in each. Measured is the time of one step, and the width at which ari
 the samples, the mini-batches, the number of layers, the threads.
 """
 
+# sphinx_gallery_tags = ["time", "scaling"]
+
 from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import torch
-from torch import nn
 
 from mlperf.engines import eager
+from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
+from mlperf.flops import training_steps
 from mlperf.measure import measure
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, PROCESSES, by_mode
+from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, PROCESSES, by_mode
 from mlperf.results import publish
 from mlperf.scaling import break_even, exponent, fit, over_processes
-from mlperf.stats import summarise
+from mlperf.stats import median, summarise
 from mlperf.timing import seconds
 from mlperf.units import duration, number
 
@@ -31,27 +33,22 @@ WIDTHS = by_mode(published=[8, 16, 32, 64, 100, 200, 400, 800, 1600, 3162], quic
 STEPS = 5
 
 # %%
-# One run: some epochs at every width, in one process; narrow networks take more of them, as their steps are short. The
-# first epoch of each is not counted: it makes the optimiser's state.
+# One run: every width, in one process. Narrow networks take more epochs, as their steps are short.
 
 
 def n_parameters(*hidden):
     return sum((inputs + 1) * outputs for inputs, outputs in pairwise([N_FEATURES, *hidden, 1]))
 
 
+def step_seconds(width):
+    epoch = training_steps(eager, [N_FEATURES, width, width, 1], BATCH_SIZE, STEPS)
+    epochs = max(1, min(50, 10**6 // n_parameters(width, width)))
+    return seconds(lambda: [epoch() for _ in range(epochs)]) / epochs / STEPS
+
+
 def run():
-    X, y = torch.randn(STEPS * BATCH_SIZE, N_FEATURES), torch.randn(STEPS * BATCH_SIZE, 1)
-    rows = []
-    for width in WIDTHS:
-        inner = [nn.Linear(N_FEATURES, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)]
-        settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE, "generator": torch.Generator()}
-        training = eager(nn.Sequential(*inner), X, y, **settings)
-        next(training)
-        size = n_parameters(width, width)
-        epochs = max(1, min(50, 10**6 // size))
-        elapsed = seconds(lambda: [next(training) for _ in range(epochs)])  # noqa: B023 - called at once
-        rows.append({"n_parameters": size, "seconds": elapsed / epochs / STEPS})
-    return pd.DataFrame(rows)
+    times = {n_parameters(width, width): step_seconds(width) for width in WIDTHS}
+    return pd.DataFrame(times.items(), columns=["n_parameters", "seconds"])
 
 
 runs = measure(run, repeats=max(2, PROCESSES), processes=PROCESSES, warmup=False)
@@ -61,36 +58,31 @@ step
 # %%
 # The level part of the curve is what a step costs whatever it computes; the rising part is arithmetic and memory.
 
-level = over_processes(break_even, runs, size="n_parameters")
+
+def estimate(statistic, frame=runs):
+    return over_processes(statistic, frame, size="n_parameters")
+
+
+level = estimate(break_even)
+top = 1e3 * runs.seconds.max()
 figure, axes = plt.subplots()
-axes.loglog(runs.n_parameters, 1e3 * runs.seconds, ".", color="C6", alpha=0.6)
-axes.loglog(step.n_parameters, 1e3 * step["median"], color="C0")
+axes.plot(step.n_parameters, 1e3 * step["median"])
+for size, rows in runs.groupby("n_parameters"):
+    draw_estimate(axes, size, median(rows.seconds, rows.process), rows.seconds, scale=1e3)
 axes.axvspan(level.low, level.high, color="C1", alpha=0.3)
-axes.annotate(
-    "arithmetic equals\nthe rest",
-    (level.value, axes.get_ylim()[1]),
-    (-6, -34),
-    textcoords="offset points",
-    ha="right",
-    color="C1",
-)
+axes.annotate("arithmetic equals\nthe rest ", (level.low, top), ha="right", va="top", color="C1")
 for name, hidden in MODELS.items():
     axes.axvline(n_parameters(*hidden), color="C6", linewidth=0.8, linestyle=":")
-    place = n_parameters(*hidden), 2 * 1e3 * step["median"].min()
-    axes.annotate(name, place, (2, 0), textcoords="offset points", rotation=90, fontsize="small")
-axes.set_xlabel("Parameters")
-axes.set_ylabel("Time of one step (ms)")
-axes.set_title(
-    f"Up to about {float(f'{level.value:.1g}'):,.0f} parameters, a step\ncosts much the same whatever it computes"
-)
+    axes.annotate(name, (n_parameters(*hidden), top / 2), rotation=90, va="top", fontsize="small")
+axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel="Time of one step (ms)")
+round_level = float(f"{level.value:.1g}")
+axes.set_title(f"Up to about {round_level:,.0f} parameters, a step\ncosts much the same whatever it computes")
 
 # %%
 # Where do the published models stand, and how does the cost grow on either side?
 
-wide, narrow = (
-    over_processes(exponent, runs[side], size="n_parameters")
-    for side in (runs.n_parameters >= step.n_parameters.iloc[-3], runs.n_parameters <= n_parameters(100, 100))
-)
+narrow = estimate(exponent, runs[runs.n_parameters <= n_parameters(100, 100)])
+wide = estimate(exponent, runs[runs.n_parameters >= step.n_parameters.iloc[-3]])
 findings = {
     f"{name.lower()}_fixed": judge(
         f"A step of a network with as many parameters as {name} is mostly fixed cost.",
@@ -111,7 +103,7 @@ pd.DataFrame(findings.values())
 # %%
 # The report takes everything from the results folder.
 
-floor = over_processes(lambda n, t: fit("affine", n, t).a, runs, size="n_parameters")
+floor = estimate(lambda n, t: fit("affine", n, t).a)
 values = {"break_even": number(level), "narrow": number(narrow), "wide": number(wide), "floor": duration(floor)}
 tables = {"runs": runs, "step": step}
 publish("cost_of_width", tables=tables, values=values, findings=findings, figures={"per_step": figure})

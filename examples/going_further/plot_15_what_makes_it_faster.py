@@ -7,6 +7,7 @@ unchanged training in the same process. If the fixed cost of operators is what l
 must pay, and more arithmetic or more threads must not matter. Held fixed: the number of samples.
 """
 
+# sphinx_gallery_tags = ["time", "engines"]
 import loky
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -104,7 +105,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {name: factor(time_ratio[change]) for name, (_, change, _) in predictions.items()}
 values["arithmetic_predicted"] = factor(arithmetic[wide])
 publish("what_makes_it_faster", tables={"runs": runs}, values=values, findings=findings, figures={"changes": figure})

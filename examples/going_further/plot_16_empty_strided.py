@@ -3,79 +3,54 @@ Who makes all those small tensors?
 ==================================
 
 The operator that training calls most is ``aten::empty_strided``, which makes a tensor of given shape. The profiler's
-stacks tell on whose behalf: the operator above it and the line of Python that began it. The cause that they show is
+stacks tell on whose behalf: the operator above it and the function of Python that began it. The cause that they show is
 then taken away, and what changes is measured: the calls, and the time of the optimiser's step. Held fixed: the model,
-the mini-batches, and to the last bit but for rounding what the optimiser computes.
+the mini-batches, and, but for rounding, what the optimiser computes.
 """
 
-from collections import Counter
+# sphinx_gallery_tags = ["profile", "memory"]
+from functools import partial
+from itertools import pairwise
 
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from mlperf.engines import eager
+from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, fact, judge
-from mlperf.flops import seconds_per_call
+from mlperf.flops import seconds_per_call, training_steps
 from mlperf.measure import measure
-from mlperf.model import MLPRegressor
-from mlperf.operators import operators
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, by_mode
+from mlperf.operators import callers
+from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median
-from mlperf.units import factor, number, percent
+from mlperf.units import factor, percent
 
 plt.style.use("mlperf.mlperf")
 
-# Fewer fresh processes than elsewhere: what is asked for is far from its threshold.
-FRESH, RUNS = by_mode(published=(3, 6), quick=(1, 2))
-HIDDEN = MODELS["Medium"]
-STEPS = by_mode(published=10, quick=3)
+SIZES = [N_FEATURES, *MODELS["Medium"], 1]
+STEPS, PROCESSES, REPEATS = by_mode(published=(10, 3, 6), quick=(3, 1, 2))
 
 # %%
-# Who calls? Every call of the operator is followed upwards: to the operator that is a step's own, and to the first
-# frame of Python above it.
+# Who calls? Every call of the operator is followed upwards, in one epoch.
 
 
-def network():
-    X, y = torch.randn(STEPS * BATCH_SIZE, N_FEATURES), torch.randn(STEPS * BATCH_SIZE, 1)
-    return MLPRegressor(HIDDEN, max_iter=1).fit(X, y[:, 0]).module_.requires_grad_(True), X, y
+def profiled():
+    called = callers(training_steps(eager, SIZES, BATCH_SIZE, STEPS), "aten::empty_strided")
+    return called.assign(calls=called.calls / STEPS)
 
 
-def callers():
-    module, X, y = network()
-    training = eager(module, X, y, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE, generator=torch.Generator())
-    next(training)
-    with profile(activities=[ProfilerActivity.CPU], with_stack=True) as profiler:
-        next(training)
-    calls = Counter()
-    for event in profiler.events():
-        above, parent = [], event.cpu_parent
-        while parent is not None:
-            above.append(parent.name)
-            parent = parent.cpu_parent
-        if event.name == "aten::empty_strided":
-            line = next((name for name in above if ".py(" in name), "engine of the backward pass")
-            operator = [name for name in above if name.startswith("aten::")]
-            calls[line, operator[-1]] += 1
-    return pd.DataFrame([(*key, count / STEPS) for key, count in calls.items()], columns=["line", "operator", "calls"])
-
-
-called = measure(callers, repeats=1, warmup=False).drop(columns=["process", "repeat"])
-called = called.sort_values("calls", ascending=False, ignore_index=True)
+called = measure(profiled, repeats=1, warmup=False).drop(columns=["process", "repeat"])
 called
 
 # %%
-# What the callers have in common: ``tensor.mul_(0.9)``. An operator that is given a Python number makes a tensor of it
+# What most callers have in common: ``tensor.mul_(0.9)``. An operator that is given a Python number makes a tensor of it
 # in double precision, and another one in the precision of its work. A number that is such a tensor already needs
 # neither. Adam's arithmetic is carried out both ways, on parameters of the same shapes.
 
 NUMBERS = {"one": 1, "decay": 0.999, "root": 0.5, "epsilon": 1e-8}
-VARIANTS = {
-    "Python numbers": NUMBERS,
-    "tensors of one element": {name: torch.tensor(float(value)) for name, value in NUMBERS.items()},
-}
+TENSORS = {name: torch.tensor(float(number)) for name, number in NUMBERS.items()}
 
 
 def adam(states, one, decay, root, epsilon):
@@ -87,56 +62,48 @@ def adam(states, one, decay, root, epsilon):
 
 
 def run():
-    module, X, y = network()
-    training = eager(module, X, y, learning_rate=LEARNING_RATE, batch_size=BATCH_SIZE, generator=torch.Generator())
-    step = seconds_per_call(lambda: next(training)) / STEPS
-    states = [[torch.rand_like(p) for _ in range(4)] + [torch.zeros(())] for p in network()[0].parameters()]
+    step = seconds_per_call(training_steps(eager, SIZES, BATCH_SIZE, STEPS)) / STEPS
+    shapes = [shape for inputs, outputs in pairwise(SIZES) for shape in ((outputs, inputs), (outputs,))]
+    states = [[torch.rand(shape) for _ in range(4)] + [torch.zeros(())] for shape in shapes]
     rows = []
     with torch.no_grad():
-        for variant, constants in VARIANTS.items():
-            profiled = operators(lambda: adam(states, **constants)).set_index("operator")["calls"]  # noqa: B023
-            elapsed = seconds_per_call(lambda: adam(states, **constants), at_least=0.1)  # noqa: B023
-            rows.append((variant, profiled.get("aten::empty_strided", 0), elapsed, elapsed / step))
+        for variant, constants in {"numbers": NUMBERS, "tensors": TENSORS}.items():
+            update = partial(adam, states, **constants)
+            calls = callers(update, "aten::empty_strided").calls.sum()
+            elapsed = seconds_per_call(update, at_least=0.1)
+            rows.append((variant, calls, elapsed, elapsed / step))
     return pd.DataFrame(rows, columns=["variant", "calls", "seconds", "step_fraction"])
 
 
-runs = measure(run, repeats=RUNS, processes=FRESH, warmup=False)
-plain, without = (runs[runs.variant == variant].reset_index() for variant in VARIANTS)
-saved = median(plain.step_fraction - without.step_fraction, plain.process)
-faster = median(without.seconds / plain.seconds, plain.process)
+runs = measure(run, repeats=REPEATS, processes=PROCESSES, warmup=False)
 runs.groupby("variant", sort=False)[["calls", "seconds"]].median()
 
 # %%
-# Dots are single runs.
+# A cause is shown by its removal. Bars are medians, whiskers their 95 % intervals, and dots the single runs.
 
-figure, (left, right) = plt.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
-shown = called.head(5)
-left.barh(range(len(shown)), shown.calls, color="C0", alpha=0.7)
-for place, row in shown.iterrows():
-    text = f"{row.operator.removeprefix('aten::')} in {row.line.rpartition(' ')[2]}"
-    left.annotate(text, (0, place), (4, 0), textcoords="offset points", va="center", fontsize="small")
-left.set_yticks([])
+numbers, tensors = (runs[runs.variant == variant].reset_index() for variant in ("numbers", "tensors"))
+faster = median(tensors.seconds / numbers.seconds, numbers.process)
+by_optimiser = called[called.function.str.contains("optim/")].calls.sum() / called.calls.sum()
+figure, (left, right) = plt.subplots(1, 2, width_ratios=[3, 2])
+for place, (function, operator, calls) in enumerate(called.head(5).itertuples(index=False)):
+    left.barh(place, calls, color="C0", alpha=0.65)
+    text = f" {operator.removeprefix('aten::')} in {function.rpartition(' ')[2]}"
+    left.annotate(text, (0, place), va="center", fontsize="small")
+left.set(xlabel="Calls in one step", yticks=[])
 left.invert_yaxis()
-left.set_xlabel("Calls in one step")
-for place, part in enumerate((plain, without)):
-    right.plot([place] * len(part), 1e6 * part.seconds, ".", color=f"C{place}")
-right.set_xticks(range(2), ["numbers", "tensors"])
-right.set_xlim(-0.5, 1.5)
-right.set_ylim(0)
-right.set_ylabel("Time of Adam's step (µs)")
-by_optimiser = called[called.line.str.contains("optim/")].calls.sum() / called.calls.sum()
-figure.suptitle(
+for place, rows in enumerate((numbers, tensors)):
+    draw_estimate(right, place, median(rows.seconds, rows.process), rows.seconds, color=f"C{place}", bar=0.6, scale=1e6)
+right.set(xticks=[0, 1], xticklabels=["numbers", "tensors"], ylabel="Time of Adam's step (µs)")
+headline(
+    figure,
     f"{by_optimiser:.0%} of the calls come from the optimiser; without them\n"
     f"its arithmetic takes {faster.value:.0%} of the time",
-    x=0.01,
-    ha="left",
-    fontsize="medium",
-    fontweight="bold",
 )
 
 # %%
-# A cause is shown by its removal.
+# How much is that?
 
+saved = median(numbers.step_fraction - tensors.step_fraction, numbers.process)
 findings = {
     "caller": judge(
         "The optimiser is behind more than half of the calls of aten::empty_strided.",
@@ -144,7 +111,7 @@ findings = {
     ),
     "cause": judge(
         "The optimiser calls it for Python numbers: given tensors of one element instead, it makes no call.",
-        fact(f"{plain.calls.max()} calls with numbers, {without.calls.max()} without", without.calls.max() == 0),
+        fact(f"{numbers.calls.max()} calls with numbers, {tensors.calls.max()} without", tensors.calls.max() == 0),
     ),
     "faster": judge(
         "Without these calls, the optimiser's arithmetic takes at least a tenth less time.",
@@ -160,15 +127,6 @@ pd.DataFrame(findings.values())
 # %%
 # The report takes everything from the results folder.
 
-publish(
-    "empty_strided",
-    tables={"runs": runs, "callers": called},
-    values={
-        "calls": number(called.calls.sum()),
-        "by_optimiser": percent(by_optimiser),
-        "faster": factor(faster),
-        "saved": percent(saved),
-    },
-    findings=findings,
-    figures={"calls": figure},
-)
+values = {"by_optimiser": percent(by_optimiser), "faster": factor(faster), "saved": percent(saved)}
+tables = {"runs": runs, "callers": called}
+publish("empty_strided", tables=tables, values=values, findings=findings, figures={"calls": figure})

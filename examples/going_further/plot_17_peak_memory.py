@@ -8,6 +8,8 @@ the operating system sees it, above what it held before. Varied: the model and t
 the mini-batches. Two epochs are enough: every later one repeats the second.
 """
 
+# sphinx_gallery_tags = ["memory"]
+
 import matplotlib.pyplot as plt
 import pandas as pd
 

@@ -7,6 +7,7 @@ data and initial weights, are trained together, on few to many samples and with 
 squared errors on the training and the test split, over the noise's variance. Held fixed: the rest of the protocol.
 """
 
+# sphinx_gallery_tags = ["accuracy", "scaling"]
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -105,6 +106,5 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 tables = {"runs": runs, "errors": table}
 publish("noise_floor", tables=tables, values=values, findings=findings, figures={"errors": figure})

@@ -8,6 +8,7 @@ that cannot follow the target (a model without hidden layers can: the target is 
 unseen data: the mean squared distance to the least-squares fit of all samples, over the variance of the noise.
 """
 
+# sphinx_gallery_tags = ["accuracy"]
 import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.linear_model import LinearRegression
@@ -104,7 +105,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 keys = dict(zip(CHANGES, ("published", *findings), strict=True))
 values = {f"{m}_{key}".lower(): factor(mean(excess.loc[c, m])) for c, key in keys.items() for m in NETWORKS}
 publish("causes_of_error", tables={"runs": runs}, values=values, findings=findings, figures={"excess": figure})

@@ -7,6 +7,7 @@ every allocation if asked to. The same fit is timed without it, with it, and wit
 own time, not that of making the table afterwards. Varied: the model. Held fixed: the samples, the epochs.
 """
 
+# sphinx_gallery_tags = ["profile", "time"]
 import matplotlib.pyplot as plt
 import pandas as pd
 from torch.profiler import ProfilerActivity, profile
@@ -104,7 +105,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {f"{model}_{name}".lower(): factor(ratio) for (model, name), ratio in ratios.items()}
 tables = {"runs": runs, "inflation": table}
 publish("cost_of_looking", tables=tables, values=values, findings=findings, figures={"inflation": figure})

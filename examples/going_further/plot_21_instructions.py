@@ -8,6 +8,8 @@ to Python, or to the memory allocator and the system. Counting is slow, so no mo
 Valgrind is not installed nothing is, and the page says so. Held fixed: the mini-batch, one thread.
 """
 
+# sphinx_gallery_tags = ["profile", "engines"]
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch

@@ -7,6 +7,8 @@ and sorted by what it is for: the data, the parameters, a step's activations and
 things are told apart: what is held at once, and what is taken in all, which the memory column of a profile adds up.
 """
 
+# sphinx_gallery_tags = ["profile", "memory"]
+
 import matplotlib.pyplot as plt
 import pandas as pd
 

@@ -7,6 +7,7 @@ or together: ``torch.func.vmap`` makes of each operator one batched call for all
 networks, each with its own data. Measured is the time of the same epochs, one by one and together, in one process.
 """
 
+# sphinx_gallery_tags = ["time", "engines"]
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -104,7 +105,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {f"{way}_{model}".lower(): factor(speed[way, model, MANY]) for way in WAYS for model in MODELS}
 tables = {"runs": runs, "speed": table}
 publish("seeds_together", tables=tables, values=values, findings=findings, figures={"speed": figure})

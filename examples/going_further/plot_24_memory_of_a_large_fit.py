@@ -8,6 +8,8 @@ order, and whoever copies the whole of the data for that pays for it. Varied: th
 samples, the mini-batches.
 """
 
+# sphinx_gallery_tags = ["memory", "engines"]
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
