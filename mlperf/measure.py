@@ -3,8 +3,10 @@
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
@@ -95,7 +97,12 @@ def measure(
         for cell in cells
     ]
     rows: dict[int, list[dict[str, Any]]] = {}
-    with tqdm(total=repeats * len(cells), desc="Measuring", unit="run", smoothing=0) as progress:
+    # To the terminal, also where a gallery keeps what a script prints.
+    with (
+        tqdm(total=repeats * len(cells), desc="Measuring", unit="run", smoothing=0, file=sys.__stderr__) as progress,
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "A worker (was restarted|stopped)", UserWarning)  # loky's, of idle workers
         try:
             for child, measured in _one_by_one(children) if n_jobs == 1 else _side_by_side(children, n_jobs):
                 rows[children.index(child)] = measured
