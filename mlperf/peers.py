@@ -5,6 +5,7 @@ inside the functions: those that are not installed are not needed.
 """
 
 import os
+import warnings
 from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -59,9 +60,16 @@ def dataloader(hidden: Sequence[int], max_iter: int) -> Any:
 
 def scikit_learn(hidden: Sequence[int], max_iter: int) -> Any:
     """Return scikit-learn's MLPRegressor without penalty and without stopping early."""
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
 
-    return MLPRegressor(
+    class ScikitLearn(MLPRegressor):
+        def fit(self, X: np.ndarray, y: np.ndarray) -> "ScikitLearn":
+            with warnings.catch_warnings():  # the epochs are fixed, converged or not
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                return super().fit(X, y)
+
+    return ScikitLearn(
         hidden_layer_sizes=hidden,
         learning_rate_init=LEARNING_RATE,
         batch_size=BATCH_SIZE,

@@ -27,6 +27,10 @@ def seconds(call: Callable[[], object]) -> float:
     True
     """
     gc.collect()
+    return _elapsed(call)
+
+
+def _elapsed(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
@@ -70,10 +74,11 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
             f"The 'at_least' parameter of fit_costs must be from 2 to max_iter ({max_iter}). Got {at_least!r} instead."
         )
     first = seconds(lambda: fit(1))
-    one, some = (min(seconds(lambda: fit(n)) for _ in range(3)) for n in (1, 2))  # noqa: B023 - called at once
+    # From here on garbage is left lying: to collect it each time would take longer than the short fits.
+    one, some = (min(_elapsed(lambda: fit(n)) for _ in range(3)) for n in (1, 2))  # noqa: B023 - called at once
     epochs = max_iter if max_iter * max(some - one, some / 2) <= at_most else at_least
     # The shortest of some: what disturbs the short fit would be taken for a gain of the long one.
-    epoch = max(seconds(lambda: fit(epochs)) - one, 0.0) / (epochs - 1)
+    epoch = max(_elapsed(lambda: fit(epochs)) - one, 0.0) / (epochs - 1)
     return {
         "first_seconds": first,
         "epoch_seconds": epoch,

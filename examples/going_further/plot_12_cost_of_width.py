@@ -70,13 +70,13 @@ axes.plot(step.n_parameters, 1e3 * step["median"])
 for size, rows in runs.groupby("n_parameters"):
     draw_estimate(axes, size, median(rows.seconds, rows.process), rows.seconds, scale=1e3)
 axes.axvspan(level.low, level.high, color="C1", alpha=0.3)
-axes.annotate("arithmetic equals\nthe rest ", (level.low, top), ha="right", va="top", color="C1")
+axes.annotate("arithmetic equals\nthe rest", (0.93 * level.low, top), ha="right", va="top", color="C1")
 for name, hidden in MODELS.items():
     axes.axvline(n_parameters(*hidden), color="C6", linewidth=0.8, linestyle=":")
-    axes.annotate(name, (n_parameters(*hidden), top / 2), rotation=90, va="top", fontsize="small")
+    axes.annotate(name, (1.06 * n_parameters(*hidden), top / 2), rotation=90, va="top", fontsize="small")
 axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel="Time of one step (ms)")
 round_level = float(f"{level.value:.1g}")
-axes.set_title(f"Up to about {round_level:,.0f} parameters, a step\ncosts much the same whatever it computes")
+axes.set_title(f"Up to about {round_level:,.0f} parameters, most of a step's time\nis the same whatever it computes")
 
 # %%
 # Where do the published models stand, and how does the cost grow on either side?

@@ -8,6 +8,7 @@ itself, without clocks, tells whether the parts add up. Varied: the model. Held 
 """
 
 # sphinx_gallery_tags = ["profile", "time"]
+
 import matplotlib.pyplot as plt
 import pandas as pd
 import torch
@@ -67,14 +68,12 @@ by_model[[*PARTS, "step"]].median().T
 # Bars are medians, whiskers their 95 % intervals, and dots the single runs.
 
 figure, axes = plt.subplots()
-for number, (model, rows) in enumerate(by_model):
+for lane, (model, rows) in enumerate(by_model):
     for place, part in enumerate(PARTS):
-        label = model if part == "optimiser" else ""
-        look = {"color": f"C{number}", "bar": 0.25, "horizontal": True, "scale": 1e6, "label": label}
-        draw_estimate(axes, place + 0.27 * (number - 1), median(rows[part], rows.process), rows[part], **look)
-axes.set(xlabel="Time per step (µs)", yticks=range(len(PARTS)), yticklabels=PARTS)
+        look = {"color": f"C{lane}", "bar": 0.25, "horizontal": True, "label": model if part == "optimiser" else ""}
+        draw_estimate(axes, place + 0.27 * (lane - 1), median(rows[part], rows.process), rows[part], scale=1e6, **look)
+axes.set(xlabel="Time per step (µs)", xmargin=0.15, yticks=range(len(PARTS)), yticklabels=PARTS)
 axes.invert_yaxis()
-axes.margins(x=0.15)
 share = runs[PARTS].div(runs[PARTS].sum(axis=1), axis=0)
 longest, most = share.median().idxmax(), share.median().max()
 axes.set_title(f"The longest part of a training step: {longest},\n{most:.0%} of it over the three models")
@@ -83,28 +82,29 @@ axes.set_title(f"The longest part of a training step: {longest},\n{most:.0%} of 
 # Shares are of the sum of all parts, in the same run.
 
 
-def judged(statement, x, **threshold):
+def compare(x, **threshold):
     estimates = {model: percent(median(x[rows.index], rows.process)) for model, rows in by_model}
-    return judge(statement, *(check(model, estimate, **threshold) for model, estimate in estimates.items()))
+    return [check(model, estimate, **threshold) for model, estimate in estimates.items()]
 
 
-closed = runs[PARTS].sum(axis=1) / runs.step
-network, python = share[["forward", "loss", "backward"]].sum(axis=1), share[["batch", "reset", "between"]].sum(axis=1)
+network = share[["forward", "loss", "backward"]].sum(axis=1)
+python = share[["batch", "reset", "between"]].sum(axis=1)
+closes = "The parts of a step add up to the step without clocks, to within a tenth."
+optimiser = "The optimiser takes more than half of a step."
+both_ways = "The network itself, forward and backward, takes more than half of a step."
+rest = "Making the mini-batch, resetting the gradients and Python between the parts take less than a tenth of a step."
 findings = {
-    "closes": judged(
-        "The parts of a step add up to the step without clocks, to within a tenth.", closed, within=(0.9, 1.1)
-    ),
-    "optimiser": judged("The optimiser takes more than half of a step.", share.optimiser, above=0.5),
-    "network": judged("The network itself, forward and backward, takes more than half of a step.", network, above=0.5),
-    "python": judged(
-        "Making the mini-batch, resetting the gradients and Python between the parts take less than a tenth of a step.",
-        python,
-        below=0.1,
-    ),
+    "closes": judge(closes, *compare(runs[PARTS].sum(axis=1) / runs.step, within=(0.9, 1.1))),
+    "optimiser": judge(optimiser, *compare(share.optimiser, above=0.5)),
+    "network": judge(both_ways, *compare(network, above=0.5)),
+    "python": judge(rest, *compare(python, below=0.1)),
 }
 pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
+
 values = {f"{model.lower()}_step": duration(median(rows.step, rows.process)) for model, rows in by_model}
+for name, x in {"optimiser": share.optimiser, "network": network}.items():
+    values |= {f"{model.lower()}_{name}": percent(median(x[rows.index], rows.process)) for model, rows in by_model}
 publish("parts_of_a_step", tables={"runs": runs}, values=values, findings=findings, figures={"parts": figure})

@@ -3,11 +3,12 @@ How near is a training step to the machine's ceilings?
 ======================================================
 
 Arithmetic, memory, or the fixed cost of every operator can hold a step up. Each of these ceilings is measured: products
-of matrices, large ones and those of the step; copies that fit the caches and one that does not; and a step of the same
+of matrices, a large one and those of the step; copies that fit the caches and one that does not; and a step of the same
 operators on tensors of one element. Varied: the model, one of them far wider. Held fixed: the mini-batch, the threads.
 """
 
 # sphinx_gallery_tags = ["time", "machine"]
+
 import matplotlib.pyplot as plt
 import pandas as pd
 
@@ -20,7 +21,7 @@ from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median, ratio
 from mlperf.timing import seconds
-from mlperf.units import factor, percent
+from mlperf.units import duration, factor, percent
 
 plt.style.use("mlperf.mlperf")
 
@@ -46,8 +47,7 @@ def run(model):
 
 
 runs = measure(run, repeats=REPEATS, processes=PROCESSES, warmup=False, model={**MODELS, "Wide": WIDE})
-runs["memory_seconds"] = runs.step_bytes / runs.memory
-of = dict(list(runs.groupby("model", sort=False)))
+of = dict(list(runs.assign(memory_seconds=runs.step_bytes / runs.memory).groupby("model", sort=False)))
 giga = {roof: median(of["Wide"][roof] / 1e9, of["Wide"].process) for roof in runs.loc[:, "product":"memory"]}
 pd.DataFrame(giga, index=["value", "low", "high"])
 
@@ -76,35 +76,35 @@ axes.set_title(f"Of the rate of a large product, a step of Large\nreaches {far.L
 
 
 def half(limit, models=MODELS):
-    part = runs[f"{limit}_seconds"] / runs.step_seconds
-    return [check(model, percent(median(part[of[model].index], of[model].process)), above=0.5) for model in models]
+    return [check(model, share[model, limit], above=0.5) for model in models]
 
 
+share = {
+    (model, limit): percent(median(rows[f"{limit}_seconds"] / rows.step_seconds, rows.process))
+    for model, rows in of.items()
+    for limit in ("products", "memory", "dispatch")
+}
 medium, large = of["Medium"], of["Large"]
 slower = factor(ratio(large.step_seconds, medium.step_seconds, groups=(large.process, medium.process)))
 more = large.step_flop.iloc[0] / medium.step_flop.iloc[0]
+counted = [fact(model, (rows.step_flop == rows.counted_flop).all()) for model, rows in of.items()]
+idle = "A step that has nothing to compute, of the same operators, takes more than half as long."
+wide = "In a network far wider than those of the report, matrix products take more than half of a step."
+level = "From Medium to Large, the time of a step grows less than half as much as its arithmetic."
 findings = {
-    "flops": judge(
-        "The work of a step is what the layers' sizes say: torch counts as many operations.",
-        *(fact(model, (rows.step_flop == rows.counted_flop).all()) for model, rows in of.items()),
-    ),
+    "flops": judge("The work of a step is what the layers' sizes say: torch counts as many operations.", *counted),
     "products": judge("Matrix products take more than half of a step.", *half("products")),
     "memory": judge("Moving memory takes more than half of a step.", *half("memory")),
-    "dispatch": judge(
-        "A step that has nothing to compute, of the same operators, takes more than half as long.", *half("dispatch")
-    ),
-    "products_wide": judge(
-        "In a network far wider than those of the report, matrix products take more than half of a step.",
-        *half("products", ["Wide"]),
-    ),
-    "plateau": judge(
-        "From Medium to Large, the time of a step grows less than half as much as its arithmetic.",
-        check("Time of Large over Medium", slower, below=more / 2),
-    ),
+    "dispatch": judge(idle, *half("dispatch")),
+    "products_wide": judge(wide, *half("products", ["Wide"])),
+    "plateau": judge(level, check("Time of Large over Medium", slower, below=more / 2)),
 }
 pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-values = {"large_to_medium": slower, "large_to_medium_flops": factor(more)}
+
+values = {f"{model}_{limit}".lower(): x for (model, limit), x in share.items()}
+values |= {f"{model.lower()}_step": duration(median(rows.step_seconds, rows.process)) for model, rows in of.items()}
+values |= {"large_to_medium": slower, "large_to_medium_flops": factor(more)}
 publish("ceilings", tables={"runs": runs}, values=values, findings=findings, figures={"roofline": figure})
