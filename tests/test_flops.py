@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from mlperf.engines import eager
 from mlperf.flops import (
     copy_rate,
     counted_flops,
@@ -17,6 +18,7 @@ from mlperf.flops import (
     seconds_per_part,
     step_bytes,
     step_flops,
+    training_steps,
 )
 
 
@@ -111,3 +113,21 @@ def test_dispatch_floor_covers_the_operators_that_it_names():
     floors = dispatch_seconds()
     assert {"aten::mm", "aten::addmm"} <= set(floors)
     assert all(floor > 0 for floor in floors.values())
+
+
+def test_training_steps_are_an_epoch_of_the_engine_after_its_first():
+    epochs = []
+
+    def engine(module, X, y, *, batch_size, **_settings):
+        while True:
+            epochs.append((len(X) / batch_size, [tuple(part.shape) for part in module.parameters()], X.shape, y.shape))
+            yield float(len(epochs))
+
+    steps = training_steps(engine, [5, 32, 2], n_rows=64, n_steps=3)
+    assert epochs == [(3, [(32, 5), (32,), (2, 32), (2,)], (192, 5), (192, 2))]
+    assert (steps(), steps()) == (2.0, 3.0)
+
+
+def test_training_steps_do_the_work_that_the_layers_say():
+    sizes = [5, 64, 32, 1]
+    assert counted_flops(training_steps(eager, sizes, n_rows=24, n_steps=3)) == 3 * step_flops(sizes, 24)
