@@ -20,12 +20,12 @@ from sklearn.neural_network import MLPRegressor as ScikitLearnRegressor
 from mlperf.data import generate_samples
 from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, judge
-from mlperf.flops import seconds_per_call
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import MODELS, by_mode
 from mlperf.results import publish
 from mlperf.stats import median, summarise
+from mlperf.timing import seconds_per_call
 from mlperf.units import duration, factor
 
 plt.style.use("mlperf.mlperf")

@@ -1,11 +1,9 @@
 """Floating-point work of a network, and the ceilings that the machine sets: products, copies, dispatch."""
 
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from time import perf_counter
 
 import torch
 from torch import nn
@@ -13,9 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from mlperf.machine import cache_bytes
 from mlperf.protocol import LEARNING_RATE
-
-# A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
-SHORTEST = 0.005
+from mlperf.timing import seconds_per_call
 
 
 def step_flops(layer_sizes: Sequence[int], n_rows: int) -> int:
@@ -144,75 +140,6 @@ def training_steps(
     epochs = engine(nn.Sequential(*layers[:-1]), X, y, **settings)
     next(epochs)
     return partial(next, epochs)
-
-
-def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) -> float:
-    """Time a call that is too short for one interval of its own.
-
-    Parameters
-    ----------
-    call : callable
-        Called without arguments: once uncounted, then in runs that double until one is long enough.
-    at_least : float, default=0.005
-        Shortest interval, in seconds, that counts.
-
-    Returns
-    -------
-    float
-        Seconds of the last run divided by its calls; the loop around them is a part of it.
-
-    Examples
-    --------
-    >>> from mlperf.flops import seconds_per_call
-    >>> 0 < seconds_per_call(lambda: sum(range(10))) < 0.005
-    True
-    """
-    call()
-    n_calls = 1
-    while True:
-        start = perf_counter()
-        for _ in range(n_calls):
-            call()
-        elapsed = perf_counter() - start
-        if elapsed >= at_least:
-            return elapsed / n_calls
-        # Aim a little beyond, so that noise does not ask for one more round each time.
-        n_calls = max(2 * n_calls, int(1.2 * n_calls * at_least / elapsed))
-
-
-def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
-    """Time the parts of a piece of work that tells what it has just done.
-
-    Parameters
-    ----------
-    work : iterable of str
-        A generator that does the work, a part at a time, and yields the name of each part that has ended; parts of
-        one name are summed.
-
-    Returns
-    -------
-    dict of float
-        Seconds of each part, in the order in which they first ended. What is left of the whole comes last, as
-        ``"between"``: reading the clock, and what the work does after its last part.
-
-    Examples
-    --------
-    >>> from mlperf.flops import seconds_per_part
-    >>> def work():
-    ...     for _ in range(2):
-    ...         sum(range(1_000))
-    ...         yield "adding"
-    ...         sorted(range(1_000))
-    ...         yield "sorting"
-    >>> list(seconds_per_part(work()))
-    ['adding', 'sorting', 'between']
-    """
-    spent: dict[str, float] = defaultdict(float)
-    begin = last = perf_counter()
-    for part in work:
-        spent[part] += perf_counter() - last
-        last = perf_counter()
-    return {**spent, "between": perf_counter() - begin - sum(spent.values())}
 
 
 def product_rate(n_rows: int, n_inner: int, n_columns: int) -> float:

@@ -1,8 +1,12 @@
-"""Wall-clock time of one call."""
+"""Wall-clock time: of one call, of a short one, of the parts of one, and of a fit's start and epochs."""
 
 import gc
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from time import perf_counter
+
+# A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
+SHORTEST = 0.005
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -31,9 +35,9 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def _elapsed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
+    start = perf_counter()
     call()
-    return time.perf_counter() - start
+    return perf_counter() - start
 
 
 def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_most: float = 1.0) -> dict[str, float]:
@@ -85,3 +89,72 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
         "whole_seconds": first + (max_iter - 1) * epoch,
         "epochs": epochs,
     }
+
+
+def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) -> float:
+    """Time a call that is too short for one interval of its own.
+
+    Parameters
+    ----------
+    call : callable
+        Called without arguments: once uncounted, then in runs that double until one is long enough.
+    at_least : float, default=0.005
+        Shortest interval, in seconds, that counts.
+
+    Returns
+    -------
+    float
+        Seconds of the last run divided by its calls; the loop around them is a part of it.
+
+    Examples
+    --------
+    >>> from mlperf.timing import seconds_per_call
+    >>> 0 < seconds_per_call(lambda: sum(range(10))) < 0.005
+    True
+    """
+    call()
+    n_calls = 1
+    while True:
+        start = perf_counter()
+        for _ in range(n_calls):
+            call()
+        elapsed = perf_counter() - start
+        if elapsed >= at_least:
+            return elapsed / n_calls
+        # Aim a little beyond, so that noise does not ask for one more round each time.
+        n_calls = max(2 * n_calls, int(1.2 * n_calls * at_least / elapsed))
+
+
+def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
+    """Time the parts of a piece of work that tells what it has just done.
+
+    Parameters
+    ----------
+    work : iterable of str
+        A generator that does the work, a part at a time, and yields the name of each part that has ended; parts of
+        one name are summed.
+
+    Returns
+    -------
+    dict of float
+        Seconds of each part, in the order in which they first ended. What is left of the whole comes last, as
+        ``"between"``: reading the clock, and what the work does after its last part.
+
+    Examples
+    --------
+    >>> from mlperf.timing import seconds_per_part
+    >>> def work():
+    ...     for _ in range(2):
+    ...         sum(range(1_000))
+    ...         yield "adding"
+    ...         sorted(range(1_000))
+    ...         yield "sorting"
+    >>> list(seconds_per_part(work()))
+    ['adding', 'sorting', 'between']
+    """
+    spent: dict[str, float] = defaultdict(float)
+    begin = last = perf_counter()
+    for part in work:
+        spent[part] += perf_counter() - last
+        last = perf_counter()
+    return {**spent, "between": perf_counter() - begin - sum(spent.values())}

@@ -1,5 +1,4 @@
 import re
-import time
 from itertools import pairwise
 
 import pytest
@@ -14,8 +13,6 @@ from mlperf.flops import (
     product_rate,
     product_seconds,
     roofs,
-    seconds_per_call,
-    seconds_per_part,
     step_bytes,
     step_flops,
     training_steps,
@@ -50,40 +47,6 @@ def test_empty_batch_is_refused():
     message = "The 'n_rows' parameter of step_flops must be an int of at least 1. Got 0 instead."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         step_flops([5, 1], 0)
-
-
-def test_seconds_per_call_are_at_least_those_that_the_call_sleeps():
-    # A sleep is never shorter than asked, whatever else the machine does.
-    assert seconds_per_call(lambda: time.sleep(0.002), at_least=0.01) >= 0.002
-
-
-def test_short_call_is_repeated_until_the_interval_is_long_enough(monkeypatch):
-    calls = []
-    monkeypatch.setattr("mlperf.flops.perf_counter", lambda: 1e-3 * len(calls))  # a call takes a millisecond
-    assert seconds_per_call(lambda: calls.append(1), at_least=0.01) == pytest.approx(1e-3)
-    assert len(calls) >= 11
-
-
-def test_parts_are_summed_by_name_and_what_is_left_is_between_them(monkeypatch):
-    # The clock moves on by a second whenever it is read, and by what the work takes.
-    now = [0.0]
-
-    def clock():
-        now[0] += 1
-        return now[0]
-
-    def work():
-        for _ in range(2):
-            now[0] += 10
-            yield "first"
-            now[0] += 100
-            yield "second"
-        now[0] += 1_000
-
-    monkeypatch.setattr("mlperf.flops.perf_counter", clock)
-    spent = seconds_per_part(work())
-    assert list(spent) == ["first", "second", "between"]
-    assert spent == {"first": 2 * (10 + 1), "second": 2 * (100 + 1), "between": 4 * 1 + 1_000 + 1}
 
 
 def test_rates_are_work_over_time(monkeypatch):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from mlperf.timing import fit_costs, seconds
+from mlperf.timing import fit_costs, seconds, seconds_per_call, seconds_per_part
 
 
 def test_a_sleep_takes_at_least_as_long_as_it_was_told():
@@ -44,3 +44,37 @@ def test_epochs_that_no_fit_has_are_refused(at_least):
     message = f"The 'at_least' parameter of fit_costs must be from 2 to max_iter (40). Got {at_least} instead."
     with pytest.raises(ValueError, match=re.escape(message)):
         fit_costs(fit_of([]), 40, at_least=at_least)
+
+
+def test_seconds_per_call_are_at_least_those_that_the_call_sleeps():
+    # A sleep is never shorter than asked, whatever else the machine does.
+    assert seconds_per_call(lambda: time.sleep(0.002), at_least=0.01) >= 0.002
+
+
+def test_short_call_is_repeated_until_the_interval_is_long_enough(monkeypatch):
+    calls = []
+    monkeypatch.setattr("mlperf.timing.perf_counter", lambda: 1e-3 * len(calls))  # a call takes a millisecond
+    assert seconds_per_call(lambda: calls.append(1), at_least=0.01) == pytest.approx(1e-3)
+    assert len(calls) >= 11
+
+
+def test_parts_are_summed_by_name_and_what_is_left_is_between_them(monkeypatch):
+    # The clock moves on by a second whenever it is read, and by what the work takes.
+    now = [0.0]
+
+    def clock():
+        now[0] += 1
+        return now[0]
+
+    def work():
+        for _ in range(2):
+            now[0] += 10
+            yield "first"
+            now[0] += 100
+            yield "second"
+        now[0] += 1_000
+
+    monkeypatch.setattr("mlperf.timing.perf_counter", clock)
+    spent = seconds_per_part(work())
+    assert list(spent) == ["first", "second", "between"]
+    assert spent == {"first": 2 * (10 + 1), "second": 2 * (100 + 1), "between": 4 * 1 + 1_000 + 1}

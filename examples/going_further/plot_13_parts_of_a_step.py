@@ -16,13 +16,12 @@ import torch
 from mlperf.engines import eager
 from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
-from mlperf.flops import seconds_per_part
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median
-from mlperf.timing import seconds
+from mlperf.timing import seconds, seconds_per_part
 from mlperf.units import duration, percent
 
 plt.style.use("mlperf.mlperf")

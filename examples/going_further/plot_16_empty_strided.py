@@ -2,8 +2,8 @@
 Who makes all those small tensors?
 ==================================
 
-The operator that training calls most is ``aten::empty_strided``, which makes a tensor of given shape. The profiler's
-stacks tell on whose behalf. The cause that they show is then taken away, and what changes is measured: the calls, and
+Training calls ``aten::empty_strided``, which makes a tensor of given shape, again and again. The profiler's stacks
+tell on whose behalf. The cause that they show is then taken away, and what changes is measured: the calls, and
 the time of the optimiser's arithmetic. Held fixed: the model, and, but for rounding, what the optimiser computes.
 """
 
@@ -19,12 +19,13 @@ import torch
 from mlperf.engines import eager
 from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, fact, judge
-from mlperf.flops import seconds_per_call, training_steps
+from mlperf.flops import training_steps
 from mlperf.measure import measure
 from mlperf.operators import callers
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median
+from mlperf.timing import seconds_per_call
 from mlperf.units import factor, percent
 
 plt.style.use("mlperf.mlperf")
@@ -104,7 +105,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 tables = {"runs": runs, "callers": called}
 values = {"by_optimiser": percent(by_optimiser), "faster": factor(faster), "saved": percent(saved)}
 publish("empty_strided", tables=tables, values=values, findings=findings, figures={"calls": figure})
