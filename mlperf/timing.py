@@ -81,8 +81,9 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
     # From here on garbage is left lying: to collect it each time would take longer than the short fits.
     one, some = (min(_elapsed(lambda: fit(n)) for _ in range(3)) for n in (1, 2))  # noqa: B023 - called at once
     epochs = max_iter if max_iter * max(some - one, some / 2) <= at_most else at_least
-    # The shortest of some: what disturbs the short fit would be taken for a gain of the long one.
-    epoch = max(_elapsed(lambda: fit(epochs)) - one, 0.0) / (epochs - 1)
+    # A short fit that was disturbed must not make the rest of the long one vanish.
+    long = _elapsed(lambda: fit(epochs))
+    epoch = max(long - one, long / 20) / (epochs - 1)
     return {
         "first_seconds": first,
         "epoch_seconds": epoch,

@@ -78,3 +78,8 @@ def test_parts_are_summed_by_name_and_what_is_left_is_between_them(monkeypatch):
     spent = seconds_per_part(work())
     assert list(spent) == ["first", "second", "between"]
     assert spent == {"first": 2 * (10 + 1), "second": 2 * (100 + 1), "between": 4 * 1 + 1_000 + 1}
+
+
+def test_epochs_cost_something_even_if_the_short_fits_were_disturbed():
+    costs = fit_costs(lambda epochs: time.sleep(0.02 if epochs == 1 else 0.01), 3, at_least=3)
+    assert costs["epoch_seconds"] >= 0.01 / 20 / 2
