@@ -30,7 +30,7 @@ from mlperf.units import duration, factor
 
 plt.style.use("mlperf.mlperf")
 
-PROCESSES, REPEATS = by_mode(published=(5, 5), quick=(1, 2))
+PROCESSES, REPEATS = by_mode(published=(4, 4), quick=(1, 2))
 ROWS = by_mode(published=(1, 1_000, 1_000_000), quick=(1, 1_000, 20_000))
 
 # %%
