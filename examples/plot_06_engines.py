@@ -86,7 +86,7 @@ table
 
 middle = table[table.n_samples == SAMPLE_SIZES[1]]
 order = list(middle.groupby("contender").step_seconds.mean().sort_values(ascending=False).index)
-figure, panels = plt.subplots(1, len(MODELS), sharey=True)
+figure, panels = plt.subplots(1, len(MODELS), sharex=True, sharey=True)
 for axes, (model, rows) in zip(panels, middle.groupby("model", sort=False), strict=True):
     for row in rows.itertuples():
         single, color = of[row.contender, model, row.n_samples].step_seconds, "C1" if row.contender in ours else "C0"
