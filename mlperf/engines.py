@@ -128,7 +128,7 @@ def fused(
     flat, sizes = flatten(module)
     gradient = torch.empty_like(flat)
     parameters, gradients = layers(flat, sizes), layers(gradient, sizes)
-    # The optimiser's functional form: the class would cost an import of seconds and a tenth of each step.
+    # The optimiser's functional form: the class would import torch's compiler stack, and check more in each step.
     mean, square, steps = torch.zeros_like(flat), torch.zeros_like(flat), torch.zeros(())
     settings: dict[str, Any] = {"lr": learning_rate, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON}
     settings |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False, "foreach": False, "fused": True}

@@ -228,7 +228,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         return predictions[:, 0] if self._target_ndim == 1 else predictions
 
     def _checked(self, X: ArrayLike) -> np.ndarray:
-        """Return valid features; the common case takes a twentieth of the time of scikit-learn's full validation."""
+        """Return valid features; plain arrays that pass at a glance are spared scikit-learn's full validation."""
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and len(X):
             fitted = hasattr(self, "module_") and not hasattr(self, "feature_names_in_")
             # A sum of finite numbers may overflow, but it never is finite where one of them is not.
