@@ -52,7 +52,7 @@ contenders = {**installed(), **ours}
 
 # %%
 # One run: every model on every sample size. Where the whole fit would take long, fewer epochs are timed, and the table
-# says how many. The floor is what the matrix products of a step take by themselves.
+# says how many. Beside it stands what the BLAS takes for the matrix products of a step, called one by one.
 
 
 def train(contender, model, n_samples):
@@ -83,7 +83,7 @@ table = table.join(runs.groupby(keys)[["first_seconds", "whole_seconds", "epochs
 table
 
 # %%
-# Each dot is a way of training, its whisker the 95 % interval; small dots are single runs. The line is the floor.
+# Each dot is a way of training, its whisker the 95 % interval; small dots are single runs. The line is the BLAS.
 
 middle = table[table.n_samples == SAMPLE_SIZES[1]]
 order = list(middle.groupby("contender").step_seconds.mean().sort_values(ascending=False).index)
@@ -95,7 +95,7 @@ for axes, (model, rows) in zip(panels, middle.groupby("model", sort=False), stri
     axes.axvline(1e6 * runs[runs.model == model].floor_seconds.median(), color="C6", linestyle="--", linewidth=1)
     axes.set(xscale="log", title=model)
 panels[0].set_yticks(range(len(order)), order)
-panels[1].set_xlabel("Time of one step (µs); dashed: its matrix products alone")
+panels[1].set_xlabel("Time of one step (µs); dashed: the BLAS, for its matrix products")
 headline(
     figure, f"A step takes longest with {order[0]}, and is\nshortest with {order[-1]} ({SAMPLE_SIZES[1]:,} samples)"
 )
@@ -167,7 +167,7 @@ if "compiled" in contenders:
 else:
     pairs = []
 findings["compiled_floor"] = claim(
-    "For Large, a compiled step takes less than two and a half times what its matrix products take alone.",
+    "For Large, a compiled step takes less than two and a half times what the BLAS takes for its matrix products.",
     *pairs,
     below=2.5,
 )

@@ -343,7 +343,10 @@ def test_other_results_stand_beside_ours(project, monkeypatch):
 def test_make_compare_names_the_other_results():
     command = ["make", "-n", "compare", "OTHER=path/to/results"]
     printed = subprocess.run(command, cwd=EXTENSIONS.parents[1], capture_output=True, text=True, check=True).stdout
-    assert "MLPERF_COMPARE=path/to/results" in printed
+    assert 'MLPERF_COMPARE="path/to/results"' in printed
+    silent = subprocess.run(["make", "compare"], cwd=EXTENSIONS.parents[1], capture_output=True, text=True, check=False)
+    assert silent.returncode != 0
+    assert "make compare OTHER=path/to/results" in silent.stderr
 
 
 def test_results_to_compare_with_must_be_there_and_whole(project, monkeypatch, capfd):
