@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import r2_score
 
+from mlperf.ceilings import product_seconds
 from mlperf.compiled import check_compiler, compile_seconds
 from mlperf.data import generate_samples
 from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, fact, judge, unmeasured
-from mlperf.flops import product_seconds
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.peers import installed, missing

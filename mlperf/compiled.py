@@ -36,6 +36,7 @@ STACK_BYTES = 400 * 1024
 INDUCTOR = {
     "cpp.threads": 1,  # the products are too small to share
     "cpp.enable_floating_point_contract_flag": "fast",  # a * b + c in one instruction
+    "aot_inductor.precompile_headers": False,  # they would be used once
     "unroll_reductions_threshold": 1,  # a product over few features stays a loop
     "aot_inductor.allow_stack_allocation": True,
     "force_disable_caches": True,  # the package on disk is the cache
@@ -247,6 +248,7 @@ def _path(sizes: tuple[int, ...], batch_size: int) -> Path:
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((line for line in lines if line.startswith(("flags", "Features"))), processor)
-    parts = (sizes, batch_size, torch.__version__, platform.platform(), processor, torch.get_default_dtype())
+    asked = [os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH")]  # older instructions
+    parts = (sizes, batch_size, torch.__version__, platform.platform(), processor, asked, torch.get_default_dtype())
     digest = hashlib.sha256(repr(parts).encode() + Path(__file__).read_bytes()).hexdigest()
     return cache_folder() / f"step-{digest[:24]}.pt2"

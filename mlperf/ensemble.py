@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from mlperf.engines import by_autograd
-from mlperf.model import _network
+from mlperf.network import network
 
 
 def together(
@@ -179,7 +179,7 @@ def fit_together(
     seeds = [int(np.random.RandomState(state).randint(np.iinfo(np.int32).max)) for state in random_states]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [inputs[0].shape[1], *hidden_layer_sizes, 1]
-    modules = [_network(sizes, generator) for generator in generators]
+    modules = [network(sizes, generator) for generator in generators]
     training = together(
         modules,
         torch.stack(inputs),

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -15,9 +16,12 @@ from typing import Any
 import cloudpickle
 import pandas as pd
 
-PARTS = ("matrix products", "rest of torch", "Python", "memory and system")
+PARTS = ("matrix products", "compiled step", "rest of torch", "Python", "memory and system")
 """What an instruction is spent on, by the function and the library that it belongs to."""
 SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
+
+# Valgrind imitates a processor with AVX2 at most. What compiles for the processor that it finds is to keep to that.
+OLDER = {"ATEN_CPU_CAPABILITY": "avx2", "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3"}
 
 # Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
 # switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
@@ -28,6 +32,8 @@ with open(sys.argv[1], "rb") as file:
     prepare, cells, calls = pickle.load(file)
 torch.set_num_threads(1)
 prepared = [prepare(**cell) for cell in cells]
+if "--prepare" in sys.argv:
+    os._exit(0)
 for call in prepared:
     for _ in range(3):
         call()
@@ -54,7 +60,8 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     ----------
     prepare : callable
         Called as ``prepare(**cell)``; returns what is counted, a callable without arguments, which is called a
-        few times before it counts. May be defined in a script.
+        few times before it counts. May be defined in a script. It is called in a process without Valgrind first:
+        what it compiles and keeps on disk is there when it is called under Valgrind, where compiling takes hours.
     calls : int, default=5
         Counted calls of each cell.
     **grid : sequence or mapping
@@ -63,9 +70,9 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     Returns
     -------
     pandas.DataFrame
-        One row for each cell and part: the grid's columns, ``part`` (one of `PARTS`) and ``instructions`` of one
-        call. Valgrind imitates a processor with AVX2 at most, so that on a larger one torch takes another way
-        through its products than outside.
+        One row for each cell and part: the grid's columns, ``part`` (one of `PARTS`; the products inside a compiled
+        step are counted to that step) and ``instructions`` of one call. Valgrind imitates a processor with AVX2 at
+        most, so that on a larger one torch takes another way through its products than outside.
 
     Raises
     ------
@@ -96,16 +103,14 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
         tool += ["--instr-atstart=no", "--collect-atstart=no"]
         # A fixed seed for hashes, or dictionaries differ from one run to the next.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        done = subprocess.run(
-            [*tool, sys.executable, str(script), str(task)],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=environment,
-        )
+        if platform.machine() in ("x86_64", "AMD64"):
+            environment |= OLDER
+        child = [sys.executable, str(script), str(task)]
+        _run("The preparation", [*child, "--prepare"], environment)
+        stderr = _run("Callgrind", [*tool, *child], environment)
         dumps = [Path(f"{out}.{number + 1}") for number in range(len(cells))]
-        if done.returncode or not all(dump.exists() for dump in dumps):
-            raise CountingError(f"Callgrind failed: {(done.stderr.strip().splitlines() or ['no output'])[-1]}")
+        if not all(dump.exists() for dump in dumps):
+            raise CountingError(f"Callgrind wrote nothing: {_last_line(stderr)}")
         rows = []
         for cell, dump in zip(cells, dumps, strict=True):
             labels = {name: label for name, (label, _) in cell.items()}
@@ -149,12 +154,25 @@ def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
             yield library, function, int(line.split()[1])
 
 
+def _run(name: str, command: list[str], environment: dict[str, str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
+    if done.returncode:
+        raise CountingError(f"{name} failed: {_last_line(done.stderr)}")
+    return done.stderr
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no output"])[-1]
+
+
 def _pairs(levels: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
     return list(levels.items()) if isinstance(levels, Mapping) else [(level, level) for level in levels]
 
 
 def _part(library: str, function: str) -> str:
     name = Path(library).name
+    if name.endswith(".wrapper.so"):
+        return "compiled step"
     if re.search(r"gem[mv]", function):
         return "matrix products"
     if "python" in name:

@@ -148,7 +148,8 @@ class _Child:
                 f"The measured run failed in the cell {self.name}: {type(error).__name__}: {error}"
             ) from error
         if FRESH_PROCESSES:
-            self.process.shutdown()
+            # All that counts is here; to take its libraries down again, a process needs half as long as to start.
+            self.process.shutdown(kill_workers=True)
         self.process = None
         labels = {name: label for name, (label, _) in self.cell.items()}
         return [

@@ -1,6 +1,5 @@
 """The model: a multi-layer perceptron over torch that behaves as a scikit-learn regressor."""
 
-import itertools
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -18,6 +17,7 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from mlperf.engines import ENGINES
+from mlperf.network import network
 
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
@@ -162,7 +162,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         generator = torch.Generator().manual_seed(seed)
         # A caller's no_grad or inference_mode must not stop the training.
         with torch.inference_mode(False), torch.enable_grad():
-            module = _network([inputs.shape[1], *hidden, targets.shape[1]], generator)
+            module = network([inputs.shape[1], *hidden, targets.shape[1]], generator)
             epochs = ENGINES[self.engine](
                 module,
                 inputs,
@@ -263,18 +263,6 @@ def _standardised(values: np.ndarray, scaler: StandardScaler) -> torch.Tensor:
     np.subtract(values, scaler.mean_, out=standard, casting="same_kind")
     standard /= scaler.scale_.astype(np.float32)
     return torch.from_numpy(standard)
-
-
-def _network(sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
-    """Linear layers with ReLU between them, drawn as `torch.nn.Linear` draws them but from `generator` alone."""
-    layers: list[nn.Module] = []
-    for inputs, outputs in itertools.pairwise(sizes):
-        with torch.random.fork_rng(devices=[]):  # what nn.Linear draws is not used, and must not be missed
-            linear = nn.Linear(inputs, outputs, device="cpu", dtype=torch.float32)
-        for parameter in (linear.weight, linear.bias):
-            nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
-        layers += [linear, nn.ReLU()]
-    return nn.Sequential(*layers[:-1])
 
 
 def _squared_error(module: nn.Sequential, inputs: torch.Tensor, targets: torch.Tensor) -> float:

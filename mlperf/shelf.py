@@ -206,13 +206,14 @@ class Shelf:
             raise ResultError(f"There are no findings in {self.folder}.")
         laid = [
             Column("Statement", [finding.statement for *_, finding in rows], None),
-            Column("Measured here", [finding.evidence for *_, finding in rows], None),
             Column("Verdict", [finding.mark for *_, finding in rows], None),
         ]
         if self.other:
             pairs = [(finding, self.compared("findings", result.name, key)) for result, key, finding in rows]
             said = [f"{o.mark}{'' if o.verdict == f.verdict else ' (differs)'}" if o else "" for f, o in pairs]
             laid.append(Column("Other results", said, None))
+        # Last, as on a phone it is out of sight.
+        laid.append(Column("Measured here", [finding.evidence for *_, finding in rows], None))
         return laid, [result for result, *_ in rows]
 
 

@@ -1,6 +1,7 @@
 """What the tests share: quiet threads, an empty results folder, and the quick site, built once."""
 
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,9 @@ import torch
 from filelock import FileLock
 
 ROOT = Path(__file__).parents[1]
+
+# A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Two test processes with two threads each on two cores would mostly wait for each other.
 torch.set_num_threads(1)

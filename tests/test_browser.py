@@ -123,7 +123,8 @@ def listen(page):
     page.on("console", lambda m: heard.complaints.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: heard.complaints.append(str(error)))
     page.on("request", lambda request: heard.asked.append(request.url))
-    page.on("requestfailed", lambda request: heard.failed.append(request.url))
+    # What was under way when the browser went on to the next page is given up, not missing.
+    page.on("requestfailed", lambda r: heard.failed.append(r.url) if r.failure != "net::ERR_ABORTED" else None)
     page.on("response", lambda r: heard.failed.append(f"{r.status} {r.url}") if r.status >= 400 else None)
     return heard
 

@@ -8,11 +8,12 @@ from torch import nn
 
 from mlperf.data import generate_samples
 from mlperf.ensemble import fit_together, one_by_one, together
-from mlperf.model import MLPRegressor, _network
+from mlperf.model import MLPRegressor
+from mlperf.network import network
 
 
 def _modules(count, sizes=(5, 16, 8, 1)):
-    return [_network(sizes, torch.Generator().manual_seed(seed)) for seed in range(count)]
+    return [network(sizes, torch.Generator().manual_seed(seed)) for seed in range(count)]
 
 
 def _generators(count):

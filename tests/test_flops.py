@@ -5,18 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlperf.engines import eager
-from mlperf.flops import (
-    copy_rate,
-    counted_flops,
-    dispatch_seconds,
-    product_rate,
-    product_seconds,
-    roofs,
-    step_bytes,
-    step_flops,
-    training_steps,
-)
+from mlperf.flops import counted_flops, step_bytes, step_flops
 
 
 def _step(sizes, n_rows):
@@ -49,48 +38,5 @@ def test_empty_batch_is_refused():
         step_flops([5, 1], 0)
 
 
-def test_rates_are_work_over_time(monkeypatch):
-    monkeypatch.setattr("mlperf.flops.seconds_per_call", lambda call: call() is None or 0.5)
-    assert product_rate(2, 3, 4) == 2 * 2 * 3 * 4 / 0.5
-    assert copy_rate(8_000) == 8_000 / 0.5
-
-
-def test_roofs_are_a_product_and_copies_that_fill_half_of_each_cache_but_the_first(monkeypatch):
-    monkeypatch.setattr("mlperf.flops.cache_bytes", lambda: {"L1d": 10, "L2": 200, "L3": 3_000})
-    monkeypatch.setattr("mlperf.flops.product_rate", lambda *shape: sum(shape))
-    monkeypatch.setattr("mlperf.flops.copy_rate", lambda n_bytes: n_bytes)
-    assert roofs((1, 2, 3), 40_000) == {"product": 6, "L2": 100, "L3": 1_500, "memory": 40_000}
-
-
-def test_products_of_a_step_take_its_work_over_their_rate(monkeypatch):
-    monkeypatch.setattr("mlperf.flops.product_rate", lambda *_shape: 1e9)
-    sizes = [5, 64, 32, 1]
-    assert product_seconds(sizes, 64) == pytest.approx(step_flops(sizes, 64) / 1e9)
-
-
 def test_bytes_of_a_step_count_parameters_ten_times_and_activations_four_times():
     assert step_bytes([5, 32, 1], 64) == 4 * (10 * 225 + 4 * 64 * 33)
-
-
-def test_dispatch_floor_covers_the_operators_that_it_names():
-    floors = dispatch_seconds()
-    assert {"aten::mm", "aten::addmm"} <= set(floors)
-    assert all(floor > 0 for floor in floors.values())
-
-
-def test_training_steps_are_an_epoch_of_the_engine_after_its_first():
-    epochs = []
-
-    def engine(module, X, y, *, batch_size, **_settings):
-        while True:
-            epochs.append((len(X) / batch_size, [tuple(part.shape) for part in module.parameters()], X.shape, y.shape))
-            yield float(len(epochs))
-
-    steps = training_steps(engine, [5, 32, 2], n_rows=64, n_steps=3)
-    assert epochs == [(3, [(32, 5), (32,), (2, 32), (2,)], (192, 5), (192, 2))]
-    assert (steps(), steps()) == (2.0, 3.0)
-
-
-def test_training_steps_do_the_work_that_the_layers_say():
-    sizes = [5, 64, 32, 1]
-    assert counted_flops(training_steps(eager, sizes, n_rows=24, n_steps=3)) == 3 * step_flops(sizes, 24)

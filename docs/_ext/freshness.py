@@ -72,16 +72,18 @@ class Report:
         ]
 
     def explain(self, app: Sphinx, doctree: nodes.document) -> None:
-        """Put under a page's title when and on what its numbers were measured, and what to beware of."""
+        """Put under a page's title what to beware of, and below its lead when and on what its numbers were measured."""
         self.note(app.env, *(name for name in self.shelf.scripts if self.page_of(name) == app.env.docname))
-        said = []
-        for kind, title, lines in self.shelf.notices(app.env.metadata[app.env.docname]["mlperf"]):
-            body = [nodes.paragraph("", line, classes=[kind]) for line in lines]
+        lines, boxes = [], []
+        for kind, title, texts in self.shelf.notices(app.env.metadata[app.env.docname]["mlperf"]):
+            body = [nodes.paragraph("", text, classes=[kind]) for text in texts]
             classes = [kind, nodes.make_id(title)]
-            said += [nodes.admonition("", nodes.title("", title), *body, classes=classes)] if title else body
+            boxes += [nodes.admonition("", nodes.title("", title), *body, classes=classes)] if title else []
+            lines += [] if title else body
         for heading in list(doctree.findall(nodes.title))[:1]:
             at = heading.parent.index(heading) + 1
-            heading.parent[at:at] = said
+            lead = at + isinstance(heading.next_node(descend=False, siblings=True), nodes.paragraph)
+            heading.parent[lead:lead], heading.parent[at:at] = lines, boxes
 
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
         """Release the tree; fail where something could not be shown, even when warnings are no errors."""

@@ -167,12 +167,11 @@ class FindingsDirective(Published):
         names = " ".join(self.arguments).replace(",", " ").split() or ["*"]
         report.note(self.env, *names)
         laid, results = report.shelf.findings(names)
-        verdicts = laid[2].texts
         if "short" in self.options:
-            del laid[1]  # what was measured; the script's page, one click away, has it
+            laid.pop()  # what was measured; the script's page, one click away, has it
         table = lay([*laid, Column("Evidence", ["" for _ in results], None)], self.caption(nodes.title))
         (body,) = table.findall(nodes.tbody)
-        for row, result, verdict in zip(body, results, verdicts, strict=True):
+        for row, result, verdict in zip(body, results, laid[1].texts, strict=True):
             row["classes"].append(nodes.make_id(verdict[2:]))
             row[-1][:] = self.text(nodes.paragraph, self.script(result))
         return [table]

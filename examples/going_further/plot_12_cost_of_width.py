@@ -18,8 +18,8 @@ import pandas as pd
 from mlperf.engines import eager
 from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
-from mlperf.flops import training_steps
 from mlperf.measure import measure
+from mlperf.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, PROCESSES, by_mode
 from mlperf.results import publish
 from mlperf.scaling import break_even, exponent, fit, over_processes

@@ -8,15 +8,16 @@ operators on tensors of one element. Varied: the model, one of them far wider. H
 """
 
 # sphinx_gallery_tags = ["time", "machine"]
-
 import matplotlib.pyplot as plt
 import pandas as pd
 
+from mlperf.ceilings import dispatch_seconds, product_seconds, roofs
 from mlperf.engines import eager
 from mlperf.figures import draw_estimate
 from mlperf.findings import check, fact, judge
-from mlperf.flops import counted_flops, dispatch_seconds, product_seconds, roofs, step_bytes, step_flops, training_steps
+from mlperf.flops import counted_flops, step_bytes, step_flops
 from mlperf.measure import measure
+from mlperf.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median, ratio
@@ -103,7 +104,6 @@ pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-
 values = {f"{model}_{limit}".lower(): x for (model, limit), x in share.items()}
 values |= {f"{model.lower()}_step": duration(median(rows.step_seconds, rows.process)) for model, rows in of.items()}
 values |= {"large_to_medium": slower, "large_to_medium_flops": factor(more)}

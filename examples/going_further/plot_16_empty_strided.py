@@ -19,8 +19,8 @@ import torch
 from mlperf.engines import eager
 from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, fact, judge
-from mlperf.flops import training_steps
 from mlperf.measure import measure
+from mlperf.network import training_steps
 from mlperf.operators import callers
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
 from mlperf.results import publish

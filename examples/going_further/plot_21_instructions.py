@@ -12,13 +12,12 @@ Valgrind is not installed nothing is, and the page says so. Held fixed: the mini
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import torch
 
-from mlperf.engines import eager, fused
+from mlperf.engines import ENGINES
 from mlperf.findings import check, judge, unmeasured
 from mlperf.instructions import PARTS, CountingError, instructions
-from mlperf.model import MLPRegressor
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODE, MODELS, N_FEATURES
+from mlperf.network import training_steps
+from mlperf.protocol import BATCH_SIZE, MODE, MODELS, N_FEATURES
 from mlperf.results import publish
 from mlperf.units import factor, number, percent
 
@@ -31,17 +30,13 @@ STEPS = 5
 
 
 def prepare(model, engine):
-    X, y = torch.randn(STEPS * BATCH_SIZE, N_FEATURES), torch.randn(STEPS * BATCH_SIZE, 1)
-    module = MLPRegressor(model, max_iter=1).fit(X, y[:, 0]).module_.requires_grad_(True)
-    settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE, "generator": torch.Generator()}
-    training = engine(module, X, y, **settings)
-    return lambda: next(training)
+    return training_steps(ENGINES[engine], [N_FEATURES, *model, 1], BATCH_SIZE, STEPS)
 
 
 try:
     if MODE == "quick":
         raise CountingError("left out of previews, which it would make several times longer")
-    counts = instructions(prepare, calls=1, model=MODELS, engine={"eager": eager, "fused": fused})
+    counts = instructions(prepare, calls=1, model=MODELS, engine=["eager", "fused", "compiled"])
     counts["instructions"] /= STEPS
     status = "counted"
 except CountingError as error:
