@@ -37,6 +37,7 @@ INDUCTOR = {
     "cpp.threads": 1,  # the products are too small to share
     "cpp.enable_floating_point_contract_flag": "fast",  # a * b + c in one instruction
     "aot_inductor.precompile_headers": False,  # they would be used once
+    "cpp.vec_isa_ok": True,  # not tried out by compiling: whatever compiles headers of torch can do it
     "unroll_reductions_threshold": 1,  # a product over few features stays a loop
     "aot_inductor.allow_stack_allocation": True,
     "force_disable_caches": True,  # the package on disk is the cache
@@ -133,7 +134,6 @@ def _stored(values: Tensor) -> Tensor:
     return values.as_strided(values.shape, values.stride())
 
 
-@cache
 def load(sizes: tuple[int, ...], batch_size: int) -> Run:
     """Return the compiled `Step`, from the cache on disk or else by compiling it.
 
@@ -165,6 +165,11 @@ def load(sizes: tuple[int, ...], batch_size: int) -> Run:
         start = time.perf_counter()
         _compile(sizes, batch_size, path)
         path.with_suffix(".seconds").write_text(repr(time.perf_counter() - start))
+    return _loaded(path)
+
+
+@cache
+def _loaded(path: Path) -> Run:
     # torch._inductor.aoti_load_package wraps this, and imports the whole compiler to do so: seconds.
     loaded: Run = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1).run
     return loaded
@@ -237,18 +242,25 @@ def _compile(sizes: tuple[int, ...], batch_size: int, path: Path) -> None:
         package = torch._inductor.aoti_compile_and_package(
             program,
             package_path=f"{folder}/step.pt2",
-            inductor_configs=INDUCTOR,
+            # Read here, as torch reads it no more than once in a process.
+            inductor_configs=INDUCTOR | {"cpp.march": os.environ.get("TORCHINDUCTOR_CPP_MARCH")},
         )
         Path(package).replace(path)
 
 
 def _path(sizes: tuple[int, ...], batch_size: int) -> Path:
+    asked = [os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH")]  # older instructions
+    choices = (LOOPED_PRODUCT, ROWS_AT_ONCE, STACK_BYTES, asked, torch.get_default_dtype())
+    digest = hashlib.sha256(f"{sizes} {batch_size} {choices} {_platform()}".encode())
+    return cache_folder() / f"step-{digest.hexdigest()[:24]}.pt2"
+
+
+@cache
+def _platform() -> str:
     # Machine code of one processor may not run on another that shares the home folder.
     processor = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         processor = next((line for line in lines if line.startswith(("flags", "Features"))), processor)
-    asked = [os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH")]  # older instructions
-    parts = (sizes, batch_size, torch.__version__, platform.platform(), processor, asked, torch.get_default_dtype())
-    digest = hashlib.sha256(repr(parts).encode() + Path(__file__).read_bytes()).hexdigest()
-    return cache_folder() / f"step-{digest[:24]}.pt2"
+    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return f"{torch.__version__} {platform.platform()} {processor} {source}"

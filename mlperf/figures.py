@@ -1,7 +1,8 @@
-"""What the figures share: an estimate drawn with its interval and every single run, and a headline."""
+"""What the figures share: estimates drawn with interval and single runs, a headline, or why nothing is drawn."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -69,6 +70,29 @@ def draw_estimate(
         place = (top, at) if horizontal else (at, top)
         shift = {"xytext": (7, 0), "va": "center"} if horizontal else {"xytext": (0, 7), "ha": "center"}
         axes.annotate(label, place, textcoords="offset points", fontsize="small", color=color, **shift)
+
+
+def draw_reason(axes: Any, reason: str) -> None:
+    """Say in place of a drawing why there is none.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where nothing is drawn.
+    reason : str
+        One sentence, broken into lines here.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mlperf.figures import draw_reason
+    >>> axes = Figure().subplots()
+    >>> draw_reason(axes, "Not counted here: valgrind is not installed")
+    >>> axes.get_title(loc="left"), axes.axison
+    ('Not counted here: valgrind is not installed', False)
+    """
+    axes.set_title(textwrap.fill(reason, 60), loc="left")
+    axes.set_axis_off()
 
 
 def headline(figure: Any, text: str) -> None:

@@ -31,9 +31,9 @@ def kept(tmp_path_factory):
 def cache(monkeypatch, kept):
     """Steps compiled by these tests are kept for these tests."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(kept))
-    compiled.load.cache_clear()
+    compiled._loaded.cache_clear()
     yield
-    compiled.load.cache_clear()
+    compiled._loaded.cache_clear()
 
 
 def network(sizes):
@@ -71,9 +71,8 @@ def test_engines_take_the_same_steps_within_float32_rounding(case):
             np.testing.assert_allclose(parameter, reference, atol=2e-4 * moved, rtol=0, err_msg=engine)
 
 
-def test_so_they_do_where_the_blas_takes_the_products(monkeypatch, tmp_path):
+def test_so_they_do_where_the_blas_takes_the_products(monkeypatch):
     monkeypatch.setattr(compiled, "LOOPED_PRODUCT", 70_000)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     test_engines_take_the_same_steps_within_float32_rounding("large products")
 
 
@@ -143,12 +142,26 @@ def test_a_step_is_compiled_once_for_all_epochs_fits_and_processes(monkeypatch, 
     for n_samples in (20, 500):
         trained("compiled", n_samples, 8, (2, 3, 1), steps=150)
     assert compilations == [((2, 3, 1), 8)]
-    compiled.load.cache_clear()  # as in another process
+    compiled._loaded.cache_clear()  # as in another process
     monkeypatch.setenv("CXX", "no-such-compiler")  # which needs none
     trained("compiled", 70, 8, (2, 3, 1), steps=20)
     assert len(compilations) == 1
     assert sorted(path.suffix for path in (tmp_path / "mlperf").iterdir()) == [".pt2", ".seconds"]
     assert compiled.compile_seconds((2, 3, 1), 8) > 0
+
+
+@pytest.mark.parametrize("constant", ["LOOPED_PRODUCT", "ROWS_AT_ONCE", "STACK_BYTES"])
+def test_a_step_compiled_with_another_choice_is_kept_apart(monkeypatch, constant):
+    usual = compiled._path((5, 32, 1), 64)
+    monkeypatch.setattr(compiled, constant, 1)
+    assert compiled._path((5, 32, 1), 64) != usual
+
+
+@pytest.mark.parametrize("name", ["ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH"])
+def test_a_step_compiled_for_another_processor_is_kept_apart(monkeypatch, name):
+    usual = compiled._path((5, 32, 1), 64)
+    monkeypatch.setenv(name, "older")
+    assert compiled._path((5, 32, 1), 64) != usual
 
 
 @pytest.mark.parametrize(

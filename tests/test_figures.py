@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mlperf.figures import draw_estimate, headline
+from mlperf.figures import draw_estimate, draw_reason, headline
 from mlperf.results import publish
 
 
@@ -41,3 +41,11 @@ def test_headline_is_what_is_published_for_those_who_do_not_see_the_figure(tmp_p
     headline(figure, "Large takes longest")
     publish("fits", figures={"bars": figure})
     assert '"alt": "Large takes longest"' in (tmp_path / "results" / "fits.json").read_text()
+
+
+def test_reason_for_drawing_nothing_fits_the_figure_and_is_what_is_published(tmp_path, axes):
+    reason = "The engine needs a C++ compiler, and none was found. Install one, or name another in CXX."
+    draw_reason(axes, reason)
+    publish("fits", figures={"bars": axes.figure})
+    assert f'"alt": "{reason}"' in (tmp_path / "results" / "fits.json").read_text()
+    assert max(map(len, axes.get_title(loc="left").splitlines())) <= 60

@@ -49,6 +49,17 @@ def test_missing_valgrind_is_named(monkeypatch):
         instructions(lambda: lambda: None)
 
 
+def test_error_of_the_preparation_is_told():
+    if not shutil.which("callgrind_control"):
+        pytest.skip("valgrind is not installed")
+
+    def prepare():
+        raise LookupError("nothing to count")
+
+    with pytest.raises(CountingError, match=r"^The preparation failed: LookupError: nothing to count$"):
+        instructions(prepare)
+
+
 def test_larger_product_takes_more_instructions_in_products_alone():
     if not shutil.which("callgrind_control"):
         pytest.skip("valgrind is not installed")
