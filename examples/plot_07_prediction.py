@@ -31,7 +31,7 @@ from mlperf.units import duration, factor
 plt.style.use("mlperf.mlperf")
 
 PROCESSES, REPEATS = by_mode(published=(4, 4), quick=(1, 2))
-ROWS = by_mode(published=(1, 1_000, 1_000_000), quick=(1, 1_000, 20_000))
+ROWS = by_mode(published=(1, 1_000, 200_000), quick=(1, 1_000, 20_000))
 
 # %%
 # Who predicts. How well they are trained does not matter to the time, so one epoch has to do. The plain function does

@@ -93,7 +93,7 @@ def measure(
     cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*levels)]
     shares = [repeats // processes + (number < repeats % processes) for number in range(processes)]
     children = [
-        _Child(run, cell, number, sum(shares[:number]), share, warmup, threads, n_jobs)
+        _Child(run, cell, number, sum(shares[:number]), share, warmup, threads)
         for number, share in enumerate(shares)
         for cell in cells
     ]
@@ -126,7 +126,6 @@ class _Child:
     repeats: int
     warmup: Mapping[str, Any] | bool
     threads: int
-    n_jobs: int
     process: Any = None
 
     @property
@@ -135,7 +134,7 @@ class _Child:
 
     def prepare(self) -> Future:
         """Start the process and its warm-up."""
-        self.process = _processes(self.threads, self.n_jobs)
+        self.process = _process(self.threads)
         return self.process.submit(_warm_up, self.run, self._arguments, self.warmup)
 
     def measure(self, prepared: Future) -> list[dict[str, Any]]:
@@ -214,14 +213,14 @@ def _levels(name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[
     return pairs
 
 
-def _processes(threads: int, n_jobs: int) -> Any:
-    """Return an executor with one fresh process or, in the quick protocol, the one executor that all runs share."""
+def _process(threads: int) -> Any:
+    """Return an executor with one fresh process or, in the quick protocol, with the one process that all runs share."""
     # The libraries read these when they are loaded, which a fresh process has yet to do.
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
     settings = {"env": dict.fromkeys(pools, str(threads)), "initializer": _follow, "initargs": (os.getpid(),)}
     if FRESH_PROCESSES:
         return loky.ProcessPoolExecutor(max_workers=1, **settings)
-    return loky.get_reusable_executor(max_workers=n_jobs, timeout=60, **settings)
+    return loky.get_reusable_executor(max_workers=1, timeout=60, **settings)
 
 
 def _follow(parent: int) -> None:

@@ -58,7 +58,7 @@ NOISE = 1.0
 RANDOM_STATE = 42
 """Seed of the data and of their splits."""
 
-EPOCHS: int = by_mode(published=200, quick=8)
+EPOCHS: int = by_mode(published=200, quick=5)
 """Passes over the training split in one fit."""
 
 PROFILE_EPOCHS: int = by_mode(published=5, quick=1)
@@ -70,7 +70,7 @@ LEARNING_RATE = 0.001
 BATCH_SIZE = 64
 """Rows of one mini-batch, and so of one step of the optimiser."""
 
-REPEATS: int = by_mode(published=10, quick=3)
+REPEATS: int = by_mode(published=10, quick=2)
 """Timed runs of each configuration."""
 
 PROCESSES: int = by_mode(published=5, quick=1)

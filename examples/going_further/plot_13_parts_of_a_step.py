@@ -27,7 +27,7 @@ from mlperf.units import duration, percent
 plt.style.use("mlperf.mlperf")
 
 PARTS = ["batch", "reset", "forward", "loss", "backward", "optimiser", "between"]
-STEPS, PROCESSES, REPEATS = by_mode(published=(100, 3, 9), quick=(20, 1, 2))
+STEPS, PROCESSES, REPEATS = by_mode(published=(100, 3, 6), quick=(20, 1, 2))
 
 # %%
 # One run: an epoch that tells a clock what has just ended, and one of the engine. The first of each does not count.

@@ -27,7 +27,7 @@ from mlperf.units import duration, factor, percent
 plt.style.use("mlperf.mlperf")
 
 WIDE, FAR = by_mode(published=((1024, 1024, 1024), 2**28), quick=((256, 256, 256), 2**26))
-STEPS, PROCESSES, REPEATS = by_mode(published=(50, 3, 6), quick=(5, 1, 2))
+STEPS, PROCESSES, REPEATS = by_mode(published=(25, 3, 6), quick=(5, 1, 2))
 
 # %%
 # One run: the machine's roofs, then a step as it is, the same operators on next to no data, and the products alone.

@@ -25,7 +25,7 @@ from mlperf.units import factor, number
 
 plt.style.use("mlperf.mlperf")
 
-SEEDS = range(by_mode(published=12, quick=3))
+SEEDS = range(by_mode(published=12, quick=2))
 FEW, MIDDLE, MANY = SAMPLE_SIZES
 PLACES = {
     "quiet": (FEW, NOISE / 10),

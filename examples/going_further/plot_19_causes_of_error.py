@@ -25,7 +25,7 @@ from mlperf.units import factor
 
 plt.style.use("mlperf.mlperf")
 
-SEEDS = range(by_mode(published=6, quick=3))
+SEEDS = range(by_mode(published=6, quick=2))
 N_SAMPLES = SAMPLE_SIZES[0]
 NETWORKS = {name: MODELS[name] for name in ("Large", "Small")}
 CHANGES = {

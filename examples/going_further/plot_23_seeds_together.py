@@ -30,7 +30,7 @@ plt.style.use("mlperf.mlperf")
 FRESH, RUNS = by_mode(published=(3, 6), quick=(1, 2))
 COUNTS = by_mode(published=(1, 3, 6, 12), quick=(1, 3))
 MANY = COUNTS[-1]
-EPOCHS = by_mode(published=10, quick=2)
+EPOCHS = by_mode(published=4, quick=2)
 N_SAMPLES = 600
 
 # %%

@@ -27,7 +27,7 @@ from mlperf.units import factor, memory
 
 plt.style.use("mlperf.mlperf")
 
-N_SAMPLES, REPEATS = by_mode(published=(1_000_000, 3), quick=(200_000, 2))
+N_SAMPLES, REPEATS = by_mode(published=(1_000_000, 3), quick=(100_000, 2))
 ENGINES = ["eager", "fused", "compiled"]
 try:
     check_compiler()
