@@ -2,7 +2,7 @@
 How fast is a prediction?
 =========================
 
-A trained network predicts one row, a thousand and a million. Varied: who predicts (this package's estimator,
+A trained network predicts one row, a thousand and far more. Varied: who predicts (this package's estimator,
 scikit-learn's of the same layers, and plain torch as its users write it), the model, and the rows. Held fixed: one
 thread, float64 input, predictions in the units of the target. Both estimators also check what they are given; plain
 torch does not.
@@ -52,7 +52,7 @@ def plain_torch(module, X, y):
 
 def run(model):
     warnings.simplefilter("ignore", ConvergenceWarning)
-    samples = generate_samples(1_000_000)
+    samples = generate_samples(max(ROWS))
     few = samples.Xtr[:1_000], samples.ytr[:1_000]
     ours = MLPRegressor(model, max_iter=1).fit(*few)
     theirs = ScikitLearnRegressor(hidden_layer_sizes=model, max_iter=1).fit(*few)
