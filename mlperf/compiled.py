@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import warnings
+import zipfile
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -40,7 +41,7 @@ INDUCTOR = {
     "cpp.vec_isa_ok": True,  # not tried out by compiling: whatever compiles headers of torch can do it
     "unroll_reductions_threshold": 1,  # a product over few features stays a loop
     "aot_inductor.allow_stack_allocation": True,
-    "force_disable_caches": True,  # the package on disk is the cache
+    "force_disable_caches": True,  # the library on disk is the cache
 }
 
 Run = Callable[[list[Tensor]], object]
@@ -170,8 +171,9 @@ def load(sizes: tuple[int, ...], batch_size: int) -> Run:
 
 @cache
 def _loaded(path: Path) -> Run:
-    # torch._inductor.aoti_load_package wraps this, and imports the whole compiler to do so: seconds.
-    loaded: Run = torch._C._aoti.AOTIModelPackageLoader(str(path), "model", False, 1, -1).run
+    # torch._inductor.aoti_load_package imports the whole compiler, which takes seconds, and unpacks the library into a
+    # folder that a process which is ended leaves behind.
+    loaded: Run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
     return loaded
 
 
@@ -230,7 +232,7 @@ def _compile(sizes: tuple[int, ...], batch_size: int, path: Path) -> None:
     shapes = [(n_parameters,)] * 3 + [(batch_size, width) for width in (sizes[0], sizes[-1], 1)] + [(2,), ()]
     example = tuple(torch.zeros(shape, dtype=torch.float32, device="cpu") for shape in shapes)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and moved: another process never loads half a package.
+    # Written beside its place and moved: another process never loads half a library.
     with (
         tempfile.TemporaryDirectory(dir=path.parent) as folder,
         torch.no_grad(),
@@ -242,17 +244,18 @@ def _compile(sizes: tuple[int, ...], batch_size: int, path: Path) -> None:
         package = torch._inductor.aoti_compile_and_package(
             program,
             package_path=f"{folder}/step.pt2",
-            # Read here, as torch reads it no more than once in a process.
-            inductor_configs=INDUCTOR | {"cpp.march": os.environ.get("TORCHINDUCTOR_CPP_MARCH")},
+            inductor_configs=INDUCTOR,
         )
-        Path(package).replace(path)
+        with zipfile.ZipFile(package) as archive:
+            (library,) = [name for name in archive.namelist() if name.endswith(".so")]
+            Path(archive.extract(library, folder)).replace(path)
 
 
 def _path(sizes: tuple[int, ...], batch_size: int) -> Path:
     asked = [os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH")]  # older instructions
-    choices = (LOOPED_PRODUCT, ROWS_AT_ONCE, STACK_BYTES, asked, torch.get_default_dtype())
+    choices = (LOOPED_PRODUCT, ROWS_AT_ONCE, STACK_BYTES, INDUCTOR, asked, torch.get_default_dtype())
     digest = hashlib.sha256(f"{sizes} {batch_size} {choices} {_platform()}".encode())
-    return cache_folder() / f"step-{digest.hexdigest()[:24]}.pt2"
+    return cache_folder() / f"step-{digest.hexdigest()[:24]}.so"
 
 
 @cache

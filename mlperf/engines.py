@@ -250,3 +250,4 @@ def compiled(
 
 
 ENGINES: dict[str, Engine] = {"eager": eager, "fused": fused, "compiled": compiled}
+"""The engines by name."""

@@ -20,8 +20,8 @@ PARTS = ("matrix products", "compiled step", "rest of torch", "Python", "memory 
 """What an instruction is spent on, by the function and the library that it belongs to."""
 SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
 
+# Valgrind knows no wider vectors; torch, and what it compiles, would use them where the processor has them.
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3"}
-"""Settings of the environment with which torch compiles for vectors of 256 bits, whatever an x86 processor has."""
 
 # Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
 # switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
@@ -104,7 +104,7 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
         # A fixed seed for hashes, or dictionaries differ from one run to the next.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
         if platform.machine() in ("x86_64", "AMD64"):
-            environment |= AVX2  # which is the most that Valgrind knows
+            environment |= AVX2
         child = [sys.executable, str(script), str(task)]
         _run("The preparation", [*child, "--prepare"], environment)
         stderr = _run("Callgrind", [*tool, *child], environment)
@@ -171,7 +171,7 @@ def _pairs(levels: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
 
 def _part(library: str, function: str) -> str:
     name = Path(library).name
-    if name.endswith(".wrapper.so"):
+    if re.fullmatch(r"step-\w+\.so", name):  # as mlperf.compiled keeps them
         return "compiled step"
     if re.search(r"gem[mv]", function):
         return "matrix products"
