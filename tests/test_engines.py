@@ -131,6 +131,7 @@ def test_the_fused_optimiser_is_one_call_a_step_and_the_plain_one_many():
 
 def test_a_step_is_compiled_once_for_all_epochs_fits_and_processes(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    choices = dict(compiled.INDUCTOR)
     compilations = []
     compile_really = compiled._compile
 
@@ -148,6 +149,7 @@ def test_a_step_is_compiled_once_for_all_epochs_fits_and_processes(monkeypatch, 
     assert len(compilations) == 1
     assert sorted(path.suffix for path in (tmp_path / "mlperf").iterdir()) == [".seconds", ".so"]
     assert compiled.compile_seconds((2, 3, 1), 8) > 0
+    assert choices == compiled.INDUCTOR
 
 
 @pytest.mark.parametrize("constant", ["LOOPED_PRODUCT", "ROWS_AT_ONCE", "STACK_BYTES", "INDUCTOR"])
