@@ -23,16 +23,20 @@ from mlperf.parameters import layers
 
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 
-# A product of at most this many multiplications becomes loops that Inductor compiles. The right factor of a larger one
-# does not stay in the cache, where the BLAS, which cuts it into blocks, is ahead.
 LOOPED_PRODUCT = 8_000_000
+"""Multiplications up to which a product becomes loops that Inductor compiles.
 
-# Rows of a looped product that are summed side by side: one sum alone waits for its own last addition.
+The right factor of a larger one does not stay in the cache, where the BLAS, which cuts it into blocks, is ahead.
+"""
+
 ROWS_AT_ONCE = 8
+"""Rows of a looped product that are summed side by side: one sum alone waits for its own last addition."""
 
-# Up to this much is kept on the stack: each tensor on the heap, and each view of one, costs tens of nanoseconds. The
-# smallest stack that a thread gets by default, on macOS, has 512 KiB.
 STACK_BYTES = 400 * 1024
+"""Up to this much is kept on the stack: each tensor on the heap, and each view of one, costs tens of nanoseconds.
+
+The smallest stack that a thread gets by default, on macOS, has 512 KiB.
+"""
 
 INDUCTOR = {
     "cpp.threads": 1,  # the products are too small to share
@@ -43,6 +47,7 @@ INDUCTOR = {
     "aot_inductor.allow_stack_allocation": True,
     "force_disable_caches": True,  # the library on disk is the cache
 }
+"""Settings of torch's compiler that differ from its own."""
 
 Run = Callable[[list[Tensor]], object]
 

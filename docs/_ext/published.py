@@ -1,6 +1,7 @@
 """Roles and directives that show published values, verdicts, tables, figures and findings."""
 
 import os
+from html import escape
 from typing import Any
 
 from docutils import nodes
@@ -12,15 +13,6 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 from mlperf.results import Result, ResultError
 from mlperf.shelf import measured
 from mlperf.tables import Column, choose, levels
-
-
-class sort_entry(nodes.entry):  # noqa: N801 - docutils names nodes so
-    """A table cell that carries the number behind its text, for scripts that sort."""
-
-
-def visit_sort_entry(self: Any, node: sort_entry) -> None:
-    self.visit_entry(node)
-    self.body[-1] = self.body[-1].replace("<td", f'<td data-sort="{node["number"]!r}"', 1)
 
 
 class SayRole(SphinxRole):
@@ -118,15 +110,18 @@ def lay(laid: list[Column], title: list[Any]) -> nodes.table:
     """Return a table; numbers are aligned right and carry what to sort by."""
     head, body = nodes.thead(), nodes.tbody()
     for i in range(-1, len(laid[0].texts)):
-        row = nodes.row()
-        for column in laid:
-            cell = sort_entry(number=column.numbers[i]) if column.numbers and i >= 0 else nodes.entry()
-            cell["classes"] += ["numeric"] if column.numbers else []
-            cell += nodes.paragraph("", column.header if i < 0 else column.texts[i])
-            row += cell
-        (head if i < 0 else body).append(row)
+        # Sphinx reads a page anew for every number that it refers to: a node for every cell would take seconds.
+        cells = nodes.raw("", "".join(cell(column, i) for column in laid), format="html")
+        (head if i < 0 else body).append(nodes.row("", cells))
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in laid), head, body, cols=len(laid))
     return nodes.table("", *title, group, classes=["results", "sortable", "colwidths-auto"])
+
+
+def cell(column: Column, i: int) -> str:
+    if i < 0:
+        return f'<th class="head{" numeric" if column.numbers else ""}">{escape(column.header)}</th>'
+    numeric = f' class="numeric" data-sort="{column.numbers[i]!r}"' if column.numbers else ""
+    return f"<td{numeric}>{escape(column.texts[i])}</td>"
 
 
 class FigureDirective(Published):
@@ -169,18 +164,18 @@ class FindingsDirective(Published):
         laid, results = report.shelf.findings(names)
         if "short" in self.options:
             laid.pop()  # what was measured; the script's page, one click away, has it
-        table = lay([*laid, Column("Evidence", ["" for _ in results], None)], self.caption(nodes.title))
-        (body,) = table.findall(nodes.tbody)
-        for row, result, verdict in zip(body, results, laid[1].texts, strict=True):
+        table = lay(laid, self.caption(nodes.title))
+        head, *rows = table.findall(nodes.row)
+        head += nodes.entry("", nodes.Text("Evidence"))
+        for row, result, verdict in zip(rows, results, laid[1].texts, strict=True):
             row["classes"].append(nodes.make_id(verdict[2:]))
-            row[-1][:] = self.text(nodes.paragraph, self.script(result))
+            row += nodes.entry("", *self.text(nodes.inline, self.script(result)))
         return [table]
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register roles and directives; the extension ``freshness`` keeps what they read."""
     app.setup_extension("freshness")
-    app.add_node(sort_entry, html=(visit_sort_entry, lambda self, node: self.depart_entry(node)))
     app.add_role("value", SayRole("values"))
     app.add_role("verdict", SayRole("findings"))
     app.add_directive("results-table", TableDirective)
