@@ -106,7 +106,8 @@ def measure(
     ):
         warnings.filterwarnings("ignore", "A worker (was restarted|stopped)", UserWarning)  # loky's, of idle workers
         try:
-            for child, measured in _one_by_one(children) if n_jobs == 1 else _side_by_side(children, n_jobs):
+            alone = n_jobs == 1 or not FRESH_PROCESSES
+            for child, measured in _one_by_one(children) if alone else _side_by_side(children, n_jobs):
                 rows[children.index(child)] = measured
                 progress.set_postfix_str(child.name)
                 progress.update(child.repeats)
