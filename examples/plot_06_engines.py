@@ -23,7 +23,7 @@ from mlperf.findings import check, fact, judge, unmeasured
 from mlperf.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.peers import installed, missing
-from mlperf.protocol import BATCH_SIZE, CONFIGURATIONS, EPOCHS, MODELS, N_FEATURES, SAMPLE_SIZES, by_mode
+from mlperf.protocol import BATCH_SIZE, EPOCHS, MODELS, N_FEATURES, SAMPLE_SIZES, by_mode
 from mlperf.results import publish
 from mlperf.stats import median, ratio, summarise
 from mlperf.timing import fit_costs
@@ -35,10 +35,12 @@ plt.style.use("mlperf.mlperf")
 # Who takes part: functions of the hidden layers and the epochs that return a regressor. What is compiled is compiled
 # before anything is timed, and kept.
 
-PROCESSES, LEAST_STEPS = by_mode(published=4, quick=1), by_mode(published=1_000, quick=40)
-SIZES = {model: (N_FEATURES, *hidden, 1) for model, hidden in MODELS.items()}
+PROCESSES, LEAST_STEPS = by_mode(published=(4, 1_000), quick=(1, 40))
+NETWORKS = by_mode(published=MODELS, quick={model: MODELS[model] for model in ("Small", "Large")})
+SIZES = {model: (N_FEATURES, *hidden, 1) for model, hidden in NETWORKS.items()}
+CELLS = [(model, n_samples) for model in NETWORKS for n_samples in SAMPLE_SIZES]
 ours = {e: lambda hidden, n, e=e: MLPRegressor(hidden, max_iter=n, engine=e) for e in ("eager", "fused", "compiled")}
-values, absent = {f"compile_{model}".lower(): "not measured" for model in MODELS}, missing()
+values, absent = {f"compile_{model}".lower(): "not measured" for model in NETWORKS}, missing()
 try:
     check_compiler()
 except RuntimeError as error:
@@ -61,7 +63,7 @@ def train(contender, model, n_samples):
     steps = -(-len(target) // BATCH_SIZE)
 
     def fit(epochs):
-        trained[epochs] = contender(MODELS[model], epochs).fit(samples.Xtr, target)
+        trained[epochs] = contender(NETWORKS[model], epochs).fit(samples.Xtr, target)
 
     costs = fit_costs(fit, EPOCHS, at_least=min(EPOCHS, LEAST_STEPS // steps))
     costs["step_seconds"] = costs["epoch_seconds"] / steps
@@ -72,7 +74,7 @@ def train(contender, model, n_samples):
 
 def run(contender):
     floors = {model: product_seconds(sizes, BATCH_SIZE) for model, sizes in SIZES.items()}
-    rows = pd.DataFrame([train(contender, *configuration) for configuration in CONFIGURATIONS])
+    rows = pd.DataFrame([train(contender, *cell) for cell in CELLS])
     return rows.assign(floor_seconds=rows.model.map(floors))
 
 
@@ -88,7 +90,7 @@ table
 
 middle = table[table.n_samples == SAMPLE_SIZES[1]]
 order = list(middle.groupby("contender").step_seconds.mean().sort_values(ascending=False).index)
-figure, panels = plt.subplots(1, len(MODELS), sharex=True, sharey=True)
+figure, panels = plt.subplots(1, len(NETWORKS), sharex=True, sharey=True)
 for axes, (model, rows) in zip(panels, middle.groupby("model", sort=False), strict=True):
     for row in rows.itertuples():
         single, color = of[row.contender, model, row.n_samples].step_seconds, "C1" if row.contender in ours else "C0"
@@ -96,7 +98,7 @@ for axes, (model, rows) in zip(panels, middle.groupby("model", sort=False), stri
     axes.axvline(1e6 * runs[runs.model == model].floor_seconds.median(), color="C6", linestyle="--", linewidth=1)
     axes.set(xscale="log", title=model)
 panels[0].set_yticks(range(len(order)), order)
-panels[1].set_xlabel("Time of one step (µs); dashed: the BLAS, for its matrix products")
+figure.supxlabel("Time of one step (µs); dashed: the BLAS, for its matrix products", fontsize="medium")
 headline(
     figure, f"A step takes longest with {order[0]}, and is\nshortest with {order[-1]} ({SAMPLE_SIZES[1]:,} samples)"
 )
@@ -105,8 +107,8 @@ headline(
 # The claims of the engines, put to the test against everybody who is here; whole fits with their start-up.
 
 
-def slower(slow, fast, column="step_seconds", configurations=CONFIGURATIONS):
-    for cell in configurations if slow in contenders and fast in contenders else []:
+def slower(slow, fast, column="step_seconds", cells=CELLS):
+    for cell in cells if slow in contenders and fast in contenders else []:
         a, b = of[slow, *cell], of[fast, *cell]
         yield f"{slow} over {fast}, {cell[0]}, {cell[1]:,}", factor(ratio(a[column], b[column], (a.process, b.process)))
 
@@ -124,13 +126,13 @@ def claim(statement, *pairs, **asked):
     return judge(statement, *checks) if checks else unmeasured(statement, f"{', '.join(absent)} not installed")
 
 
-larger = [cell for cell in CONFIGURATIONS if cell[0] != "Small"]
+larger = [cell for cell in CELLS if cell[0] != "Small"]
 jax = "JAX lax.scan", "compiled"
 findings = {
     "fused_beats_eager": claim("The fused engine is faster than the eager one.", *slower("eager", "fused"), above=1),
     "fused_beats_scikit_learn": claim(
         "For Medium and Large, the fused engine is faster than scikit-learn.",
-        *slower("scikit-learn", "fused", configurations=larger),
+        *slower("scikit-learn", "fused", cells=larger),
         above=1,
     ),
     "compiled_jax": claim(

@@ -111,7 +111,7 @@ def lay(laid: list[Column], title: list[Any]) -> nodes.table:
     head, body = nodes.thead(), nodes.tbody()
     for i in range(-1, len(laid[0].texts)):
         # Sphinx reads a page anew for every number that it refers to: a node for every cell would take seconds.
-        cells = nodes.raw("", "".join(cell(column, i) for column in laid), format="html")
+        cells = nodes.raw("", "\n".join(cell(column, i) for column in laid), format="html")
         (head if i < 0 else body).append(nodes.row("", cells))
     group = nodes.tgroup("", *(nodes.colspec(colwidth=1) for _ in laid), head, body, cols=len(laid))
     return nodes.table("", *title, group, classes=["results", "sortable", "colwidths-auto"])
