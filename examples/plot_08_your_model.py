@@ -95,8 +95,7 @@ headline(figure, f"torch takes {slower:short} the time of scikit-learn to fit")
 # %%
 # A finding says something that can be wrong, and the measurement decides.
 
-claim = "For so small a model, plain torch fits faster than scikit-learn."
-finding = judge(claim, check("torch over scikit-learn", slower, below=1))
+finding = judge("Plain torch fits so small a model faster.", check("torch over scikit-learn", slower, below=1))
 pd.DataFrame([finding])
 
 # %%
