@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from mlperf.compiled import BETAS, EPSILON, load
+from mlperf.compiled import BETAS, EPSILON, check_compiler, load
 from mlperf.parameters import flatten, layers
 
 Engine = Callable[..., Iterator[float]]
@@ -251,3 +251,19 @@ def compiled(
 
 ENGINES: dict[str, Engine] = {"eager": eager, "fused": fused, "compiled": compiled}
 """The engines by name."""
+
+
+def available() -> list[str]:
+    """Return the names of the engines that can train here; the compiled one needs a C++ compiler.
+
+    Examples
+    --------
+    >>> from mlperf.engines import available
+    >>> available()[:2]
+    ['eager', 'fused']
+    """
+    try:
+        check_compiler()
+    except RuntimeError:
+        return [name for name in ENGINES if name != "compiled"]
+    return list(ENGINES)

@@ -46,6 +46,9 @@ MODELS: dict[str, tuple[int, ...]] = {
 }
 """Hidden layer sizes of each model; one linear output follows."""
 
+RACED: dict[str, tuple[int, ...]] = by_mode(published=MODELS, quick={name: MODELS[name] for name in ("Small", "Large")})
+"""Models on which engines and libraries race each other: a preview saves the time to compile one."""
+
 SAMPLE_SIZES: tuple[int, ...] = by_mode(published=(1_000, 5_000, 10_000), quick=(250, 500, 1_000))
 """Samples generated, before the 60 / 20 / 20 split."""
 

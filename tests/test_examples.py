@@ -47,7 +47,7 @@ def test_a_script_asks_a_question_and_stays_a_lesson(script):
 
 
 def test_a_slower_and_a_wrong_model_change_the_numbers_shown(tmp_path):
-    source = (EXAMPLES / "plot_08_your_model.py").read_text()
+    source = (EXAMPLES / "plot_09_your_model.py").read_text()
     slower = source.replace("    def predict(self, X):", "    def predict(self, X):\n        time.sleep(0.3)")
     wrong = slower.replace("(X, dtype=torch.float32))[:, 0].numpy()", "(X, dtype=torch.float32))[:, 0].numpy() + 1e6")
     assert source != slower != wrong

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from mlperf.compiled import check_compiler
+from mlperf.engines import available
 from mlperf.figures import draw_estimate
 from mlperf.findings import check, judge
 from mlperf.measure import measure
@@ -28,12 +28,7 @@ from mlperf.units import factor, memory
 plt.style.use("mlperf.mlperf")
 
 N_SAMPLES, REPEATS = by_mode(published=(1_000_000, 3), quick=(100_000, 2))
-ENGINES = ["eager", "fused", "compiled"]
-try:
-    check_compiler()
-except RuntimeError as error:
-    print(error)
-    ENGINES.remove("compiled")
+ENGINES = available()
 
 # %%
 # One run: a small fit, which loads what is loaded only once, then the large one, watched. To watch a model of your
