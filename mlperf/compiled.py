@@ -241,6 +241,7 @@ def _compile(sizes: tuple[int, ...], batch_size: int, path: Path) -> None:
         tempfile.TemporaryDirectory(dir=path.parent) as folder,
         torch.no_grad(),
         warnings.catch_warnings(),
+        patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder),  # torch leaves what it writes on the way
         patch("torch._inductor.codegen.cpp_wrapper_cpu_array_ref.MAX_STACK_ALLOCATION_SIZE", STACK_BYTES),
     ):
         warnings.simplefilter("ignore")  # torch's own, about torch

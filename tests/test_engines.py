@@ -131,6 +131,10 @@ def test_the_fused_optimiser_is_one_call_a_step_and_the_plain_one_many():
 
 def test_a_step_is_compiled_once_for_all_epochs_fits_and_processes(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     choices = dict(compiled.INDUCTOR)
     compilations = []
     compile_really = compiled._compile
@@ -150,6 +154,7 @@ def test_a_step_is_compiled_once_for_all_epochs_fits_and_processes(monkeypatch, 
     assert sorted(path.suffix for path in (tmp_path / "mlperf").iterdir()) == [".seconds", ".so"]
     assert compiled.compile_seconds((2, 3, 1), 8) > 0
     assert choices == compiled.INDUCTOR
+    assert not any(temporary.iterdir())
 
 
 @pytest.mark.parametrize("constant", ["LOOPED_PRODUCT", "ROWS_AT_ONCE", "STACK_BYTES", "INDUCTOR"])
