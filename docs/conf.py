@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pandas as pd
+
 from mlperf import __version__
 from mlperf.protocol import MODE
 
@@ -63,6 +65,8 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "write_computation_times": False,  # its page fetches scripts from other hosts; each script's page has its time
 }
+
+pd.options.display.max_colwidth = None  # the tables that scripts show hold sentences
 
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {

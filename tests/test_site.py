@@ -192,6 +192,14 @@ def test_every_gallery_page_has_script_notebook_run_time_tags_and_picture(site):
         assert "Total running time of the script" in parsed(page).get_text()
 
 
+def test_findings_are_whole_sentences_on_the_page_of_their_script(site):
+    pages = [parsed(page) for page in site.glob("auto_examples*/**/plot_*.html")]
+    cells = [cell for page in pages for cell in page.select("table.dataframe td")]
+    assert any(cell.get_text().startswith("Training time grows with the number of samples") for cell in cells)
+    assert not any(cell.get_text().endswith("...") and len(cell.get_text()) > 3 for cell in cells)
+    assert all("sentence" in cell.get("class", []) for cell in cells if len(cell.get_text()) > 40)
+
+
 def test_thumbnails_tell_the_scripts_apart(site):
     (gallery,) = site.glob("auto_examples*/index.html")
     thumbs = [

@@ -1,6 +1,7 @@
 """Roles and directives that show published values, verdicts, tables, figures and findings."""
 
 import os
+import re
 from html import escape
 from typing import Any
 
@@ -101,8 +102,7 @@ class TableDirective(Published):
             options = {"columns": " ".join(rest), **self.options, "where": f"{part} {where}"}
             lines += ["", f"   .. tab-item:: {label}", "", f"      .. results-table:: {self.arguments[0]}"]
             lines += [f"         :{option}: {given}" for option, given in options.items()]
-            lines += [f"         :name: {name or key} {label}"]
-            lines += ["", f"         {' '.join(self.content)} ({label})"]
+            lines += [f"         :name: {name or key} {label}", "", f"         {' '.join(self.content)} ({label})"]
         return self.parse_text_to_nodes("\n".join(lines))
 
 
@@ -173,9 +173,14 @@ class FindingsDirective(Published):
         return [table]
 
 
+def mark_sentences(_app: Sphinx, _docname: str, source: list[str]) -> None:  # in the tables that scripts show
+    source[0] = re.sub(r"<td>(?=[^<]{40})", '<td class="sentence">', source[0])
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register roles and directives; the extension ``freshness`` keeps what they read."""
     app.setup_extension("freshness")
+    app.connect("source-read", mark_sentences)
     app.add_role("value", SayRole("values"))
     app.add_role("verdict", SayRole("findings"))
     app.add_directive("results-table", TableDirective)
