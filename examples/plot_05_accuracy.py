@@ -53,7 +53,7 @@ for axes, split in zip(panels, scores.split.unique(), strict=True):
         color = f"C{list(MODELS).index(model)}"
         draw_estimate(axes, place, mse[split, model, n_samples], color=color, horizontal=True)
     axes.axvline(NOISE**2, color="black", linewidth=1, linestyle="--")
-    axes.set(title=split.capitalize(), xscale="log")
+    axes.set_title(split.capitalize())
 panels[0].set_yticks(range(len(CONFIGURATIONS)), [f"{model}, {n_samples:,}" for model, n_samples in CONFIGURATIONS])
 panels[1].set_xlabel("MSE (squared units of the target); dashed: the noise")
 on_test = {cell: error for cell, error in mse.items() if cell[0] == "test"}

@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 
 from mlperf.ensemble import one_by_one, together
-from mlperf.figures import draw_estimate
+from mlperf.figures import draw_estimate, headline
 from mlperf.findings import check, judge
 from mlperf.flops import step_flops
 from mlperf.measure import measure
@@ -82,7 +82,7 @@ axes.set(xscale="log", xlabel="Time of an epoch (× the unchanged one)", ylim=(l
 axes.xaxis.set_major_formatter("{x:g}")
 axes.set_yticks(range(len(of)), of)
 best = min(time_ratio, key=time_ratio.get)
-axes.set_title(f"The shortest epoch, {time_ratio[best].value:.0%} of the unchanged one:\n{best}")
+headline(figure, f"The shortest epoch, {time_ratio[best].value:.0%} of the unchanged one:\n{best}")
 
 # %%
 # Each prediction, and its verdict.
