@@ -207,7 +207,7 @@ def unmeasured(statement: str, reason: str) -> Finding:
     >>> unmeasured("The heap holds less.", "memray is not installed").evidence
     'Not measured here: memray is not installed.'
     """
-    return Finding(statement, UNCLEAR, f"Not measured here: {reason}.")
+    return Finding(statement, UNCLEAR, f"Not measured here: {reason.removesuffix('.')}.")
 
 
 def _plain(limit: float, like: Quantity) -> str:

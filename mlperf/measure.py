@@ -58,7 +58,8 @@ def measure(
         Before it counts, each process runs its cell once: with these keyword arguments replaced (such as
         ``{"max_iter": 1}``), as it is (True) or not at all (False).
     n_jobs : int, default=1
-        Child processes at a time. More than one is for values that do not depend on the time they take.
+        Child processes at a time; the quick protocol has one in all. More than one is for values that do not depend on
+        the time they take.
     **grid : sequence or mapping
         The levels of each parameter of `run`. Of a mapping, the keys label the rows and `run` gets the values.
 

@@ -51,7 +51,8 @@ def dataloader(hidden: Sequence[int], max_iter: int) -> Any:
     Returns
     -------
     object
-        With ``fit(X, y)`` and ``predict(X)``, on standardised data.
+        With ``fit(X, y)`` and ``predict(X)`` on standardised data: X of shape (n_samples, n_features), y and what is
+        predicted of shape (n_samples,).
 
     Examples
     --------
@@ -276,6 +277,7 @@ def jax(hidden: Sequence[int], max_iter: int) -> Any:
 
 
 PEERS: dict[str, tuple[tuple[str, ...], Callable[[Sequence[int], int], Any]]] = {
+    "torch, DataLoader": (("torch",), dataloader),
     "scikit-learn": (("sklearn",), scikit_learn),
     "skorch": (("skorch",), skorch),
     "Lightning": (("lightning",), lightning),
@@ -296,8 +298,8 @@ def installed() -> dict[str, Callable[[Sequence[int], int], Any]]:
     Examples
     --------
     >>> from mlperf.peers import installed
-    >>> list(installed())[0]
-    'scikit-learn'
+    >>> list(installed())[:2]
+    ['torch, DataLoader', 'scikit-learn']
     """
     return {name: make for name, (modules, make) in PEERS.items() if all(map(find_spec, modules))}
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from mlperf import compiled
-from mlperf.engines import ENGINES
+from mlperf.engines import ENGINES, available
 from mlperf.model import MLPRegressor
 
 # Samples, batch size, layer sizes: a short last batch, one of a single sample, fewer samples than a batch holds, no
@@ -233,3 +233,10 @@ def test_data_larger_than_is_gathered_at_a_time_is_trained_on_whole(monkeypatch)
     np.testing.assert_array_equal(whole[0], parts[0])
     for one, other in zip(whole[1], parts[1], strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_compiled_engine_is_available_where_a_compiler_works(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert available() == ["eager", "fused"]
+    monkeypatch.delenv("CXX")
+    assert available() == ["eager", "fused", "compiled"]

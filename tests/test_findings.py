@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from mlperf.findings import FAILS, HOLDS, UNCLEAR, Finding, check, fact, judge
+from mlperf.findings import FAILS, HOLDS, UNCLEAR, Finding, check, fact, judge, unmeasured
 from mlperf.stats import Estimate, ratio
 from mlperf.units import duration, factor
 
@@ -116,3 +116,9 @@ def test_what_cannot_be_judged_is_refused(call, message):
 def test_number_without_unit_is_refused():
     with pytest.raises(TypeError, match=r"must be a quantity, such as duration\(median\(x\)\). Got 1.5 instead."):
         check("x", 1.5, above=1)
+
+
+@pytest.mark.parametrize("reason", ["memray is not installed", "memray is not installed."])
+def test_what_was_not_measured_is_not_distinguishable_and_says_why(reason):
+    expected = Finding("The heap holds less.", UNCLEAR, "Not measured here: memray is not installed.")
+    assert unmeasured("The heap holds less.", reason) == expected

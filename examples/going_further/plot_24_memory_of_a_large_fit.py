@@ -28,7 +28,6 @@ from mlperf.units import factor, memory
 plt.style.use("mlperf.mlperf")
 
 N_SAMPLES, REPEATS = by_mode(published=(1_000_000, 3), quick=(100_000, 2))
-ENGINES = available()
 
 # %%
 # One run: a small fit, which loads what is loaded only once, then the large one, watched. To watch a model of your
@@ -43,7 +42,7 @@ def run(engine):
     return {"peak_bytes": process_peak(lambda: regressor.fit(X, y))}
 
 
-runs = measure(run, repeats=REPEATS, processes=REPEATS, warmup=False, n_jobs=2, engine=ENGINES)
+runs = measure(run, repeats=REPEATS, processes=REPEATS, warmup=False, n_jobs=2, engine=available())
 data_bytes = 4 * N_SAMPLES * (N_FEATURES + 1)
 runs["data_ratio"] = runs.peak_bytes / data_bytes
 ratios = {engine: median(part.data_ratio, part.process) for engine, part in runs.groupby("engine", sort=False)}
