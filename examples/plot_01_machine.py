@@ -17,11 +17,11 @@ import pandas as pd
 from mlperf import protocol
 from mlperf.data import generate_samples
 from mlperf.machine import cache_bytes, machine
-from mlperf.measure import measure
-from mlperf.results import publish
-from mlperf.units import memory
+from mlperf.profilers.measure import measure
+from mlperf.results.publishing import publish
+from mlperf.quantities.units import memory
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # The machine is described in a fresh process with the threads that every measurement gets.

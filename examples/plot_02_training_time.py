@@ -11,17 +11,17 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, EPOCHS, MODELS, PROCESSES, REPEATS, SAMPLE_SIZES
-from mlperf.results import publish
-from mlperf.stats import difference, median, ratio, summarise
-from mlperf.timing import seconds
-from mlperf.units import duration, factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import difference, median, ratio, summarise
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import duration, factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 few, middle, many = SAMPLE_SIZES
 
 # %%

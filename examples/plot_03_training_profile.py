@@ -13,16 +13,16 @@ import numpy as np
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.findings import check, fact, judge
-from mlperf.measure import measure
+from mlperf.quantities.claims import check, fact, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
-from mlperf.operators import operators
+from mlperf.profilers.operators import operators
 from mlperf.protocol import CONFIGURATIONS, MODELS, PROFILE_EPOCHS, SAMPLE_SIZES, STEPS_UP
-from mlperf.results import publish
-from mlperf.stats import median, ratio
-from mlperf.units import factor, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, ratio
+from mlperf.quantities.units import factor, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # One run: a fit under the profiler. To profile a model of your own, put it here. Two runs share the machine, as making

@@ -11,17 +11,17 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, fact, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, fact, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
-from mlperf.operators import operators
+from mlperf.profilers.operators import operators
 from mlperf.protocol import CONFIGURATIONS, MODELS, SAMPLE_SIZES, STEPS_UP
-from mlperf.results import publish
-from mlperf.stats import median, ratio
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, ratio
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # One run: an epoch of training, then a prediction of the test split, each under a profiler of its own. Shown is the

@@ -13,18 +13,18 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.accuracy import accuracy
+from mlperf.profilers.accuracy import accuracy
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import HOLDS, check, fact, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import HOLDS, check, fact, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import CONFIGURATIONS, EPOCHS, MODELS, NOISE, SAMPLE_SIZES
-from mlperf.results import publish
-from mlperf.stats import Estimate, ratio_of_estimates
-from mlperf.units import factor, number
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import Estimate, ratio_of_estimates
+from mlperf.quantities.units import factor, number
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # One run: a fit and its accuracy on the three splits. To judge a model of your own, put it here. Nothing is timed, so

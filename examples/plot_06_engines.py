@@ -12,22 +12,22 @@ time of a step in the steady state, and beside it what the BLAS takes for the ma
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.ceilings import product_seconds
-from mlperf.compiled import compile_seconds
+from mlperf.profilers.ceilings import product_seconds
+from mlperf.training.compiled import compile_seconds
 from mlperf.data import generate_samples
-from mlperf.engines import available
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, judge, unmeasured
-from mlperf.measure import measure
+from mlperf.training.engines import available
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, judge, unmeasured
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
-from mlperf.peers import dataloader
+from mlperf.rivals.peers import dataloader
 from mlperf.protocol import BATCH_SIZE, N_FEATURES, RACED, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median, summarise
-from mlperf.timing import fit_costs
-from mlperf.units import duration, factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, summarise
+from mlperf.profilers.timing import fit_costs
+from mlperf.quantities.units import duration, factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 PROCESSES, EPOCHS = by_mode(published=(5, 20), quick=(1, 5))
 SAMPLES = generate_samples(SAMPLE_SIZES[1])
 STEPS = -(-len(SAMPLES.ytr) // BATCH_SIZE)

@@ -14,21 +14,21 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import r2_score
 
-from mlperf.compiled import compile_seconds
+from mlperf.training.compiled import compile_seconds
 from mlperf.data import generate_samples
-from mlperf.engines import available
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, fact, judge, unmeasured
-from mlperf.measure import measure
+from mlperf.training.engines import available
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, fact, judge, unmeasured
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
-from mlperf.peers import installed, missing
+from mlperf.rivals.peers import installed, missing
 from mlperf.protocol import BATCH_SIZE, EPOCHS, N_FEATURES, RACED, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median, ratio, summarise
-from mlperf.timing import fit_costs
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, ratio, summarise
+from mlperf.profilers.timing import fit_costs
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 PROCESSES, LEAST_STEPS = by_mode(published=(4, 600), quick=(1, 40))
 CELLS = [(model, n_samples) for model in RACED for n_samples in SAMPLE_SIZES]
 

@@ -17,17 +17,17 @@ import torch
 from sklearn.neural_network import MLPRegressor as ScikitLearnRegressor
 
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import MODELS, by_mode
-from mlperf.results import publish
-from mlperf.stats import median, summarise
-from mlperf.timing import seconds_per_call
-from mlperf.units import duration, factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, summarise
+from mlperf.profilers.timing import seconds_per_call
+from mlperf.quantities.units import duration, factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 PROCESSES, REPEATS, ROWS = by_mode(published=(4, 4, (1, 1_000, 200_000)), quick=(1, 2, (1, 1_000, 20_000)))
 
 # %%

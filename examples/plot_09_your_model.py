@@ -14,19 +14,19 @@ import pandas as pd
 import torch
 from sklearn.neural_network import MLPRegressor
 
-from mlperf.accuracy import accuracy
+from mlperf.profilers.accuracy import accuracy
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, judge
-from mlperf.measure import measure
-from mlperf.operators import operators
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
+from mlperf.profilers.operators import operators
 from mlperf.protocol import PROCESSES, REPEATS, by_mode
-from mlperf.results import publish
-from mlperf.stats import median, ratio
-from mlperf.timing import seconds
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, ratio
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # Settings, the only lines that a copy has to edit: your data go into ``SAMPLES``, your model into ``MODELS``.

@@ -1,6 +1,43 @@
-"""Measure how small neural-network regressors train and predict, and judge what is said of it.
+"""Measure how models train and predict, compute with what was measured, judge what is said of it, publish it.
 
-Each module is one room with one duty; import from it directly (``from mlperf.measure import measure``).
+The public names are loaded when they are first used: ``import mlperf`` loads neither torch nor pandas.
 """
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.2.0"
+
+PUBLIC = {
+    "MLPRegressor": "mlperf.model",
+    "Quantity": "mlperf.quantities.quantity",
+    "Runs": "mlperf.quantities.runs",
+    "Samples": "mlperf.data",
+    "accuracy": "mlperf.profilers.accuracy",
+    "claim": "mlperf.quantities.claims",
+    "exact": "mlperf.quantities.quantity",
+    "generate_samples": "mlperf.data",
+    "headline": "mlperf.quantities.drawing",
+    "machine": "mlperf.machine",
+    "measure": "mlperf.profilers.measure",
+    "operators": "mlperf.profilers.operators",
+    "publish": "mlperf.results.publishing",
+    "read": "mlperf.results.reading",
+    "seconds": "mlperf.profilers.timing",
+    "seconds_per_call": "mlperf.profilers.timing",
+    "split": "mlperf.data",
+    "subplots": "mlperf.quantities.drawing",
+}
+"""Where each public name is defined."""
+
+__all__ = ["PUBLIC", *PUBLIC]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    if name in PUBLIC:
+        return getattr(import_module(PUBLIC[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *PUBLIC]

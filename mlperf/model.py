@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm.auto import tqdm
 
-from mlperf.engines import ENGINES
-from mlperf.network import network
+from mlperf.training.engines import ENGINES
+from mlperf.training.network import network
 
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
@@ -46,7 +46,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     progress : bool, default=False
         Show a progress bar over the epochs.
     engine : {"eager", "fused", "compiled"}, default="fused"
-        How one fit is carried out, see :mod:`mlperf.engines`. All three take the same steps.
+        How one fit is carried out, see :mod:`mlperf.training.engines`. All three take the same steps.
 
     Attributes
     ----------

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mlperf.provenance import published_names
-from mlperf.results import read
+from mlperf.results.provenance import published_names
+from mlperf.results.publishing import read
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SCRIPTS = sorted(EXAMPLES.rglob("plot_*.py"))

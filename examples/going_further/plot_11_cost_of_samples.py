@@ -14,18 +14,18 @@ import numpy as np
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, MODELS, PROCESSES, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.scaling import Cost, break_even, compare_forms, exponent, fit, held_out_error, over_processes
-from mlperf.stats import median, summarise
-from mlperf.timing import seconds
-from mlperf.units import duration, number, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.scaling import Cost, break_even, compare_forms, exponent, fit, held_out_error, over_processes
+from mlperf.quantities.intervals import median, summarise
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import duration, number, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 MODEL = "Small"
 SIZES = [int(n) for n in np.geomspace(250, by_mode(published=1_000_000, quick=8_000), by_mode(published=10, quick=5))]

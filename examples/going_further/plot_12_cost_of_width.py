@@ -15,19 +15,19 @@ from itertools import pairwise
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.engines import eager
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
-from mlperf.network import training_steps
+from mlperf.training.engines import eager
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
+from mlperf.training.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, PROCESSES, by_mode
-from mlperf.results import publish
-from mlperf.scaling import break_even, exponent, fit, over_processes
-from mlperf.stats import median, summarise
-from mlperf.timing import seconds
-from mlperf.units import duration, number
+from mlperf.results.publishing import publish
+from mlperf.quantities.scaling import break_even, exponent, fit, over_processes
+from mlperf.quantities.intervals import median, summarise
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import duration, number
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 WIDTHS = by_mode(published=[8, 16, 32, 64, 100, 200, 400, 800, 1600, 3162], quick=[8, 32, 100, 200, 400])
 STEPS = 5

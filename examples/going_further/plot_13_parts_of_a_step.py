@@ -13,18 +13,18 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from mlperf.engines import eager
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.training.engines import eager
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.timing import seconds, seconds_per_part
-from mlperf.units import duration, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.profilers.timing import seconds, seconds_per_part
+from mlperf.quantities.units import duration, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 PARTS = ["batch", "reset", "forward", "loss", "backward", "optimiser", "between"]
 STEPS, PROCESSES, REPEATS = by_mode(published=(100, 3, 6), quick=(20, 1, 2))

@@ -11,20 +11,20 @@ operators on tensors of one element. Varied: the model, one of them far wider. H
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.ceilings import dispatch_seconds, product_seconds, roofs
-from mlperf.engines import eager
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, fact, judge
-from mlperf.flops import counted_flops, step_bytes, step_flops
-from mlperf.measure import measure
-from mlperf.network import training_steps
+from mlperf.profilers.ceilings import dispatch_seconds, product_seconds, roofs
+from mlperf.training.engines import eager
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, fact, judge
+from mlperf.profilers.work import counted_flops, step_bytes, step_flops
+from mlperf.profilers.measure import measure
+from mlperf.training.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median, ratio
-from mlperf.timing import seconds
-from mlperf.units import duration, factor, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median, ratio
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import duration, factor, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 WIDE, FAR = by_mode(published=((1024, 1024, 1024), 2**28), quick=((256, 256, 256), 2**26))
 STEPS, PROCESSES, REPEATS = by_mode(published=(25, 3, 6), quick=(5, 1, 2))

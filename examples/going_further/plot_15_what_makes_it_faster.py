@@ -13,19 +13,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from mlperf.ensemble import one_by_one, together
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, judge
-from mlperf.flops import step_flops
-from mlperf.measure import measure
+from mlperf.training.together import one_by_one, together
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.work import step_flops
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.timing import seconds
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 FRESH, RUNS = by_mode(published=(3, 6), quick=(1, 2))
 HIDDEN = MODELS["Medium"]

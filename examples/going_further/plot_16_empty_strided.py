@@ -16,19 +16,19 @@ import matplotlib.pyplot as plt
 import pandas as pd
 import torch
 
-from mlperf.engines import eager
-from mlperf.figures import draw_estimate, headline
-from mlperf.findings import check, fact, judge
-from mlperf.measure import measure
-from mlperf.network import training_steps
-from mlperf.operators import callers
+from mlperf.training.engines import eager
+from mlperf.quantities.drawing import draw_estimate, headline
+from mlperf.quantities.claims import check, fact, judge
+from mlperf.profilers.measure import measure
+from mlperf.training.network import training_steps
+from mlperf.profilers.operators import callers
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.timing import seconds_per_call
-from mlperf.units import factor, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.profilers.timing import seconds_per_call
+from mlperf.quantities.units import factor, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 OPERATOR, SIZES = "aten::empty_strided", [N_FEATURES, *MODELS["Medium"], 1]
 STEPS, PROCESSES, REPEATS = by_mode(published=(10, 3, 6), quick=(3, 1, 2))

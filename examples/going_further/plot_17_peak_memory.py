@@ -14,15 +14,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.findings import check, judge, unmeasured
-from mlperf.measure import measure
-from mlperf.memory import heap_peak, live_tensors, predicted_bytes, process_peak
+from mlperf.quantities.claims import check, judge, unmeasured
+from mlperf.profilers.measure import measure
+from mlperf.profilers.memory import heap_peak, live_tensors, predicted_bytes, process_peak
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES
-from mlperf.results import publish
-from mlperf.units import factor, memory
+from mlperf.results.publishing import publish
+from mlperf.quantities.units import factor, memory
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # %%
 # One run: a first fit, which also loads what is loaded only once, and two more, each watched at one layer, as a watcher

@@ -13,17 +13,17 @@ import numpy as np
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.ensemble import fit_together
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.training.together import fit_together
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.scaling import exponent
-from mlperf.stats import mean
-from mlperf.units import factor, number
+from mlperf.results.publishing import publish
+from mlperf.quantities.scaling import exponent
+from mlperf.quantities.intervals import mean
+from mlperf.quantities.units import factor, number
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 SEEDS = range(by_mode(published=12, quick=2))
 FEW, MIDDLE, MANY = SAMPLE_SIZES

@@ -14,16 +14,16 @@ import pandas as pd
 from sklearn.linear_model import LinearRegression
 
 from mlperf.data import generate_samples
-from mlperf.ensemble import fit_together
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.training.together import fit_together
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.stats import mean, median
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import mean, median
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 SEEDS = range(by_mode(published=6, quick=2))
 N_SAMPLES = SAMPLE_SIZES[0]

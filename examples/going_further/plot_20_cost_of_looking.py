@@ -13,18 +13,18 @@ import pandas as pd
 from torch.profiler import ProfilerActivity, profile
 
 from mlperf.data import generate_samples
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
 from mlperf.model import MLPRegressor
-from mlperf.operators import operators
+from mlperf.profilers.operators import operators
 from mlperf.protocol import MODELS, PROFILE_EPOCHS, SAMPLE_SIZES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.timing import seconds
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.profilers.timing import seconds
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 # Fewer fresh processes than elsewhere, and more rounds in each: every ratio is taken within one round.
 FRESH, ROUNDS = by_mode(published=(3, 6), quick=(1, 2))

@@ -12,16 +12,16 @@ Valgrind is not installed nothing is, and the page says so. Held fixed: the mini
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.engines import ENGINES
-from mlperf.figures import draw_reason
-from mlperf.findings import check, judge, unmeasured
-from mlperf.instructions import PARTS, CountingError, instructions
-from mlperf.network import training_steps
+from mlperf.training.engines import ENGINES
+from mlperf.quantities.drawing import draw_reason
+from mlperf.quantities.claims import check, judge, unmeasured
+from mlperf.profilers.instructions import PARTS, CountingError, instructions
+from mlperf.training.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODE, MODELS, N_FEATURES
-from mlperf.results import publish
-from mlperf.units import factor, number, percent
+from mlperf.results.publishing import publish
+from mlperf.quantities.units import factor, number, percent
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 STEPS = 5
 

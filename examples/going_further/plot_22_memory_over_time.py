@@ -13,15 +13,15 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.data import generate_samples
-from mlperf.findings import check, judge
-from mlperf.measure import measure
-from mlperf.memory import CATEGORIES, live_tensors, predicted_bytes
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
+from mlperf.profilers.memory import CATEGORIES, live_tensors, predicted_bytes
 from mlperf.model import MLPRegressor
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES
-from mlperf.results import publish
-from mlperf.units import factor, memory
+from mlperf.results.publishing import publish
+from mlperf.quantities.units import factor, memory
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 MODEL = "Large"
 N_SAMPLES = SAMPLE_SIZES[0]

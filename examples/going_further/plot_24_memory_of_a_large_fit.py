@@ -14,18 +14,18 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from mlperf.engines import available
-from mlperf.figures import draw_estimate
-from mlperf.findings import check, judge
-from mlperf.measure import measure
-from mlperf.memory import process_peak
+from mlperf.training.engines import available
+from mlperf.quantities.drawing import draw_estimate
+from mlperf.quantities.claims import check, judge
+from mlperf.profilers.measure import measure
+from mlperf.profilers.memory import process_peak
 from mlperf.model import MLPRegressor
 from mlperf.protocol import MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.units import factor, memory
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.quantities.units import factor, memory
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 N_SAMPLES, REPEATS = by_mode(published=(1_000_000, 3), quick=(100_000, 2))
 

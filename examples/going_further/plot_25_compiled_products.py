@@ -14,27 +14,27 @@ from unittest.mock import patch
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.ceilings import product_rate, product_seconds
-from mlperf.compiled import INDUCTOR, ROWS_AT_ONCE, check_compiler, compile_seconds
-from mlperf.engines import compiled
-from mlperf.figures import draw_estimate, draw_reason
-from mlperf.findings import check, judge, unmeasured
-from mlperf.flops import step_flops
-from mlperf.measure import measure
-from mlperf.network import training_steps
+from mlperf.profilers.ceilings import product_rate, product_seconds
+from mlperf.training.compiled import INDUCTOR, ROWS_AT_ONCE, check_compiler, compile_seconds
+from mlperf.training.engines import compiled
+from mlperf.quantities.drawing import draw_estimate, draw_reason
+from mlperf.quantities.claims import check, judge, unmeasured
+from mlperf.profilers.work import step_flops
+from mlperf.profilers.measure import measure
+from mlperf.training.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
-from mlperf.results import publish
-from mlperf.stats import median
-from mlperf.timing import seconds_per_call
-from mlperf.units import factor
+from mlperf.results.publishing import publish
+from mlperf.quantities.intervals import median
+from mlperf.profilers.timing import seconds_per_call
+from mlperf.quantities.units import factor
 
-plt.style.use("mlperf.mlperf")
+plt.style.use("mlperf.quantities.report")
 
 SIZES = (N_FEATURES, *by_mode(published=MODELS["Large"], quick=MODELS["Small"]), 1)
 STEPS, FRESH, RUNS = by_mode(published=(50, 6, 18), quick=(5, 1, 2))
 usual, blas, alone, large = "as it is", "the BLAS", "its products alone, the BLAS", "one large product, the BLAS"
 rows, narrow, heap = "one row at a time", "vectors of 256 bits", "tensors on the heap"
-CHOICES = {usual: {"ROWS_AT_ONCE": ROWS_AT_ONCE}, blas: {"LOOPED_PRODUCT": 0}}  # constants of mlperf.compiled
+CHOICES = {usual: {"ROWS_AT_ONCE": ROWS_AT_ONCE}, blas: {"LOOPED_PRODUCT": 0}}  # constants of mlperf.training.compiled
 MORE = {rows: {"ROWS_AT_ONCE": 1}, heap: {"STACK_BYTES": 0}}
 if platform.machine() in ("x86_64", "AMD64"):
     MORE[narrow] = {"INDUCTOR": INDUCTOR | {"cpp.simdlen": 256, "cpp.march": "x86-64-v3"}}
@@ -45,7 +45,7 @@ CHOICES |= by_mode(published=MORE, quick={})
 
 
 def chosen(choice, call, *arguments):
-    with patch.multiple("mlperf.compiled", **CHOICES[choice]):
+    with patch.multiple("mlperf.training.compiled", **CHOICES[choice]):
         return call(*arguments)
 
 

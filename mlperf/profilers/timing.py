@@ -1,0 +1,161 @@
+"""Wall-clock time: of one call, of a short one, of the parts of one, and of a fit's start and epochs."""
+
+import gc
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from time import perf_counter
+
+# A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
+SHORTEST = 0.005
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call: a single contiguous wall-clock interval, nothing paused.
+
+    Garbage left by what came before is collected first, so that the call pays for its own alone.
+
+    Parameters
+    ----------
+    call : callable
+        Called once without arguments; its result is dropped.
+
+    Returns
+    -------
+    float
+        Seconds between the call and its return, by :func:`time.perf_counter`.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.timing import seconds
+    >>> seconds(lambda: sum(range(1_000))) > 0
+    True
+    """
+    gc.collect()
+    return _elapsed(call)
+
+
+def _elapsed(call: Callable[[], object]) -> float:
+    start = perf_counter()
+    call()
+    return perf_counter() - start
+
+
+def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_most: float = 1.0) -> dict[str, float]:
+    """Tell what a fit costs once from what each of its epochs costs.
+
+    Parameters
+    ----------
+    fit : callable
+        Called with a number of epochs. Its first call, of one epoch, may load and compile; later ones may keep it.
+    max_iter : int
+        Epochs of the whole fit, at least 2.
+    at_least : int
+        Epochs that are timed in any case, at least 2 and at most `max_iter`.
+    at_most : float, default=1.0
+        Seconds: the whole fit is timed if it is expected to take no longer, else `at_least` epochs.
+
+    Returns
+    -------
+    dict
+        ``first_seconds``, the first fit, of one epoch; ``epoch_seconds``, what every further epoch adds;
+        ``whole_seconds``, a first fit of `max_iter` epochs, made up of these two; ``epochs``, those that were timed.
+
+    Raises
+    ------
+    ValueError
+        If `at_least` is out of range.
+
+    Examples
+    --------
+    >>> import time
+    >>> from mlperf.profilers.timing import fit_costs
+    >>> costs = fit_costs(lambda epochs: time.sleep(0.001 * epochs), 20, at_least=2)
+    >>> costs["epochs"], costs["whole_seconds"] > 0.019
+    (20, True)
+    """
+    if not 2 <= at_least <= max_iter:
+        raise ValueError(
+            f"The 'at_least' parameter of fit_costs must be from 2 to max_iter ({max_iter}). Got {at_least!r} instead."
+        )
+    first = seconds(lambda: fit(1))
+    # From here on garbage is left lying: to collect it each time would take longer than the short fits.
+    one, some = (min(_elapsed(lambda: fit(n)) for _ in range(3)) for n in (1, 2))  # noqa: B023 - called at once
+    epochs = max_iter if max_iter * max(some - one, some / 2) <= at_most else at_least
+    # A short fit that was disturbed must not make the rest of the long one vanish.
+    long = _elapsed(lambda: fit(epochs))
+    epoch = max(long - one, long / 20) / (epochs - 1)
+    return {
+        "first_seconds": first,
+        "epoch_seconds": epoch,
+        "whole_seconds": first + (max_iter - 1) * epoch,
+        "epochs": epochs,
+    }
+
+
+def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) -> float:
+    """Time a call that is too short for one interval of its own.
+
+    Parameters
+    ----------
+    call : callable
+        Called without arguments: once uncounted, then in runs that double until one is long enough.
+    at_least : float, default=0.005
+        Shortest interval, in seconds, that counts.
+
+    Returns
+    -------
+    float
+        Seconds of the last run divided by its calls; the loop around them is a part of it.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.timing import seconds_per_call
+    >>> 0 < seconds_per_call(lambda: sum(range(10))) < 0.005
+    True
+    """
+    call()
+    n_calls = 1
+    while True:
+        start = perf_counter()
+        for _ in range(n_calls):
+            call()
+        elapsed = perf_counter() - start
+        if elapsed >= at_least:
+            return elapsed / n_calls
+        # Aim a little beyond, so that noise does not ask for one more round each time.
+        n_calls = max(2 * n_calls, int(1.2 * n_calls * at_least / elapsed))
+
+
+def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
+    """Time the parts of a piece of work that tells what it has just done.
+
+    Parameters
+    ----------
+    work : iterable of str
+        A generator that does the work, a part at a time, and yields the name of each part that has ended; parts of
+        one name are summed.
+
+    Returns
+    -------
+    dict of float
+        Seconds of each part, in the order in which they first ended. What is left of the whole comes last, as
+        ``"between"``: reading the clock, and what the work does after its last part.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.timing import seconds_per_part
+    >>> def work():
+    ...     for _ in range(2):
+    ...         sum(range(1_000))
+    ...         yield "adding"
+    ...         sorted(range(1_000))
+    ...         yield "sorting"
+    >>> list(seconds_per_part(work()))
+    ['adding', 'sorting', 'between']
+    """
+    spent: dict[str, float] = defaultdict(float)
+    begin = last = perf_counter()
+    for part in work:
+        spent[part] += perf_counter() - last
+        last = perf_counter()
+    return {**spent, "between": perf_counter() - begin - sum(spent.values())}

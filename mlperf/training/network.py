@@ -1,0 +1,84 @@
+"""A network with its initial weights, and steps of its training without an estimator around them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from mlperf.protocol import LEARNING_RATE
+
+
+def network(layer_sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
+    """Make a network, drawn as `torch.nn.Linear` draws it but from one generator alone.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Units of every layer from the inputs to the outputs, with ReLU between them.
+    generator : torch.Generator
+        Draws weights and biases; torch's global one is as before.
+
+    Returns
+    -------
+    nn.Sequential of nn.Linear and nn.ReLU
+        On the CPU, in float32, whatever torch's defaults are.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.training.network import network
+    >>> network([5, 32, 1], torch.Generator().manual_seed(0))
+    Sequential(
+      (0): Linear(in_features=5, out_features=32, bias=True)
+      (1): ReLU()
+      (2): Linear(in_features=32, out_features=1, bias=True)
+    )
+    """
+    layers: list[nn.Module] = []
+    for n_inputs, n_outputs in pairwise(layer_sizes):
+        with torch.random.fork_rng(devices=[]):  # what nn.Linear draws is not used, and must not be missed
+            linear = nn.Linear(n_inputs, n_outputs, device="cpu", dtype=torch.float32)
+        for parameter in (linear.weight, linear.bias):
+            nn.init.uniform_(parameter, -(n_inputs**-0.5), n_inputs**-0.5, generator=generator)
+        layers += [linear, nn.ReLU()]
+    return nn.Sequential(*layers[:-1])
+
+
+def training_steps(
+    engine: Callable[..., Iterator[float]], layer_sizes: Sequence[int], n_rows: int, n_steps: int
+) -> Callable[[], float]:
+    """Return a call that trains a network on random data, ready to be timed, counted or profiled.
+
+    Parameters
+    ----------
+    engine : callable
+        One of `mlperf.training.engines.ENGINES`. Its first epoch, which compiles what has to be and makes the optimiser's
+        state, is carried out here.
+    layer_sizes : sequence of int
+        As for `network`.
+    n_rows : int
+        Rows in the mini-batch.
+    n_steps : int
+        Training steps that a call carries out: an epoch.
+
+    Returns
+    -------
+    callable
+        Without arguments; returns the mean loss of its epoch.
+
+    Examples
+    --------
+    >>> from mlperf.training.engines import eager
+    >>> from mlperf.profilers.work import counted_flops
+    >>> from mlperf.training.network import training_steps
+    >>> counted_flops(training_steps(eager, [5, 32, 1], n_rows=64, n_steps=2))  # twice what `step_flops` says
+    106496
+    """
+    generator = torch.Generator().manual_seed(0)
+    X, y = (torch.randn(n_steps * n_rows, n, generator=generator) for n in (layer_sizes[0], layer_sizes[-1]))
+    module = network(layer_sizes, generator)
+    epochs = engine(module, X, y, learning_rate=LEARNING_RATE, batch_size=n_rows, generator=generator)
+    next(epochs)
+    return partial(next, epochs)

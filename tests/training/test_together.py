@@ -1,0 +1,105 @@
+import copy
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression
+from torch import nn
+
+from mlperf.data import generate_samples
+from mlperf.training.together import fit_together, one_by_one, together
+from mlperf.model import MLPRegressor
+from mlperf.training.network import network
+
+
+def _modules(count, sizes=(5, 16, 8, 1)):
+    return [network(sizes, torch.Generator().manual_seed(seed)) for seed in range(count)]
+
+
+def _generators(count):
+    return [torch.Generator().manual_seed(100 + seed) for seed in range(count)]
+
+
+def _same(one, other, tolerance=1e-4):
+    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("fused", [False, True])
+def test_each_network_is_trained_as_it_would_be_alone(fused):
+    X, y = torch.randn(3, 150, 5), torch.randn(3, 150, 1)  # the last mini-batch is short
+    modules = _modules(3)
+    alone = copy.deepcopy(modules)
+    settings = {"learning_rate": 0.01, "batch_size": 64}
+    training = together(modules, X, y, generators=_generators(3), **settings)
+    apart = one_by_one(alone, X, y, generators=_generators(3), fused=fused, **settings)
+    for _ in range(5):
+        torch.testing.assert_close(next(training), next(apart), rtol=1e-4, atol=1e-5)
+    for one, other in zip(modules, alone, strict=True):
+        _same(one, other)
+
+
+@pytest.mark.parametrize("hidden", [(16, 8), ()])
+def test_fits_together_predict_what_the_estimator_predicts_alone(hidden):
+    problems = [generate_samples(200, random_state=seed) for seed in (3, 4)]
+    predictors = fit_together(hidden, [(p.Xtr, p.ytr) for p in problems], random_states=[3, 4], max_iter=20)
+    for seed, samples, predict in zip((3, 4), problems, predictors, strict=True):
+        alone = MLPRegressor(hidden, max_iter=20, random_state=seed, engine="eager").fit(samples.Xtr, samples.ytr)
+        np.testing.assert_allclose(predict(samples.Xte), alone.predict(samples.Xte), rtol=1e-3, atol=0.05)
+
+
+def test_annealed_fit_of_a_linear_model_comes_nearer_to_the_least_squares():
+    samples = generate_samples(500, noise=10)
+    settings = {"random_states": [0], "max_iter": 60, "learning_rate_init": 0.1}
+    (jittery,), (annealed,) = (
+        fit_together((), [(samples.Xtr, samples.ytr)], anneal=anneal, **settings) for anneal in (False, True)
+    )
+    best = LinearRegression().fit(samples.Xtr, samples.ytr).predict(samples.Xtr)
+    missed = [np.mean((predict(samples.Xtr) - best) ** 2) for predict in (jittery, annealed)]
+    assert missed[1] < missed[0] / 4
+
+
+def test_learning_rate_that_is_sent_holds_from_the_next_epoch_on():
+    modules = _modules(2)
+    training = together(
+        modules,
+        torch.randn(2, 64, 5),
+        torch.randn(2, 64, 1),
+        learning_rate=0.01,
+        batch_size=64,
+        generators=_generators(2),
+    )
+    next(training)
+    before = copy.deepcopy(modules)
+    training.send(0.0)
+    for module, same in zip(modules, before, strict=True):
+        _same(module, same, tolerance=0)
+    training.send(0.01)
+    assert not torch.equal(next(modules[0].parameters()), next(before[0].parameters()))
+
+
+@pytest.mark.parametrize("train", [together, one_by_one])
+def test_networks_and_data_that_are_not_equally_many_are_refused(train):
+    message = (
+        f"The 'modules', 'X', 'y' and 'generators' parameters of {train.__name__} must be equally many, one at least. "
+        "Got 2, 3, 2 and 2 instead."
+    )
+    training = train(
+        _modules(2),
+        torch.randn(3, 10, 5),
+        torch.randn(2, 10, 1),
+        learning_rate=0.01,
+        batch_size=5,
+        generators=_generators(2),
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        next(training)
+
+
+def test_modules_do_not_share_what_they_learn():
+    data = torch.randn(1, 64, 5).expand(2, -1, -1), torch.randn(1, 64, 1).expand(2, -1, -1)
+    modules = _modules(2)
+    next(together(modules, *data, learning_rate=0.01, batch_size=32, generators=_generators(2)))
+    assert not torch.equal(
+        nn.utils.parameters_to_vector(modules[0].parameters()), nn.utils.parameters_to_vector(modules[1].parameters())
+    )
