@@ -73,11 +73,15 @@ LEARNING_RATE = 0.001
 BATCH_SIZE = 64
 """Rows of one mini-batch, and so of one step of the optimiser."""
 
-REPEATS: int = by_mode(published=10, quick=2)
-"""Timed runs of each configuration."""
+TIMED: dict[str, int] = by_mode(published={"processes": 10, "repeats": 1}, quick={"processes": 1, "repeats": 2})
+"""How a timing is repeated, as options of `mlperf.measure`: fresh processes of each configuration, runs in each.
 
-PROCESSES: int = by_mode(published=5, quick=1)
-"""Fresh processes that share the repeats of one configuration."""
+Runs of one process resemble each other, so precision is bought with processes. A single process, as in the quick
+variant, supports no interval and decides nothing.
+"""
+
+UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "warmup": False}
+"""How something deterministic is measured, as options of `mlperf.measure`: once, and two configurations at a time."""
 
 THREADS = 1
 """Threads that each measured process may use inside one operator."""
