@@ -16,6 +16,7 @@ PUBLIC = {
     "accuracy": "mlperf.profilers.accuracy",
     "claim": "mlperf.quantities.claims",
     "exact": "mlperf.quantities.quantity",
+    "fact": "mlperf.quantities.checks",
     "generate_samples": "mlperf.data",
     "headline": "mlperf.quantities.drawing",
     "machine": "mlperf.machine",

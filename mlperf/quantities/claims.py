@@ -1,214 +1,155 @@
-"""A statement, the evidence, and the verdict that follows from the data and its uncertainty."""
+"""A claim: a sentence that can be true or false, the checks that decide it, and what to say for every verdict."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
+from math import isnan
 
-from mlperf.quantities.units import Quantity, quantity
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Evidence
 
-HOLDS = "holds"
-"""Verdict: the whole interval is on the right side of the threshold."""
-FAILS = "does not hold"
-"""Verdict: the whole interval is on the wrong side of the threshold."""
-UNCLEAR = "not distinguishable"
-"""Verdict: the interval spans the threshold."""
-SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNCLEAR: "≈"}
+SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "≈", UNMEASURED: "–"}
+"""What a verdict is marked with, so that it can be read without its colour."""
 
-# Evidence names at most this many comparisons; the published tables hold the others.
-MOST_SHOWN = 3
+# Above so many times the processes that were measured, more of them is no advice.
+MOST_TIMES_MORE = 50
 
 
-class Finding(NamedTuple):
-    """What was claimed, what was seen, and whether the one follows from the other.
+@dataclass(frozen=True)
+class Claim:
+    """What was claimed, what was measured, and what follows. Made by `claim`.
 
-    Parameters
+    Attributes
     ----------
     statement : str
-        One sentence that can be true or false.
-    verdict : {"holds", "does not hold", "not distinguishable"}
-        Not distinguishable: the interval of what was measured spans the threshold.
-    evidence : str
-        What was measured, with its uncertainty.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.claims import Finding
-    >>> Finding("Large takes longest.", "holds", "4.1 times the shortest fit").mark
-    '✓ holds'
+        The sentence that was put to the test.
+    verdict : {"holds", "does not hold", "undecided", "not measured"}
+    texts : dict of str
+        What to say for each verdict.
+    evidence : tuple of Evidence
+        Every comparison, in words.
+    advice : str
+        Of an undecided claim: what would decide it.
+    original : str
+        What the original report saw or said; empty for claims that are not from there.
     """
 
     statement: str
     verdict: str
-    evidence: str
+    texts: dict[str, str]
+    evidence: tuple[Evidence, ...] = ()
+    advice: str = ""
+    original: str = ""
+
+    @property
+    def text(self) -> str:
+        """What is said for its verdict."""
+        return self.texts[self.verdict]
 
     @property
     def mark(self) -> str:
-        """The verdict with a symbol, read without its colour: "✓ holds"."""
+        """The verdict with a symbol: "✓ holds"."""
         return f"{SYMBOLS[self.verdict]} {self.verdict}"
 
+    @property
+    def deciding(self) -> list[Evidence]:
+        """The comparisons that led to the verdict."""
+        return [one for one in self.evidence if one.verdict == self.verdict] or list(self.evidence)
 
-class Check(NamedTuple):
-    """One comparison: its verdict, its evidence, and its margin to the threshold in widths of its interval.
+    def __repr__(self) -> str:
+        said = [f"{self.mark}: {self.text}", *(f"  {one.sentence}" for one in self.deciding)]
+        return "\n".join([*said, f"  {self.advice}"] if self.advice else said)
 
-    Examples
-    --------
-    >>> from mlperf.quantities.claims import check
-    >>> from mlperf.quantities.intervals import Estimate
-    >>> from mlperf.quantities.units import factor
-    >>> check("Large over Small", factor(Estimate(4.1, 3.9, 4.3)), above=1).verdict
-    'holds'
-    """
+    def _repr_html_(self) -> str:
+        from mlperf.quantities.tables import html_of_claims
 
-    verdict: str
-    evidence: str
-    margin: float = 0.0
+        return html_of_claims({"": self})
 
 
-def check(
-    label: str,
-    measured: Quantity,
-    *,
-    above: float | None = None,
-    below: float | None = None,
-    within: tuple[float, float] | None = None,
-) -> Check:
-    """Compare a measured quantity with a threshold.
-
-    Parameters
-    ----------
-    label : str
-        What was measured: "Large, 10,000 samples".
-    measured : Quantity
-        From `mlperf.quantities.units`: ``duration(median(...))``. A plain number counts as exact, a number measured once
-        decides nothing.
-    above, below : float, default=None
-        The threshold, in the base unit of `measured`; a value on it is neither above nor below.
-    within : pair of float, default=None
-        The lowest and the highest value allowed. Exactly one of the three is given.
-
-    Returns
-    -------
-    Check
-        Holds if the whole interval is on the asked side, does not hold if it is wholly on the other, and is
-        not distinguishable if it spans the threshold.
-
-    Raises
-    ------
-    TypeError
-        If `measured` has no unit.
-    ValueError
-        If not exactly one threshold is given, or `within` is not in order.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.intervals import Estimate
-    >>> from mlperf.quantities.units import factor
-    >>> check("Large", factor(Estimate(4.98, 4.9, 5.05)), above=1).verdict
-    'holds'
-    """
-    if not isinstance(measured, Quantity):
-        raise TypeError(
-            "The 'measured' parameter of check must be a quantity, such as duration(median(x)). "
-            f"Got {measured!r} instead."
-        )
-    given = sum(limit is not None for limit in (above, below, within))
-    if given != 1:
-        raise ValueError(f"check must get one of 'above', 'below' and 'within'. Got {given} instead.")
-    if within is not None and not within[0] < within[1]:
-        raise ValueError(f"The 'within' parameter of check must be a pair in order. Got {within} instead.")
-
-    value, low, high = measured.estimate
-    if within is not None:
-        inside = (low - within[0], within[1] - high)
-        outside = (within[0] - high, low - within[1])
-        asked = f"{_plain(within[0], measured)} to {_plain(within[1], measured)}"
-        verdict = HOLDS if min(inside) >= 0 else FAILS if max(outside) > 0 else UNCLEAR
-        distance = min(abs(value - limit) for limit in within)
-    else:
-        sign, limit = (1.0, above) if above is not None else (-1.0, below)
-        assert limit is not None
-        lower, upper = (low, high) if sign > 0 else (-high, -low)
-        asked = f"{'above' if sign > 0 else 'below'} {_plain(limit, measured)}"
-        # An exact value on the threshold is known not to be above it; an interval that ends there is not.
-        fails = upper < sign * limit or lower == upper == sign * limit
-        verdict = HOLDS if lower > sign * limit else FAILS if fails else UNCLEAR
-        distance = abs(value - limit)
-    margin = distance / (high - low) if high > low else float("inf")
-    return Check(verdict, f"{label}: {measured}, asked {asked}", margin)
-
-
-def fact(evidence: str, truth: bool) -> Check:
-    """Return a comparison of things that were counted, not measured: it holds or it does not.
-
-    Parameters
-    ----------
-    evidence : str
-        What was counted: "called most often: aten::empty_strided".
-    truth : bool
-        Whether this is what the statement says.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.claims import fact, judge
-    >>> judge("The optimiser calls most.", fact("called most often: Optimizer.step", True)).verdict
-    'holds'
-    """
-    return Check(HOLDS if truth else FAILS, evidence, float("inf"))
-
-
-def judge(statement: str, *checks: Check) -> Finding:
-    """Judge a statement by all its comparisons.
+def claim(
+    statement: str,
+    *checks: Check,
+    otherwise: str = "",
+    undecided: str = "",
+    unmeasured: str = "",
+    original: str = "",
+    reason: str = "",
+) -> Claim:
+    r"""Put a statement to the test.
 
     Parameters
     ----------
     statement : str
-        One sentence that can be true or false.
+        One sentence that can be true or false. It is said where it holds, so that it may name what was measured:
+        ``f"Ten times the samples take {growth} as long."``
     *checks : Check
-        From `check` and `fact`. The statement holds if all of them hold, does not hold if one of them does
-        not, and is not distinguishable otherwise.
+        From comparing quantities, such as ``growth > 1``. The claim holds if all of them hold, each at 95 %; it does
+        not hold if one of them does not, at a level that is divided by their number; else it is undecided.
+    otherwise, undecided, unmeasured : str, default=""
+        What is said where it does not hold, where it is undecided and where nothing was measured. By default the
+        statement is quoted with its verdict.
+    original : str, default=""
+        What the report that is put to the test saw or said.
+    reason : str, default=""
+        Why nothing could be measured: "memray is not installed". Then there are no checks.
 
     Returns
     -------
-    Finding
-        Its evidence names the comparisons that decided, those nearest to their threshold first.
+    Claim
 
     Raises
     ------
+    TypeError
+        If something other than a check is given.
     ValueError
-        If the statement is empty or nothing is compared.
+        If the statement is empty, or there are neither checks nor a reason.
 
     Examples
     --------
-    >>> from mlperf.quantities.units import duration
-    >>> judge("A fit takes less than a minute.", check("One fit", duration(12.5), below=60)).verdict
-    'holds'
+    >>> from mlperf import Quantity, claim
+    >>> fit = Quantity.from_estimates({"Large": (7.4, 7.1, 7.7)}, by="model", unit="seconds")["Large"]
+    >>> claim("Large is trained in less than a minute.", fit < 60).mark
+    '✓ holds'
+    >>> claim("Large is trained in less than a second.", fit < 1, otherwise=f"Large takes {fit:short}.").text
+    'Large takes 7.4\xa0s.'
     """
-    if not statement.strip():
-        raise ValueError("The 'statement' parameter of judge must not be empty.")
-    if not checks:
-        raise ValueError(f"judge must get at least one check for the statement {statement!r}. Got none instead.")
-    verdicts = [item.verdict for item in checks]
-    verdict = next((v for v in (FAILS, UNCLEAR) if v in verdicts), HOLDS)
-    deciding = sorted((item for item in checks if item.verdict == verdict), key=lambda item: item.margin)
-    evidence = "; ".join(item.evidence for item in deciding[:MOST_SHOWN])
-    if len(checks) > 1:
-        evidence = f"{verdict} in {len(deciding)} of {len(checks)} comparisons: {evidence}"
-        evidence = evidence[0].upper() + evidence[1:]
-    if len(deciding) > MOST_SHOWN:
-        evidence += f"; and {len(deciding) - MOST_SHOWN} more"
-    return Finding(statement.strip(), verdict, evidence + ".")
+    if not isinstance(statement, str) or not statement.strip():
+        raise ValueError(f"The 'statement' parameter of claim must be a sentence. Got {statement!r} instead.")
+    for number, given in enumerate(checks, 1):
+        if not isinstance(given, Check):
+            slip = "; join several checks by commas or &, not in a list" if isinstance(given, list | tuple) else ""
+            if isinstance(given, bool):
+                slip = "; for what was counted, not measured, there is fact(label, truth)"
+            raise TypeError(
+                f"Check {number} of the claim {statement!r} must come from comparing a quantity, as in fit > 1{slip}. "
+                f"Got {given!r} instead."
+            )
+    if not checks and not reason:
+        raise ValueError(
+            f"The claim {statement!r} must have a check, or a reason why nothing was measured. Got none instead."
+        )
+    statement = statement.strip()
+    joined = Check(*checks)
+    verdict = UNMEASURED if reason else joined.verdict
+    quoted = f"“{statement.removesuffix('.')}”"
+    texts = {
+        HOLDS: statement,
+        FAILS: otherwise or f"The claim {quoted} does not hold here.",
+        UNDECIDED: undecided or f"These measurements do not decide the claim {quoted}.",
+        UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",
+    }
+    evidence = () if reason else tuple(joined.evidence())
+    advice = _advice(joined) if verdict == UNDECIDED else ""
+    return Claim(statement, verdict, texts, evidence, advice or (reason and f"Not measured: {reason}."), original)
 
 
-def unmeasured(statement: str, reason: str) -> Finding:
-    """Return a statement that cannot be judged here, with the reason in place of evidence.
-
-    Examples
-    --------
-    >>> unmeasured("The heap holds less.", "memray is not installed").evidence
-    'Not measured here: memray is not installed.'
-    """
-    return Finding(statement, UNCLEAR, f"Not measured here: {reason.removesuffix('.')}.")
-
-
-def _plain(limit: float, like: Quantity) -> str:
-    return format(quantity(limit, like.unit), "short")
+def _advice(check: Check) -> str:
+    """Say what would decide a claim: about how many processes, if any number of them would."""
+    open_ones = [one for one in check.comparisons() if one.decide(*check.levels) == UNDECIDED]
+    needed = [one.processes_needed() for one in open_ones]
+    if any(isnan(number) for number in needed):
+        return "One process decides nothing: more of them are needed."
+    most = max(needed)
+    measured = min(one.cell.n_processes for one in open_ones)  # type: ignore[union-attr]
+    if most > MOST_TIMES_MORE * measured:
+        return "The value lies at the threshold: no reasonable number of runs would decide it."
+    return f"About {max(1, round(most - measured)):,} more processes would decide it."

@@ -1,24 +1,41 @@
-"""The only place where numbers become text for people.
+"""Units: what a column is measured in, what units make when they are combined, and how a number is written in one.
 
-Numbers are carried in seconds, bytes and plain ratios; here they get a prefix, a unit, and the digits that
-their interval supports, no more.
+Numbers are carried in base units (seconds, bytes, 1). Only here do they get a prefix, a symbol, and the digits that
+their interval supports.
 """
 
 from __future__ import annotations
 
-from math import floor, isfinite, isnan, log10
+from math import floor, isnan, log10
 from typing import NamedTuple
 
-from mlperf.quantities.intervals import Estimate
-
-# Significant digits of a number that was counted, not measured; more would not be read.
+# Significant digits of an exact number; more would not be read.
 EXACT_DIGITS = 4
 # No interval is trusted with more significant digits than these.
 MOST_DIGITS = 6
+# Significant digits of a number of which nothing is known about its precision.
+DIGITS_WITHOUT_INTERVAL = 2
 
 
 class Unit(NamedTuple):
-    """How a quantity is shown: its symbol, the prefixes that it takes, and what a column of it is called.
+    """A unit: how it is written, and what it is made of.
+
+    Parameters
+    ----------
+    symbol : str
+        Follows the number: "s".
+    prefixes : dict of float
+        The prefixes that it takes and what they stand for, largest first.
+    noun : str
+        What is measured in it, the header of a column: "time".
+    dimension : tuple of int
+        Exponents of seconds, bytes and floating-point operations.
+    is_scale : bool
+        Whether only ratios of it mean something, so that its mean is geometric: a time, a size, a rate.
+    scale : float
+        What a number is multiplied by to be written: 100 for percent.
+    space : str
+        Between number and symbol. The space does not break across lines.
 
     Examples
     --------
@@ -30,167 +47,129 @@ class Unit(NamedTuple):
     symbol: str
     prefixes: dict[str, float]
     noun: str
+    dimension: tuple[int, int, int] = (0, 0, 0)
+    is_scale: bool = True
     scale: float = 1.0
     space: str = "\u00a0"
 
 
 _SI = {"T": 1e12, "G": 1e9, "M": 1e6, "k": 1e3, "": 1.0}
 UNITS = {
-    "seconds": Unit("s", {"": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}, "time"),
-    "bytes": Unit("B", _SI, "memory"),
-    "bytes_per_second": Unit("B/s", _SI, "bandwidth"),
-    "flop": Unit("FLOP", _SI, "work"),
-    "flop_per_second": Unit("FLOP/s", _SI, "rate"),
-    "flop_per_byte": Unit("FLOP/B", {}, "intensity"),
+    "seconds": Unit("s", {"": 1.0, "m": 1e-3, "µ": 1e-6, "n": 1e-9}, "time", (1, 0, 0)),
+    "bytes": Unit("B", _SI, "memory", (0, 1, 0)),
+    "flop": Unit("FLOP", _SI, "work", (0, 0, 1)),
+    "bytes_per_second": Unit("B/s", _SI, "bandwidth", (-1, 1, 0)),
+    "flop_per_second": Unit("FLOP/s", _SI, "rate", (-1, 0, 1)),
+    "flop_per_byte": Unit("FLOP/B", {}, "intensity", (0, -1, 1)),
     "ratio": Unit("×", {}, "ratio", space=""),
-    "fraction": Unit("%", {}, "share", scale=100.0),
-    "number": Unit("", {}, "number", space=""),
+    "fraction": Unit("%", {}, "share", is_scale=False, scale=100.0),
+    "number": Unit("", {}, "number", is_scale=False, space=""),
 }
+"""The units by name. A column whose name ends in one is measured in it: "fit_seconds", "peak_bytes"."""
 
 
-class Quantity(NamedTuple):
-    r"""A number or an `mlperf.quantities.intervals.Estimate`, and its unit.
-
-    Its text is "1.23 s (1.20 to 1.27)"; ``f"{quantity:short}"`` leaves the interval out. Made by `duration`,
-    `memory`, `factor`, `percent`, `rate` and `number`.
+def unit_of(column: str) -> str:
+    """Return the unit that a column's name ends in, else "number".
 
     Examples
     --------
-    >>> from mlperf.quantities.intervals import Estimate
-    >>> from mlperf.quantities.units import duration
-    >>> taken = duration(Estimate(1.234, 1.204, 1.271))
-    >>> str(taken), f"{taken:short}"
-    ('1.23\xa0s (1.20 to 1.27)', '1.23\xa0s')
+    >>> from mlperf.quantities.units import unit_of
+    >>> unit_of("peak_bytes"), unit_of("mse")
+    ('bytes', 'number')
     """
-
-    estimate: Estimate
-    unit: str = "number"
-
-    def __str__(self) -> str:
-        return format(self)
-
-    def __format__(self, spec: str) -> str:
-        if spec not in ("", "short"):
-            raise ValueError(f"The format of a quantity must be '' or 'short'. Got {spec!r} instead.")
-        value, low, high = self.estimate
-        spread = 0.0 if isnan(low) else (high - low) / 2
-        prefix, scale = prefix_of(self.unit, max(abs(value), spread))
-        unit = UNITS[self.unit]
-        places = decimals(self.estimate, scale)
-        # The symbol × stands close to its number, every other unit a space away that no line breaks.
-        symbol = f"{unit.space}{prefix}{unit.symbol}" if prefix + unit.symbol else ""
-        text = digits(value / scale, places) + symbol
-        if spec == "short" or low == high:
-            return text
-        if isnan(low):
-            return f"{text} (measured once)"
-        ends = [digits(end / scale, places) for end in (low, high)]
-        return text if ends[0] == ends[1] else f"{text} ({ends[0]} to {ends[1]})"
+    ends = [name for name in UNITS if column == name or column.endswith(f"_{name}")]
+    return max(ends, key=len, default="number")
 
 
-def duration(x: float | Estimate) -> Quantity:
-    r"""Return a time in seconds as a quantity: "1.23 s (1.20 to 1.27)".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import duration
-    >>> str(duration(0.00125))
-    '1.25\xa0ms'
-    """
-    return quantity(x, "seconds")
-
-
-def memory(x: float | Estimate) -> Quantity:
-    r"""Return a size in bytes as a quantity, with decimal prefixes: "1.5 MB" is 1,500,000 bytes.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import memory
-    >>> str(memory(1_500_000))
-    '1.5\xa0MB'
-    """
-    return quantity(x, "bytes")
-
-
-def factor(x: float | Estimate) -> Quantity:
-    """Return a ratio as a quantity: "4.98× (4.90 to 5.05)".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import factor
-    >>> str(factor(2.5))
-    '2.5×'
-    """
-    return quantity(x, "ratio")
-
-
-def percent(x: float | Estimate) -> Quantity:
-    r"""Return a fraction as a quantity in percent: 0.12 is "12 %".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import percent
-    >>> str(percent(0.12))
-    '12\xa0%'
-    """
-    return quantity(x, "fraction")
-
-
-def rate(x: float | Estimate) -> Quantity:
-    r"""Return floating-point operations per second as a quantity: "1.5 GFLOP/s".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import rate
-    >>> str(rate(1.5e9))
-    '1.5\xa0GFLOP/s'
-    """
-    return quantity(x, "flop_per_second")
-
-
-def number(x: float | Estimate) -> Quantity:
-    """Return a number without unit as a quantity: "1,234".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.units import number
-    >>> str(number(1_234))
-    '1,234'
-    """
-    return quantity(x, "number")
-
-
-def quantity(x: float | Estimate, unit: str) -> Quantity:
-    r"""Return a number or an estimate with a unit.
-
-    Parameters
-    ----------
-    x : float or Estimate
-        In the base unit; a plain number counts as exact.
-    unit : str
-        One of the keys of `UNITS`.
-
-    Returns
-    -------
-    Quantity
+def product(a: str, b: str) -> str:
+    """Return the unit of a product.
 
     Raises
     ------
     ValueError
-        If the unit is not known or the value not finite.
+        If there is no name for it, as for seconds times seconds.
 
     Examples
     --------
-    >>> from mlperf.quantities.units import quantity
-    >>> str(quantity(2.5e9, "bytes_per_second"))
-    '2.5\xa0GB/s'
+    >>> from mlperf.quantities.units import product
+    >>> product("seconds", "flop_per_second"), product("seconds", "ratio")
+    ('flop', 'seconds')
     """
-    if unit not in UNITS:
-        raise ValueError(f"The 'unit' parameter of quantity must be one of {list(UNITS)}. Got {unit!r} instead.")
-    estimate = x if isinstance(x, Estimate) else Estimate(float(x), float(x), float(x))
-    if not isfinite(estimate.value):
-        raise ValueError(f"The 'x' parameter of quantity must be finite. Got {estimate.value} instead.")
-    return Quantity(Estimate(*map(float, estimate)), unit)
+    if b == "number":
+        return a
+    if a == "number":
+        return b
+    return _combined(a, b, 1, "times")
+
+
+def quotient(a: str, b: str) -> str:
+    """Return the unit of a quotient; of two equal units it is a ratio.
+
+    Raises
+    ------
+    ValueError
+        If there is no name for it, as for a number over seconds.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.units import quotient
+    >>> quotient("seconds", "seconds"), quotient("bytes", "seconds"), quotient("seconds", "number")
+    ('ratio', 'bytes_per_second', 'seconds')
+    """
+    if a == b:
+        return "ratio"
+    if b == "number":
+        return a
+    return _combined(a, b, -1, "over")
+
+
+def _combined(a: str, b: str, sign: int, word: str) -> str:
+    if not any(UNITS[b].dimension):
+        return a if any(UNITS[a].dimension) else "ratio"
+    pairs = zip(UNITS[a].dimension, UNITS[b].dimension, strict=True)
+    dimension = tuple(of_a + sign * of_b for of_a, of_b in pairs)
+    if not any(dimension):
+        return "ratio"
+    for name, unit in UNITS.items():
+        if unit.dimension == dimension:
+            return name
+    raise ValueError(f"There is no unit for {a} {word} {b}; the units are {', '.join(UNITS)}.")
+
+
+def written(value: float, low: float, high: float, unit: str, *, short: bool = False) -> str:
+    r"""Write a number with its unit and its interval, with the digits that the interval supports.
+
+    Parameters
+    ----------
+    value, low, high : float
+        In the base unit. The ends are NaN where no interval is known, and the value itself where it is exact.
+    unit : str
+        One of `UNITS`.
+    short : bool, default=False
+        Leave the interval out.
+
+    Returns
+    -------
+    str
+        "1.23 s (1.20 to 1.27)", the space before the symbol being one that no line breaks.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.units import written
+    >>> written(1.234, 1.204, 1.271, "seconds")
+    '1.23\xa0s (1.20 to 1.27)'
+    >>> written(4.98, 4.9, 5.05, "ratio", short=True)
+    '4.98×'
+    """
+    largest = max(abs(part) for part in (value, low, high) if not isnan(part))
+    prefix, scale = prefix_of(unit, largest if largest == abs(value) or not value else abs(value))
+    places = decimals(value, low, high, scale)
+    symbol = prefix + UNITS[unit].symbol
+    text = digits(value / scale, places) + (UNITS[unit].space + symbol if symbol else "")
+    if short or isnan(low) or low == high:
+        return text
+    ends = [digits(end / scale, places) for end in (low, high)]
+    return text if ends[0] == ends[1] else f"{text} ({ends[0]} to {ends[1]})"
 
 
 def prefix_of(unit: str, size: float) -> tuple[str, float]:
@@ -211,22 +190,23 @@ def prefix_of(unit: str, size: float) -> tuple[str, float]:
     return smallest[0], smallest[1] / known.scale
 
 
-def decimals(estimate: Estimate, scale: float) -> int | None:
-    """Return how many decimals the interval supports; None for an exact number.
+def decimals(value: float, low: float, high: float, scale: float) -> int | None:
+    """Return how many decimals the interval supports once all are divided by `scale`; None for an exact number.
 
     Examples
     --------
-    >>> from mlperf.quantities.intervals import Estimate
     >>> from mlperf.quantities.units import decimals
-    >>> decimals(Estimate(1.234, 1.2, 1.27), 1.0)
+    >>> decimals(1.234, 1.2, 1.27, 1.0)
     2
     """
-    value, low, high = (part / scale for part in estimate)
+    value, low, high = value / scale, low / scale, high / scale
     first = floor(log10(abs(value))) if value else 0
-    if isnan(low):
-        return 1 - first
+    if isnan(low) or isnan(high):
+        return DIGITS_WITHOUT_INTERVAL - 1 - first
     if high == low:
         return None
+    if high - low == float("inf"):
+        return DIGITS_WITHOUT_INTERVAL - 1 - first
     return min(-floor(log10((high - low) / 2)), MOST_DIGITS - 1 - max(first, floor(log10(high - low))))
 
 
@@ -239,6 +219,8 @@ def digits(value: float, places: int | None) -> str:
     >>> digits(1234.567, 1)
     '1,234.6'
     """
+    if abs(value) == float("inf"):
+        return "∞" if value > 0 else "\u2212∞"
     if places is None:
         if 0 < abs(value) < 1e-4:
             return f"{value:.2e}".replace("-", "\u2212")

@@ -1,0 +1,220 @@
+"""What stands behind one number: raw runs, an exact value, a given estimate, or a function of independent ones.
+
+A cell knows its value and its interval at any level. `apply` computes with cells, and decides how their uncertainty
+carries over: run by run where the runs belong to the same rounds, else from the intervals of the parts.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlperf.quantities.intervals import combine, interval
+
+LEVEL = 0.95
+"""Level of the intervals that are shown."""
+
+Interval = tuple[float, float]
+Statistic = Literal["median", "mean"]
+
+
+class Cell(ABC):
+    """One number and what is known about its uncertainty."""
+
+    @property
+    @abstractmethod
+    def value(self) -> float:
+        """The number, in the base unit."""
+
+    @property
+    def runs(self) -> NDArray[np.float64]:
+        """The raw runs; empty where there are none."""
+        return np.empty(0)
+
+    @property
+    def n_runs(self) -> int:
+        """Runs behind the number; 0 where it was not measured in runs."""
+        return len(self.runs)
+
+    @property
+    def n_processes(self) -> int:
+        """Processes behind the number; 0 where it was not measured in processes."""
+        return 0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is known, not measured."""
+        return False
+
+    @abstractmethod
+    def interval(self, level: float = LEVEL) -> Interval:
+        """Return the ends of the interval; NaN where nothing is known about the uncertainty."""
+
+
+class Exact(Cell):
+    """A number that is known, not measured."""
+
+    def __init__(self, value: float) -> None:
+        self._value = value
+
+    @property
+    def value(self) -> float:
+        return self._value
+
+    @property
+    def is_exact(self) -> bool:
+        return True
+
+    def interval(self, level: float = LEVEL) -> Interval:  # noqa: ARG002
+        return self.value, self.value
+
+
+class Given(Cell):
+    """A value that comes with its 95 % interval: a score over rows, or a result that is read back."""
+
+    def __init__(self, value: float, low: float, high: float, n_runs: int = 0, n_processes: int = 0) -> None:
+        self._value, self.low, self.high = value, low, high
+        self._n_runs, self._n_processes = n_runs, n_processes
+
+    @property
+    def value(self) -> float:
+        return self._value
+
+    @property
+    def n_runs(self) -> int:
+        return self._n_runs
+
+    @property
+    def n_processes(self) -> int:
+        return self._n_processes
+
+    @property
+    def is_exact(self) -> bool:
+        return self.low == self.high
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        # Only the interval at 95 % is known: at other levels its ends move out as those of a normal distribution.
+        wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
+        return self.value - wider * (self.value - self.low), self.value + wider * (self.high - self.value)
+
+
+class Sampled(Cell):
+    """Raw runs, each with the process and the repeat that it comes from.
+
+    Runs of one `source` with the same process and repeat belong to the same round: what disturbed one disturbed
+    the other.
+    """
+
+    def __init__(
+        self,
+        runs: NDArray[np.float64],
+        process: NDArray[np.int64],
+        repeat: NDArray[np.int64],
+        source: object,
+        statistic: Statistic = "median",
+    ) -> None:
+        self._runs, self.process, self.repeat = runs, process, repeat
+        self.source, self.statistic = source, statistic
+        self._estimates: dict[float, tuple[float, float, float]] = {}
+
+    @property
+    def runs(self) -> NDArray[np.float64]:
+        return self._runs
+
+    @property
+    def value(self) -> float:
+        return self._estimate(LEVEL)[0]
+
+    @property
+    def n_processes(self) -> int:
+        return len(np.unique(self.process))
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        return self._estimate(level)[1:]
+
+    def _estimate(self, level: float) -> tuple[float, float, float]:
+        if level not in self._estimates:
+            value, low, high = interval(self.runs, self.process, statistic=self.statistic, level=level)
+            self._estimates[level] = float(value), float(low), float(high)
+        return self._estimates[level]
+
+    def pairs_with(self, other: Sampled) -> bool:
+        """Whether every run has its partner in the same round."""
+        same_rounds = np.array_equal(self.process, other.process) and np.array_equal(self.repeat, other.repeat)
+        return self.source == other.source and same_rounds
+
+
+class Derived(Cell):
+    """A function of cells that were measured independently of each other."""
+
+    def __init__(self, function: Callable[..., Any], leaves: Sequence[Cell]) -> None:
+        self.function, self.leaves = function, tuple(leaves)
+
+    @property
+    def value(self) -> float:
+        return float(self.function(*(leaf.value for leaf in self.leaves)))
+
+    @property
+    def n_processes(self) -> int:
+        return min((leaf.n_processes for leaf in self.leaves if leaf.n_processes), default=0)
+
+    def interval(self, level: float = LEVEL) -> Interval:
+        estimates = [(leaf.value, *leaf.interval(level)) for leaf in self.leaves]
+        if np.isnan(estimates).any():
+            return float("nan"), float("nan")
+        _, low, high = combine(self.function, estimates, level=level)
+        return float(low), float(high)
+
+
+def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
+    """Compute with cells.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a number or an array for each cell, and works element by element.
+    cells : sequence of Cell
+        What it is applied to.
+
+    Returns
+    -------
+    Cell
+        Of exact numbers an exact one. Of runs that pair (and exact numbers) the function of each round's runs: a
+        ratio is then the median of the ratios by round. Else the function of the values, with an interval from the
+        intervals of its independent parts; a part that occurs twice counts once.
+    """
+    if all(cell.is_exact for cell in cells):
+        return Exact(float(function(*(cell.value for cell in cells))))
+    sampled = [cell for cell in cells if isinstance(cell, Sampled)]
+    rest = [cell for cell in cells if not isinstance(cell, Sampled) and not cell.is_exact]
+    if sampled and not rest and all(cell.pairs_with(sampled[0]) for cell in sampled):
+        values = function(*(cell.runs if isinstance(cell, Sampled) else cell.value for cell in cells))
+        first = sampled[0]
+        return Sampled(np.asarray(values, dtype=np.float64), first.process, first.repeat, first.source, first.statistic)
+    return _derived(function, cells)
+
+
+def _derived(function: Callable[..., Any], cells: Sequence[Cell]) -> Derived:
+    """Return the function of the leaves of the cells, each distinct leaf once."""
+    leaves: list[Cell] = []
+    places: list[list[int]] = []
+    for cell in cells:
+        mine = cell.leaves if isinstance(cell, Derived) else (cell,)
+        for leaf in mine:
+            if not any(leaf is known for known in leaves):
+                leaves.append(leaf)
+        places.append([next(i for i, known in enumerate(leaves) if known is leaf) for leaf in mine])
+
+    def of_leaves(*values: float) -> Any:
+        parts = []
+        for cell, where in zip(cells, places, strict=True):
+            given = [values[i] for i in where]
+            parts.append(cell.function(*given) if isinstance(cell, Derived) else given[0])
+        return function(*parts)
+
+    return Derived(of_leaves, leaves)

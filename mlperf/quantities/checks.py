@@ -1,0 +1,252 @@
+"""A check: a measured quantity against what was expected of it, with three outcomes instead of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import inf, isnan
+from typing import NamedTuple, NoReturn
+
+from mlperf.quantities.cells import LEVEL, Cell
+from mlperf.quantities.units import UNITS, written
+
+HOLDS = "holds"
+"""The whole interval is where it was expected."""
+FAILS = "does not hold"
+"""The whole interval is elsewhere."""
+UNDECIDED = "undecided"
+"""The threshold lies within the interval, or there is no interval."""
+UNMEASURED = "not measured"
+"""Nothing was measured that could decide it."""
+
+_OPPOSITE = {HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED}
+
+
+class Evidence(NamedTuple):
+    """One comparison, in words.
+
+    Parameters
+    ----------
+    label : str
+        What was compared: "Large over Small, 10,000 samples".
+    measured, expected : str
+        "9.2× (8.9 to 10.2)", "more than 1×".
+    verdict : str
+        Of this comparison alone.
+    sentence : str
+        All of it as a sentence.
+    """
+
+    label: str
+    measured: str
+    expected: str
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """One number and the range in which it was expected.
+
+    Parameters
+    ----------
+    cell : Cell
+        The number.
+    lower, upper : float
+        Ends of the range, in the base unit; infinite where there is none.
+    closed : bool
+        Whether the ends belong to the range.
+    unit, label, phrase : str
+        For people: the unit, what the number is, and a clause with "{}" in place of the number.
+    """
+
+    cell: Cell
+    lower: float
+    upper: float
+    closed: bool
+    unit: str
+    label: str
+    phrase: str
+
+    def decide(self, level_to_hold: float, level_to_fail: float) -> str:
+        """Return the verdict at one level for "holds" and another for "does not hold"."""
+        low, high = self.cell.interval(level_to_hold)
+        inside = low >= self.lower and high <= self.upper if self.closed else low > self.lower and high < self.upper
+        if inside:
+            return HOLDS
+        low, high = self.cell.interval(level_to_fail)
+        # An exact number on the threshold is known not to be above it; an interval that ends there is not.
+        on_it = not self.closed and low == high and low in (self.lower, self.upper)
+        return FAILS if high < self.lower or low > self.upper or on_it else UNDECIDED
+
+    @property
+    def measured(self) -> str:
+        return written(self.cell.value, *self.cell.interval(), self.unit)
+
+    @property
+    def expected(self) -> str:
+        if self.closed:
+            ends = [written(end, end, end, self.unit) for end in (self.lower, self.upper)]
+            return f"{ends[0]} to {ends[1]}"
+        limit = self.lower if self.upper == inf else self.upper
+        return f"{'more' if self.upper == inf else 'less'} than {written(limit, limit, limit, self.unit)}"
+
+    def evidence(self, verdict: str, *, negated: bool = False) -> Evidence:
+        """Return the comparison in words."""
+        expected = f"not {self.expected}" if negated else self.expected
+        said = self.phrase.format(self.measured.replace("×", " times"))
+        sentence = f"{said[0].upper()}{said[1:]}; expected: {expected}."
+        return Evidence(self.label, self.measured, expected, verdict, sentence)
+
+    def processes_needed(self) -> float:
+        """Return about how many processes would decide it: NaN where one process was measured."""
+        low, high = self.cell.interval()
+        if isnan(low) or not self.cell.n_processes:
+            return float("nan")
+        ends = [end for end in (self.lower, self.upper) if abs(end) != inf]
+        limit = min(ends, key=lambda end: abs(end - self.cell.value))
+        distance = abs(limit - self.cell.value)
+        width = self.cell.value - low if limit < self.cell.value else high - self.cell.value
+        # The width of an interval falls with the square root of the number of processes.
+        return self.cell.n_processes * (width / distance) ** 2 if distance else inf
+
+    def __len__(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True, eq=False)
+class Fact:
+    """Something that was counted or read, not measured: it is so or it is not."""
+
+    label: str
+    truth: bool
+
+    def decide(self, *_: float) -> str:
+        return HOLDS if self.truth else FAILS
+
+    def evidence(self, verdict: str, *, negated: bool = False) -> Evidence:  # noqa: ARG002
+        return Evidence(self.label, "", "", verdict, f"{self.label}.")
+
+    def processes_needed(self) -> float:
+        return float("nan")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class Check:
+    """Comparisons that must all come out as expected, made by comparing a `Quantity`.
+
+    Checks are joined by ``&`` and negated by ``~``.
+
+    A check is neither true nor false as long as its numbers are uncertain, so that ``bool()`` of it raises; `claim`
+    has words for each outcome.
+
+    Examples
+    --------
+    >>> from mlperf import Quantity
+    >>> fit = Quantity.from_estimates({"Small": (1.0, 0.9, 1.1), "Large": (3.0, 2.8, 3.2)}, by="model", unit="seconds")
+    >>> (fit < 2).verdict
+    'does not hold'
+    >>> (fit["Large"] > fit["Small"]).verdict
+    'holds'
+    """
+
+    def __init__(self, *parts: Comparison | Fact | Check, negated: bool = False) -> None:
+        self.parts = parts
+        self.negated = negated
+
+    def decide(self, level_to_hold: float, level_to_fail: float) -> str:
+        """Return the verdict at one level for "holds" and another for "does not hold"."""
+        levels = (level_to_fail, level_to_hold) if self.negated else (level_to_hold, level_to_fail)
+        verdicts = [part.decide(*levels) for part in self.parts]
+        verdict = next((one for one in (FAILS, UNDECIDED) if one in verdicts), HOLDS)
+        return _OPPOSITE[verdict] if self.negated else verdict
+
+    @property
+    def levels(self) -> tuple[float, float]:
+        """The levels at which it is decided.
+
+        "Holds" needs all comparisons, each at 95 %, and no correction for their number (an intersection-union
+        test: R. L. Berger, Technometrics 24(4), 1982). "Does not hold" needs only one of them, whose error is
+        therefore divided by their number (Bonferroni).
+        """
+        return LEVEL, 1 - (1 - LEVEL) / max(1, len(self))
+
+    @property
+    def verdict(self) -> str:
+        """One of "holds", "does not hold" and "undecided"."""
+        return self.decide(*self.levels)
+
+    def evidence(self) -> list[Evidence]:
+        """Return every comparison in words."""
+        return [part.evidence(part.decide(*self.levels), negated=negated) for part, negated in self._leaves(False)]
+
+    def comparisons(self) -> Iterator[Comparison | Fact]:
+        """Yield every comparison."""
+        for part, _ in self._leaves(False):
+            yield part
+
+    def _leaves(self, negated: bool) -> Iterator[tuple[Comparison | Fact, bool]]:
+        for part in self.parts:
+            if isinstance(part, Check):
+                yield from part._leaves(negated != self.negated)
+            else:
+                yield part, negated != self.negated
+
+    def __and__(self, other: Check) -> Check:
+        return Check(self, other)
+
+    def __invert__(self) -> Check:
+        return Check(*self.parts, negated=not self.negated)
+
+    def __len__(self) -> int:
+        return sum(len(part) for part in self.parts)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "A check is not simply true or false: it holds, does not hold, or is undecided. Give it to claim(), join "
+            "checks by & instead of 'and', write q.within(a, b) instead of a < q < b, or look at its .verdict."
+        )
+
+    def __repr__(self) -> str:
+        lines = [f"{self.verdict}:", *(f"  {one.verdict}: {one.sentence}" for one in self.evidence())]
+        return "\n".join(lines)
+
+
+def fact(label: str, truth: bool) -> Check:
+    """Return a check of something that was counted or read, not measured.
+
+    Parameters
+    ----------
+    label : str
+        What was seen: "with tensors in place of numbers there are no calls".
+    truth : bool
+        Whether this is what was expected.
+
+    Examples
+    --------
+    >>> from mlperf import fact
+    >>> fact("torch counts 53,248 operations, as the layers' sizes say", True).verdict
+    'holds'
+    """
+    return Check(Fact(label, bool(truth)))
+
+
+def check_threshold(threshold: float, unit: str, owner: str) -> float:
+    """Return a threshold as a float; refuse what was probably meant otherwise."""
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float):
+        try:
+            threshold = float(threshold)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"The threshold of {owner} must be a number or a quantity of the same unit. Got {threshold!r} instead."
+            ) from None
+    if isnan(threshold):
+        raise ValueError(f"The threshold of {owner} must not be NaN.")
+    if UNITS[unit].scale == 100 and abs(threshold) > 1.5:
+        raise ValueError(
+            f"The threshold of {owner} must be a fraction, as the quantity is: 0.95 stands for 95 %. Got {threshold:g} "
+            f"instead, which is {100 * threshold:,.0f} %; did you mean {threshold / 100:g}?"
+        )
+    return float(threshold)

@@ -1,0 +1,699 @@
+"""Measured quantities: arithmetic with them is statistics, and comparing them is a check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from math import inf, isfinite
+from numbers import Real
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlperf.quantities.cells import LEVEL, Cell, Exact, Given, Sampled, apply
+from mlperf.quantities.checks import Check, Comparison, check_threshold
+from mlperf.quantities.units import UNITS, product, quotient, written
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Labels = tuple[Hashable, ...]
+
+# How a contrast is said as a sentence, by its operator and the unit of what was combined.
+VERBS = {
+    ("over", "seconds"): "takes {} as long as",
+    ("over", "bytes"): "takes {} the memory of",
+    ("minus", "seconds"): "takes {} longer than",
+    ("minus", "bytes"): "takes {} more than",
+}
+
+
+class _Contrast(NamedTuple):
+    """A level at which two quantities differ that were combined: Large over Small."""
+
+    first: str
+    operator: str
+    second: str
+    verb: str
+    """What the first does to the second, with "{}" for the number: "takes {} as long as"; else empty."""
+
+    def __str__(self) -> str:
+        return f"{self.first} {self.operator} {self.second}"
+
+
+class Quantity:
+    """What was measured, for every cell of a grid: numbers with their unit, their runs and their uncertainty.
+
+    Made by indexing `Runs`, by `exact` for what is known, and by arithmetic. Quantities are combined cell by cell,
+    aligned by the names of their levels; a quantity that lacks a level is the same for all its labels. Runs of the same
+    round are paired, so that a ratio is the median of the ratios by round; others are independent.
+
+    Parameters
+    ----------
+    cells : mapping of tuple to Cell
+        The numbers, by one label for each level.
+    by : sequence of str
+        Names of the levels.
+    unit : str, default="number"
+        One of `mlperf.quantities.units.UNITS`.
+    name : str, default=""
+        What is measured, as a column: "fit_seconds". By default the unit.
+
+    Examples
+    --------
+    >>> from mlperf import Runs
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"model": ["Small", "Large"] * 6, "process": sorted([*range(6)] * 2)})
+    >>> fit = Runs(frame.assign(seconds=[1.0, 2.0] * 6), by=["model"])["seconds"]
+    >>> print(fit["Large"] / fit["Small"])
+    2×
+    """
+
+    def __init__(
+        self, cells: Mapping[Labels, Cell], by: Sequence[str], *, unit: str = "number", name: str = ""
+    ) -> None:
+        if unit not in UNITS:
+            raise ValueError(
+                f"The 'unit' parameter of Quantity must be one of {', '.join(UNITS)}. Got {unit!r} instead."
+            )
+        self.cells = dict(cells)
+        self.by = tuple(by)
+        self.unit = unit
+        self.name = name or unit
+        # Levels that are no longer there, and which label was taken or which two were compared.
+        self._fixed: dict[str, str | _Contrast] = {}
+
+    @classmethod
+    def from_estimates(
+        cls,
+        estimates: Mapping[Any, tuple[float, float, float]],
+        *,
+        by: str | Sequence[str] = (),
+        unit: str = "number",
+        name: str = "",
+    ) -> Quantity:
+        r"""Return a quantity from values that come with their 95 % interval.
+
+        Parameters
+        ----------
+        estimates : mapping
+            From a label, or a tuple of labels, to (value, low, high); NaN ends where there is no interval.
+        by : str or sequence of str
+            Names of the levels.
+        unit, name : str
+            As for `Quantity`.
+
+        Examples
+        --------
+        >>> from mlperf import Quantity
+        >>> print(Quantity.from_estimates({"test": (0.96, 0.93, 0.98)}, by="split", unit="fraction")["test"])
+        96\xa0% (93 to 98)
+        """
+        names = (by,) if isinstance(by, str) else tuple(by)
+        cells: dict[Labels, Cell] = {}
+        for key, (value, low, high) in estimates.items():
+            cells[_tuple(key)] = Given(float(value), float(low), float(high))
+        return cls(cells, names, unit=unit, name=name)
+
+    # Looking at it
+
+    def labels(self, level: str) -> list[Any]:
+        """Return the labels of a level, in order."""
+        at = self._place(level)
+        return list(dict.fromkeys(key[at] for key in self.cells))
+
+    def __getitem__(self, key: Any) -> Quantity:
+        """Return some of the cells: one index for each level, in order; see `at` for levels by name.
+
+        A label leaves its level out; a list of labels, or a colon for all of them, keeps it.
+        """
+        indices = key if isinstance(key, tuple) and key not in self._only_labels() else (key,)
+        if len(indices) > len(self.by):
+            raise KeyError(f"{self._called()} has {len(self.by)} levels ({', '.join(self.by)}). Got {indices!r}.")
+        return self.at(**dict(zip(self.by, indices, strict=False)))
+
+    def at(self, **labels: Any) -> Quantity:
+        """Return the cells with these labels: ``fit.at(model="Large")``; a list of labels keeps the level.
+
+        Examples
+        --------
+        >>> from mlperf import exact
+        >>> print(exact({"Small": 2, "Large": 3}, by="layers").at(layers="Large"))
+        3
+        """
+        cells, kept, fixed = self.cells, self.by, dict(self._fixed)
+        for level, wanted in labels.items():
+            if isinstance(wanted, slice):
+                if wanted != slice(None):
+                    raise KeyError(
+                        f"Labels of {level!r} are chosen one by one, in a list, or all by a colon. Got {wanted}."
+                    )
+                continue
+            self._place(level)
+            at = kept.index(level)
+            chosen = wanted if isinstance(wanted, list) else [wanted]
+            for label in chosen:
+                self._check_label(level, label)
+            cells = {key: cell for key, cell in cells.items() if key[at] in chosen}
+            if isinstance(wanted, list):
+                cells = dict(sorted(cells.items(), key=lambda item: chosen.index(item[0][at])))
+            else:
+                cells = {key[:at] + key[at + 1 :]: cell for key, cell in cells.items()}
+                kept = kept[:at] + kept[at + 1 :]
+                fixed[level] = label_text(level, wanted)
+        if not cells:
+            raise KeyError(f"{self._called()} has no cell at {labels}.")
+        return self._like(cells, kept, fixed=fixed)
+
+    def items(self) -> Iterator[tuple[Labels, Quantity]]:
+        """Yield the labels of each cell, and the cell as a quantity of its own."""
+        for key in self.cells:
+            yield key, self.at(**dict(zip(self.by, key, strict=True)))
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of a quantity that has only one."""
+        if len(self.cells) != 1:
+            raise ValueError(
+                f"{self._called()} has {len(self.cells)} cells, by {' and '.join(self.by)}: choose one first, as in "
+                f"q[{', '.join(map(repr, next(iter(self.cells))))}]."
+            )
+        return next(iter(self.cells.values()))
+
+    @property
+    def value(self) -> float:
+        """The number, in the base unit; this and what follows ask for a quantity with one cell."""
+        return self.cell.value
+
+    @property
+    def low(self) -> float:
+        """Lower end of the 95 % interval; NaN if none is known."""
+        return self.cell.interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the 95 % interval; NaN if none is known."""
+        return self.cell.interval()[1]
+
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
+        """Return the ends of the interval at another level."""
+        return self.cell.interval(level)
+
+    @property
+    def runs(self) -> NDArray[np.float64]:
+        """The raw runs; none where independent quantities were combined."""
+        return self.cell.runs
+
+    @property
+    def n_processes(self) -> int:
+        """Processes behind the number; 0 where it was not measured in processes."""
+        return self.cell.n_processes
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every cell is known, not measured."""
+        return all(cell.is_exact for cell in self.cells.values())
+
+    # Arithmetic
+
+    def __add__(self, other: Any) -> Quantity:
+        return self._combine(other, np.add, "plus")
+
+    def __sub__(self, other: Any) -> Quantity:
+        return self._combine(other, np.subtract, "minus")
+
+    def __mul__(self, other: Any) -> Quantity:
+        return self._combine(other, np.multiply, "times")
+
+    def __truediv__(self, other: Any) -> Quantity:
+        return self._combine(other, np.divide, "over")
+
+    def __radd__(self, other: Any) -> Quantity:
+        return self._number(other) + self
+
+    def __rsub__(self, other: Any) -> Quantity:
+        return self._number(other) - self
+
+    def __rmul__(self, other: Any) -> Quantity:
+        return self * other
+
+    def __rtruediv__(self, other: Any) -> Quantity:
+        return exact(_as_number(other, "a quotient")) / self
+
+    def __neg__(self) -> Quantity:
+        return self * -1
+
+    def to(self, unit: str) -> Quantity:
+        """Return the same numbers in another unit without dimension: ``share.to("fraction")`` is shown in percent."""
+        if unit not in UNITS or UNITS[unit].dimension != UNITS[self.unit].dimension:
+            same = [name for name, known in UNITS.items() if known.dimension == UNITS[self.unit].dimension]
+            raise ValueError(f"{self._called()} can be shown as {', '.join(same)}. Got {unit!r} instead.")
+        return self._like(self.cells, self.by, unit=unit, name=unit)
+
+    def exact(self) -> Quantity:
+        """Return the same as an exact quantity: what follows from shapes and counts does not vary.
+
+        Raises
+        ------
+        ValueError
+            If the runs of a cell differ; the message names it.
+        """
+        for key, cell in self.cells.items():
+            if len(np.unique(cell.runs)) > 1:
+                raise ValueError(
+                    f"{self._called()} is not exact: its runs at {self._text(key)} differ, from {cell.runs.min():g} to "
+                    f"{cell.runs.max():g}."
+                )
+        return self._like({key: Exact(cell.value) for key, cell in self.cells.items()}, self.by)
+
+    # Over levels
+
+    def mean(self, *levels: str) -> Quantity:
+        """Return the mean over levels, run by run: geometric for times, sizes, rates and ratios, else arithmetic."""
+        if UNITS[self.unit].is_scale:
+            return self._reduce(levels, lambda *x: np.exp(np.mean(np.log(x), axis=0)), "mean")
+        return self._reduce(levels, lambda *x: np.mean(x, axis=0), "mean")
+
+    def sum(self, *levels: str) -> Quantity:
+        """Return the sum over levels, run by run; a run that lacks a label, such as an operator, adds nothing."""
+        return self._like_filled()._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
+
+    def max(self, *levels: str) -> Quantity:
+        """Return the largest number over levels, run by run."""
+        return self._reduce(levels, lambda *x: np.max(x, axis=0), "largest")
+
+    def min(self, *levels: str) -> Quantity:
+        """Return the smallest number over levels, run by run."""
+        return self._reduce(levels, lambda *x: np.min(x, axis=0), "smallest")
+
+    def along(self, level: str, function: Callable[[Any, Any], float], *, unit: str = "number") -> Quantity:
+        """Return what a function makes of the curve over a numeric level, process by process.
+
+        Parameters
+        ----------
+        level : str
+            A level whose labels are numbers: "n_samples".
+        function : callable
+            Called as ``function(labels, values)`` with two arrays of shape (n_labels,), such as
+            `mlperf.quantities.scaling.exponent`.
+        unit : str, default="number"
+            Unit of what it returns.
+
+        Returns
+        -------
+        Quantity
+            Without this level. Where every process measured the whole curve, the function is taken of each
+            process's curve; what disturbed all sizes of one process stays together.
+        """
+        sizes = np.asarray(self.labels(level), dtype=np.float64)
+
+        def of_cells(cells: list[Cell]) -> Cell:
+            if all(isinstance(cell, Sampled) and cell.pairs_with(cells[0]) for cell in cells):  # type: ignore[arg-type]
+                return _of_curves(function, sizes, cells)  # type: ignore[arg-type]
+            return apply(lambda *values: function(sizes, np.asarray(values)), cells)
+
+        groups = self._groups((level,))
+        return self._like(
+            {key: of_cells(cells) for key, cells in groups.items()},
+            tuple(name for name in self.by if name != level),
+            unit=unit,
+            name=unit,
+        )
+
+    def idxmax(self) -> Any:
+        """Return the label, or tuple of labels, of the largest number."""
+        key = max(self.cells, key=lambda key: self.cells[key].value)
+        return key[0] if len(key) == 1 else key
+
+    def idxmin(self) -> Any:
+        """Return the label, or tuple of labels, of the smallest number."""
+        key = min(self.cells, key=lambda key: self.cells[key].value)
+        return key[0] if len(key) == 1 else key
+
+    def nlargest(self, n: int, level: str) -> Quantity:
+        """Return the `n` labels of a level that lead in the sum over all other levels, largest first."""
+        at = self._place(level)
+        totals: dict[Any, float] = {}
+        for key, cell in self.cells.items():
+            totals[key[at]] = totals.get(key[at], 0.0) + cell.value
+        return self.at(**{level: sorted(totals, key=lambda label: -totals[label])[:n]})
+
+    # Judging
+
+    def __gt__(self, other: Any) -> Check:
+        return self._check(other, above=True)
+
+    def __lt__(self, other: Any) -> Check:
+        return self._check(other, above=False)
+
+    def __ge__(self, other: Any) -> Check:
+        return self._check(other, above=True)
+
+    def __le__(self, other: Any) -> Check:
+        return self._check(other, above=False)
+
+    def within(self, low: float, high: float) -> Check:
+        """Return the check that every number lies from `low` to `high`, both included, in the base unit."""
+        ends = [check_threshold(end, self.unit, self._called()) for end in (low, high)]
+        if not ends[0] < ends[1]:
+            raise ValueError(f"The ends of within must be in order. Got {low} and {high} instead.")
+        return self._compare(ends[0], ends[1], closed=True)
+
+    def leads(self, *labels: Any, over: str) -> Check:
+        """Return the check that these labels of a level are above all its other labels, in every other cell.
+
+        Parameters
+        ----------
+        *labels : hashable
+            ``"aten::addmm", "aten::mm"``: whichever of them is smaller is compared with the largest of the others.
+        over : str
+            The level.
+        """
+        for label in labels:
+            self._check_label(over, label)
+        at = self._place(over)
+        rest = tuple(name for name in self.by if name != over)
+        comparisons: list[Comparison] = []
+        for key in self._groups((over,)):
+            present = {k[at]: cell for k, cell in self.cells.items() if k[:at] + k[at + 1 :] == key}
+            others = {label: cell for label, cell in present.items() if label not in labels}
+            place = self._text(key, rest)
+            last = min(labels, key=lambda label: present[label].value if label in present else -inf)
+            rival = max(others, key=lambda label: others[label].value)
+            first = present.get(last, Exact(0.0))
+            margin = apply(np.divide, [first, others[rival]])
+            label = f"{place}: {last} over {rival}" if place else f"{last} over {rival}"
+            phrase = f"{place + ': ' if place else ''}{last} has {{}} the {UNITS[self.unit].noun} of {rival}"
+            comparisons.append(Comparison(margin, 1.0, inf, False, "ratio", label, phrase))
+        return Check(*comparisons)
+
+    # Showing itself
+
+    def frame(self) -> pd.DataFrame:
+        """Return a data frame, one row a cell: labels, value, the ends of its interval, and the number of runs."""
+        import pandas as pd
+
+        rows = [(*key, cell.value, *cell.interval(), cell.n_runs) for key, cell in self.cells.items()]
+        frame = pd.DataFrame(rows, columns=[*self.by, self.name, f"{self.name}_low", f"{self.name}_high", "runs"])
+        return frame if frame["runs"].any() else frame.drop(columns="runs")
+
+    def plot(self, x: str | None = None, by: str | None = None, **options: Any) -> Any:
+        """Draw it: see `mlperf.quantities.drawing.plot`."""
+        from mlperf.quantities.drawing import plot
+
+        return plot(self, x=x, by=by, **options)
+
+    def __format__(self, spec: str) -> str:
+        if spec not in ("", "short"):
+            raise ValueError(f"The format of a quantity must be empty or 'short'. Got {spec!r} instead.")
+        short = spec == "short"
+
+        def say(cell: Cell) -> str:
+            return written(cell.value, *cell.interval(), self.unit, short=short)
+
+        if len(self.cells) == 1:
+            return say(self.cell)
+        keys = [min(self.cells, key=lambda k: self.cells[k].value), max(self.cells, key=lambda k: self.cells[k].value)]
+        ends = [written(self.cells[key].value, *self.cells[key].interval(), self.unit, short=True) for key in keys]
+        if ends[0] == ends[1]:
+            return ends[0]
+        if short:
+            return f"{ends[0]} to {ends[1]}"
+        return " to ".join(f"{end} ({self._text(key)})" for end, key in zip(ends, keys, strict=True))
+
+    def __str__(self) -> str:
+        return format(self)
+
+    def __repr__(self) -> str:
+        from mlperf.quantities.tables import columns, text_of
+
+        return str(self) if len(self.cells) == 1 else text_of(columns(self.frame()))
+
+    def _repr_html_(self) -> str:
+        from mlperf.quantities.tables import columns, html_of
+
+        return html_of(columns(self.frame()))
+
+    def __iter__(self) -> Iterator[Labels]:
+        return iter(self.cells)
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    # Inside
+
+    def _like(
+        self,
+        cells: Mapping[Labels, Cell],
+        by: Sequence[str],
+        *,
+        unit: str = "",
+        name: str = "",
+        fixed: dict[str, str | _Contrast] | None = None,
+    ) -> Quantity:
+        made = Quantity(cells, by, unit=unit or self.unit, name=name or self.name)
+        made._fixed = dict(self._fixed if fixed is None else fixed)
+        return made
+
+    def _place(self, level: str) -> int:
+        if level not in self.by:
+            near = get_close_matches(str(level), self.by, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            slip = " Name it alone, without a list." if isinstance(level, list) else ""
+            raise KeyError(f"{self._called()} has the levels {list(self.by)}. Got {level!r} instead.{hint}{slip}")
+        return self.by.index(level)
+
+    def _check_label(self, level: str, label: Any) -> None:
+        known = self.labels(level)
+        if label not in known:
+            near = get_close_matches(str(label), [str(one) for one in known], n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise KeyError(f"{self._called()} has no {level} {label!r}, only {', '.join(map(repr, known))}.{hint}")
+
+    def _only_labels(self) -> list[Any]:
+        """Return labels that are tuples themselves, where there is only one level."""
+        return [key[0] for key in self.cells if isinstance(key[0], tuple)] if len(self.by) == 1 else []
+
+    def _called(self) -> str:
+        return f"The quantity {self.name!r}"
+
+    def _text(self, key: Labels, by: Sequence[str] | None = None) -> str:
+        names = self.by if by is None else by
+        return ", ".join(label_text(name, label) for name, label in zip(names, key, strict=True))
+
+    def _number(self, other: Any) -> Quantity:
+        """Return a plain number as a quantity of this unit: in sums and differences it is in base units."""
+        return exact(_as_number(other, f"arithmetic with {self.name!r}"), unit=self.unit)
+
+    def _combine(self, other: Any, function: Callable[..., Any], word: str) -> Quantity:
+        scaling = word in ("times", "over")
+        if not isinstance(other, Quantity):
+            number = _as_number(other, f"arithmetic with {self.name!r}")
+            other = exact(number) if scaling else self._number(number)
+        if word == "times":
+            unit = product(self.unit, other.unit)
+        elif word == "over":
+            unit = quotient(self.unit, other.unit)
+        elif self.unit != other.unit:
+            raise ValueError(
+                f"{self._called()} {word} the quantity {other.name!r}: they must have the same unit. "
+                f"Got {self.unit} and {other.unit} instead."
+            )
+        else:
+            unit = self.unit
+        name = self.name if unit == self.unit else other.name if unit == other.unit else unit
+
+        by = (*self.by, *(level for level in other.by if level not in self.by))
+        for level in set(self.by) & set(other.by):
+            self._check_same_labels(other, level)
+        cells: dict[Labels, Cell] = {}
+        for mine, one in self.cells.items():
+            known = dict(zip(self.by, mine, strict=True))
+            for theirs, two in other.cells.items():
+                both = {**known, **dict(zip(other.by, theirs, strict=True))}
+                if all(both[level] == label for level, label in known.items()):
+                    key = tuple(both[level] for level in by)
+                    cells[key] = self._applied(function, one, two, key, by)
+        fixed = self._contrasts(other, word)
+        if scaling and not other.by and other.is_exact:
+            # Scaled, it is no longer how much longer one takes than the other.
+            fixed = {
+                level: part._replace(verb="") if isinstance(part, _Contrast) else part for level, part in fixed.items()
+            }
+        return self._like(cells, by, unit=unit, name=name, fixed=fixed)
+
+    def _applied(self, function: Callable[..., Any], one: Cell, two: Cell, key: Labels, by: Sequence[str]) -> Cell:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            made = apply(function, [one, two])
+        values = made.runs if isinstance(made, Sampled) else [made.value]
+        if not np.isfinite(values).all():
+            place = f" at {self._text(key, by)}" if key else ""
+            raise ValueError(
+                f"{self._called()} cannot be combined{place}: the result is not finite. Is a divisor zero?"
+            )
+        return made
+
+    def _check_same_labels(self, other: Quantity, level: str) -> None:
+        mine, theirs = self.labels(level), other.labels(level)
+        if set(mine) != set(theirs):
+            missing = [label for label in [*mine, *theirs] if label not in mine or label not in theirs]
+            raise ValueError(
+                f"The quantities {self.name!r} and {other.name!r} must have the same labels of {level!r}. "
+                f"Only one of them has {', '.join(map(repr, missing))}."
+            )
+
+    def _contrasts(self, other: Quantity, word: str) -> dict[str, str | _Contrast]:
+        """Return what is fixed of both: a level at which they differ becomes "Large over Small"."""
+        fixed = dict(self._fixed)
+        for level, label in other._fixed.items():
+            if level not in fixed:
+                # It is still a level of this one, of which all labels were combined with one of the other.
+                if level in self.by:
+                    continue
+                fixed[level] = label
+            elif str(fixed[level]) != str(label):
+                verb = VERBS.get((word, self.unit), "")
+                fixed[level] = _Contrast(str(fixed[level]), word, str(label), verb)
+        return fixed
+
+    def _groups(self, levels: Sequence[str]) -> dict[Labels, list[Cell]]:
+        for level in levels:
+            self._place(level)
+        kept = [place for place, name in enumerate(self.by) if name not in levels]
+        groups: dict[Labels, list[Cell]] = {}
+        for key, cell in self.cells.items():
+            groups.setdefault(tuple(key[place] for place in kept), []).append(cell)
+        return groups
+
+    def _reduce(self, levels: Sequence[str], function: Callable[..., Any], word: str) -> Quantity:
+        levels = levels or self.by
+        cells = {key: apply(function, part) for key, part in self._groups(levels).items()}
+        taken = {level: f"{word} over every {level.removeprefix('n_').replace('_', ' ')}" for level in levels}
+        fixed = {**self._fixed, **taken}
+        return self._like(cells, [name for name in self.by if name not in levels], fixed=fixed)
+
+    def _like_filled(self) -> Quantity:
+        """Return the same with zeros in place of runs that a cell lacks and others of its source have."""
+        sampled = [cell for cell in self.cells.values() if isinstance(cell, Sampled)]
+        if len(sampled) < len(self.cells) or all(cell.pairs_with(sampled[0]) for cell in sampled):
+            return self
+        rounds = sorted({pair for cell in sampled for pair in zip(cell.process, cell.repeat, strict=True)})
+        process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*rounds, strict=True))
+        cells: dict[Labels, Cell] = {}
+        for key, cell in zip(self.cells, sampled, strict=True):
+            known = dict(zip(zip(cell.process, cell.repeat, strict=True), cell.runs, strict=True))
+            values = np.asarray([known.get(one, 0.0) for one in rounds])
+            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic)
+        return self._like(cells, self.by)
+
+    def _check(self, other: Any, *, above: bool) -> Check:
+        if isinstance(other, Quantity):
+            difference = self - other
+            limit = 0.0
+        else:
+            difference, limit = self, check_threshold(other, self.unit, self._called())
+        lower, upper = (limit, inf) if above else (-inf, limit)
+        return difference._compare(lower, upper, closed=False)
+
+    def _compare(self, lower: float, upper: float, *, closed: bool) -> Check:
+        return Check(
+            *(
+                Comparison(cell, lower, upper, closed, self.unit, self._label(key), self._phrase(key))
+                for key, cell in self.cells.items()
+            )
+        )
+
+    def _label(self, key: Labels) -> str:
+        parts = [str(part) for part in self._fixed.values()]
+        return ", ".join([*parts, *([self._text(key)] if key else [])]) or self.name.replace("_", " ")
+
+    def _phrase(self, key: Labels) -> str:
+        """Return a clause with "{}" for the number: "Large takes {} longer than Small, 10,000 samples"."""
+        contrasts = [part for part in self._fixed.values() if isinstance(part, _Contrast)]
+        label = self._label(key).replace("{", "{{").replace("}", "}}")
+        if len(contrasts) != 1:
+            return f"{label}: {{}}"
+        contrast = contrasts[0]
+        places = [str(part) for part in self._fixed.values() if part is not contrast]
+        place = ", ".join([*places, *([self._text(key)] if key else [])])
+        # "Large takes", but "10,000 samples take".
+        verb = contrast.verb.replace("takes", "take") if contrast.first[:1].isdigit() else contrast.verb
+        clause = f"{contrast.first} {verb} {contrast.second}" if verb else f"{contrast} is {{}}"
+        return f"{clause} ({place})" if place else clause
+
+    def __reduce__(self) -> Any:
+        raise TypeError("A quantity is not pickled: publish it, or keep its frame().")
+
+
+def exact(numbers: Any, *, by: str | Sequence[str] = (), unit: str = "number", name: str = "") -> Quantity:
+    r"""Return numbers that are known, not measured, as a quantity.
+
+    Parameters
+    ----------
+    numbers : float or mapping
+        A number, or numbers by label (by tuple of labels where there are several levels).
+    by : str or sequence of str, default=()
+        Names of the levels.
+    unit, name : str
+        As for `Quantity`.
+
+    Returns
+    -------
+    Quantity
+
+    Examples
+    --------
+    >>> from mlperf import exact
+    >>> print(exact({"Small": 900, "Large": 42_000}, by="model", unit="bytes"))
+    900\xa0B (Small) to 42\xa0kB (Large)
+    """
+    names = (by,) if isinstance(by, str) else tuple(by)
+    given = numbers if isinstance(numbers, Mapping) else {(): numbers}
+    cells: dict[Labels, Cell] = {_tuple(key): Exact(_as_number(number, "exact")) for key, number in given.items()}
+    for key in cells:
+        if len(key) != len(names):
+            raise ValueError(f"The 'by' parameter of exact must name the levels of {key!r}. Got {names!r} instead.")
+    return Quantity(cells, names, unit=unit, name=name)
+
+
+def label_text(level: str, label: Any) -> str:
+    """Return a label for people: of "n_samples", 10000 is "10,000 samples".
+
+    Examples
+    --------
+    >>> from mlperf.quantities.quantity import label_text
+    >>> label_text("n_samples", 10_000), label_text("model", "Large")
+    ('10,000 samples', 'Large')
+    """
+    if isinstance(label, Real) and not isinstance(label, bool):
+        text = f"{label:,}" if float(label).is_integer() else f"{label:g}"
+        what = level.removeprefix("n_").replace("_", " ")
+        return f"{text} {what}" if level.startswith("n_") else f"{what} {text}"
+    return str(label)
+
+
+def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64], cells: list[Sampled]) -> Sampled:
+    first = cells[0]
+    processes = np.unique(first.process)
+    results = []
+    for process in processes:
+        rows = first.process == process
+        curve = np.asarray([np.median(cell.runs[rows]) for cell in cells])
+        results.append(float(function(sizes, curve)))
+    zeros = np.zeros(len(processes), dtype=np.int64)
+    return Sampled(np.asarray(results), processes, zeros, (first.source, "along"), first.statistic)
+
+
+def _tuple(key: Any) -> Labels:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _as_number(value: Any, owner: str) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"Quantities combine with quantities and numbers; {owner} got {value!r} instead.") from None
+    if not isfinite(number):
+        raise ValueError(f"A number in {owner} must be finite. Got {number} instead.")
+    return number

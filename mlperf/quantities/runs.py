@@ -1,0 +1,169 @@
+"""Raw runs: one row a run, and which of the columns name the cell that it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+import numpy as np
+import pandas as pd
+
+from mlperf.quantities.cells import Cell, Given, Sampled, Statistic
+from mlperf.quantities.intervals import interval
+from mlperf.quantities.quantity import Labels, Quantity
+from mlperf.quantities.units import unit_of
+
+BOOKKEEPING = ("process", "repeat", "order", "load", "steal_fraction")
+"""Columns that say how a run was carried out, not what was measured in it."""
+
+# Rows that stand for the runs where they show themselves.
+SHOWN = 6
+
+
+class Runs:
+    r"""Runs of a grid, as `measure` returns them, or a reader's own data frame.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        One row a run, or several rows if a run measured several things, told apart by one of the levels.
+    by : sequence of str
+        The columns that name a cell of the grid; any hashable labels.
+    process, repeat : str, default="process" and "repeat"
+        The columns with the numbers of the process and of the repeat within it. Runs with the same numbers belong to
+        the same round and are paired. Without a column "process", each row of a cell counts as a process of its own,
+        which is right only for runs that are independent of each other.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If `frame` is no data frame, a column is missing, or a number in it is not finite; the message names the cell.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf import Runs
+    >>> frame = pd.DataFrame({"model": ["Small", "Large"], "seconds": [1.0, 2.5]})
+    >>> print(Runs(frame, by=["model"])["seconds"]["Large"])
+    2.5\xa0s
+    """
+
+    def __init__(
+        self, frame: pd.DataFrame, by: Sequence[str] | str, *, process: str = "process", repeat: str = "repeat"
+    ) -> None:
+        if not isinstance(frame, pd.DataFrame):
+            raise TypeError(f"The 'frame' parameter of Runs must be a DataFrame. Got {type(frame).__name__} instead.")
+        self.by = (by,) if isinstance(by, str) else tuple(by)
+        missing = [name for name in self.by if name not in frame.columns]
+        if missing:
+            raise ValueError(
+                f"The 'by' parameter of Runs must name columns of the frame, {', '.join(map(str, frame.columns))}. "
+                f"Got {missing[0]!r} instead."
+            )
+        frame = frame.rename(columns={process: "process", repeat: "repeat"}).reset_index(drop=True)
+        cells = frame.groupby(list(self.by), sort=False, dropna=False) if self.by else None
+        if "process" not in frame:
+            frame.insert(len(self.by), "process", cells.cumcount() if cells else range(len(frame)))
+        if "repeat" not in frame:
+            within = [*self.by, "process"]
+            frame.insert(len(self.by) + 1, "repeat", frame.groupby(within, sort=False, dropna=False).cumcount())
+        self.frame = frame
+        # What tells these runs from all others: only runs of one source are paired.
+        self._source = object()
+
+    @property
+    def measured(self) -> list[str]:
+        """The columns with what was measured."""
+        return [str(name) for name in self.frame.columns if name not in self.by and name not in BOOKKEEPING]
+
+    def __getitem__(self, column: str) -> Quantity:
+        """Return what was measured in a column, for every cell, with medians as its values; see `quantity`."""
+        return self.quantity(column)
+
+    def quantity(self, column: str, *, statistic: Statistic = "median") -> Quantity:
+        """Return what was measured in a column, for every cell.
+
+        Parameters
+        ----------
+        column : str
+            Its unit follows from its name: "fit_seconds" is a time, "peak_bytes" a size. Where there are columns
+            "mse", "mse_low" and "mse_high", each run's value comes with an interval of its own.
+        statistic : {"median", "mean"}, default="median"
+            What stands for the runs of a cell.
+
+        Returns
+        -------
+        Quantity
+        """
+        if column not in self.frame.columns:
+            near = get_close_matches(str(column), self.measured, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise KeyError(f"Nothing called {column!r} was measured, only {', '.join(self.measured)}.{hint}")
+        ends = [f"{column}_low", f"{column}_high"]
+        columns = [column, *ends] if set(ends) <= set(self.frame.columns) else [column]
+        try:
+            values = self.frame[columns].astype(np.float64)
+        except (TypeError, ValueError):
+            raise TypeError(f"The column {column!r} holds no numbers; it is in the frame of the runs.") from None
+        numbers = self.frame[["process", "repeat"]].astype(np.int64).to_numpy()
+        cells: dict[Labels, Cell] = {}
+        for key, rows in self._rows().items():
+            part = values.to_numpy()[rows]
+            self._check_finite(column, key, part, numbers[rows])
+            made = self._estimate(part, numbers[rows]) if len(columns) > 1 else None
+            process, repeat = numbers[rows].T
+            cells[key] = made or Sampled(part[:, 0], process, repeat, self._source, statistic)
+        return Quantity(cells, self.by, unit=unit_of(column), name=column)
+
+    def _rows(self) -> dict[Labels, np.ndarray]:
+        if not self.by:
+            return {(): np.arange(len(self.frame))}
+        found: dict[Labels, list[int]] = {}
+        for row, key in enumerate(self.frame[list(self.by)].itertuples(index=False, name=None)):
+            found.setdefault(tuple(key), []).append(row)
+        return {key: self._in_order(np.asarray(rows)) for key, rows in found.items()}
+
+    def _in_order(self, rows: np.ndarray) -> np.ndarray:
+        """Return rows by process and repeat, so that those of two cells stand side by side."""
+        numbers = self.frame[["process", "repeat"]].to_numpy()[rows]
+        return rows[np.lexsort((numbers[:, 1], numbers[:, 0]))]
+
+    def _check_finite(self, column: str, key: Labels, values: np.ndarray, numbers: np.ndarray) -> None:
+        bad = ~np.isfinite(values[:, 0])
+        if bad.any():
+            cell = ", ".join(f"{name}={label}" for name, label in zip(self.by, key, strict=True)) or "the only cell"
+            process, repeat = numbers[bad.argmax()]
+            raise ValueError(
+                f"What was measured as {column!r} must be finite. Got {values[bad.argmax(), 0]} in {cell}, process "
+                f"{process}, repeat {repeat}."
+            )
+
+    def _estimate(self, values: np.ndarray, numbers: np.ndarray) -> Given:
+        """Return one estimate for runs that each come with an interval: both kinds of uncertainty, in quadrature."""
+        value, low, high = np.median(values, axis=0)
+        below, above = value - low, high - value
+        _, between_low, between_high = interval(values[:, 0], numbers[:, 0])
+        if np.isfinite([between_low, between_high]).all():
+            below, above = np.hypot(below, value - between_low), np.hypot(above, between_high - value)
+        return Given(
+            float(value), float(value - below), float(value + above), len(values), len(np.unique(numbers[:, 0]))
+        )
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        from mlperf.quantities.tables import columns, text_of
+
+        return f"{self._summary()}\n{text_of(columns(self.frame.head(SHOWN)))}"
+
+    def _repr_html_(self) -> str:
+        from mlperf.quantities.tables import columns, html_of
+
+        return f"<p>{self._summary()}</p>{html_of(columns(self.frame.head(SHOWN)))}"
+
+    def _summary(self) -> str:
+        n_cells, n_processes = len(self._rows()), self.frame["process"].nunique()
+        parts = [f"{len(self.frame):,} rows", f"{n_cells:,} cells", f"{n_processes:,} processes"]
+        first = f"; the first {SHOWN}:" if len(self.frame) > SHOWN else ":"
+        return ", ".join(part[:-1] if part.startswith("1 ") else part for part in parts) + first

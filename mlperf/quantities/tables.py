@@ -1,0 +1,167 @@
+"""Tables for people: units in the headers, estimates in one cell, the digits that the noise supports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from math import isnan, nan
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from mlperf.quantities.claims import Claim
+from mlperf.quantities.units import UNITS, decimals, digits, prefix_of, unit_of
+
+WORDS = {"cpu": "CPU", "mse": "MSE", "r2": "R²", "median": "Median"}
+"""Words of a column's name that are written otherwise in its header."""
+
+
+class Column(NamedTuple):
+    """One column of a table for people.
+
+    Parameters
+    ----------
+    header : str
+        With the unit: "Fit time (s)".
+    texts : list of str
+        One a row.
+    numbers : list of float or None
+        What to sort the rows by; None for a column of texts.
+    """
+
+    header: str
+    texts: list[str]
+    numbers: list[float] | None
+
+
+def columns(frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
+    """Lay a data frame out: units in the headers, one prefix a column, estimates in one cell.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        A column whose name ends in a unit ("peak_bytes") is shown in it. Three neighbours ``x``, ``x_low`` and
+        ``x_high`` are one estimate.
+    unit : str, default=None
+        The unit of columns whose name says none.
+
+    Returns
+    -------
+    list of Column
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.quantities.tables import columns
+    >>> (column,) = columns(pd.DataFrame({"seconds": [0.5], "seconds_low": [0.4], "seconds_high": [0.6]}))
+    >>> column.header, column.texts
+    ('Time (ms)', ['500 (400 to 600)'])
+    """
+    laid: list[Column] = []
+    names = [str(name) for name in frame.columns]
+    taken: set[str] = set()
+    for place, name in enumerate(names):
+        if name in taken:
+            continue
+        series = frame.iloc[:, place]
+        if is_estimate(names, place):
+            ends = names[place + 1 : place + 3]
+            taken |= set(ends)
+            laid.append(_numeric(name, unit, series, frame[ends[0]], frame[ends[1]]))
+        elif pd.api.types.is_float_dtype(series):
+            unknown = pd.Series([nan] * len(series))
+            laid.append(_numeric(name, unit, series, unknown, unknown))
+        elif pd.api.types.is_integer_dtype(series):
+            laid.append(_numeric(name, unit, series, series, series))
+        else:
+            laid.append(Column(header(name), ["" if pd.isna(x) else str(x) for x in series], None))
+    return laid
+
+
+def is_estimate(names: list[str], place: int) -> bool:
+    """Return whether the column at a place is followed by the ends of its interval."""
+    return names[place + 1 : place + 3] == [f"{names[place]}_low", f"{names[place]}_high"]
+
+
+def _numeric(name: str, unit: str | None, *estimate: Any) -> Column:
+    known = unit_of(name)
+    unit = unit if unit and known == "number" else known
+    cells = [(float(value), float(low), float(high)) for value, low, high in zip(*estimate, strict=True)]
+    sizes = sorted(abs(value) for value, _, _ in cells if value and not isnan(value))
+    prefix, scale = prefix_of(unit, sizes[len(sizes) // 2] if sizes else 0.0)
+    texts = [_cell(value, low, high, scale) for value, low, high in cells]
+    symbol = prefix + UNITS[unit].symbol
+    stem = name.removesuffix(unit).rstrip("_")
+    # "peak_bytes" is read as "Peak memory (MB)".
+    title = header(name if stem == name else f"{stem}_{UNITS[unit].noun}".lstrip("_"))
+    return Column(title + (f" ({symbol})" if symbol else ""), texts, [value for value, _, _ in cells])
+
+
+def _cell(value: float, low: float, high: float, scale: float) -> str:
+    if isnan(value):
+        return ""
+    places = decimals(value, low, high, scale)
+    text = digits(value / scale, places)
+    if isnan(low) or low == high:
+        return text
+    return f"{text} ({digits(low / scale, places)} to {digits(high / scale, places)})"
+
+
+def header(name: str) -> str:
+    """Return a column's name as a header: "n_samples" is "Samples".
+
+    Examples
+    --------
+    >>> from mlperf.quantities.tables import header
+    >>> header("self_cpu_time"), header("n_samples")
+    ('Self CPU time', 'Samples')
+    """
+    words = [WORDS.get(word, word) for word in name.removeprefix("n_").split("_")]
+    text = " ".join(words)
+    return text[:1].upper() + text[1:]
+
+
+def html_of(laid: list[Column], *, classes: str = "quantity") -> str:
+    """Return a table in HTML, for a notebook or a gallery page; all text in it is escaped."""
+    heads = "".join(f"<th{_align(column)}>{escape(column.header)}</th>" for column in laid)
+    rows = [
+        "".join(f"<td{_align(column)}>{escape(column.texts[row])}</td>" for column in laid)
+        for row in range(len(laid[0].texts) if laid else 0)
+    ]
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f'<table class="dataframe {classes}"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _align(column: Column) -> str:
+    return ' style="text-align: right"' if column.numbers is not None else ' style="text-align: left"'
+
+
+def text_of(laid: list[Column]) -> str:
+    """Return a table as text, for a terminal.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.quantities.tables import columns, text_of
+    >>> print(text_of(columns(pd.DataFrame({"model": ["Small"], "calls": [12]}))))
+    Model  Calls
+    Small     12
+    """
+    blocks = []
+    for column in laid:
+        cells = [column.header, *column.texts]
+        width = max(len(cell) for cell in cells)
+        blocks.append([cell.ljust(width) if column.numbers is None else cell.rjust(width) for cell in cells])
+    return "\n".join("  ".join(row).rstrip() for row in zip(*blocks, strict=True))
+
+
+def html_of_claims(claims: Mapping[str, Claim]) -> str:
+    """Return claims in HTML: the verdict, what is said for it, and the comparisons that decided."""
+    rows = []
+    for one in claims.values():
+        evidence = "".join(f"<br><small>{escape(part.sentence)}</small>" for part in one.deciding)
+        advice = f"<br><small>{escape(one.advice)}</small>" if one.advice else ""
+        said = f'<td style="text-align: left">{escape(one.text)}{evidence}{advice}</td>'
+        rows.append(f'<tr><td style="text-align: left; white-space: nowrap">{escape(one.mark)}</td>{said}</tr>')
+    heads = '<th style="text-align: left">Verdict</th><th style="text-align: left">What the measurements say</th>'
+    return f'<table class="dataframe claims"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

@@ -1,0 +1,1 @@
+"""Results: runs as they are measured, publishing and reading, provenance, what moved since, comparison."""
