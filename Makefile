@@ -1,41 +1,61 @@
 # Every target sets itself up first; `make help` says what each does.
-PYTHON ?= python3
 BIN := .venv/bin
 MODE := $(if $(filter-out 0,$(QUICK)),quick,published)
 BUILD := docs/_build/$(MODE)
-# Where the gallery scripts publish and the chapter reads, apart for each protocol: a preview costs no result.
-REPORT = MLPERF_QUICK=$(if $(filter quick,$(MODE)),1,0) MLPERF_RESULTS="$(CURDIR)/docs/_results/$(MODE)" MLPERF_COMPARE="$(OTHER)"
-SPHINX = $(REPORT) $(BIN)/python -m sphinx -n -W --keep-going -d $(BUILD)/doctrees docs
 
-.PHONY: help setup html html-noplot compare test lint serve linkcheck clean
+# What a user gives reaches the commands in the environment, literally: neither make nor the shell expands it.
+override OTHER := $(value OTHER)
+override PYTHON := $(value PYTHON)
+override PORT := $(or $(value PORT),8000)
+export OTHER PYTHON PORT
+
+# Where the gallery scripts publish and the chapter reads, apart for each protocol: a preview costs no result.
+SETTINGS = MLPERF_QUICK=$(if $(filter quick,$(MODE)),1,0) MLPERF_FULL=$(if $(filter-out 0,$(FULL)),1,0) \
+	MLPERF_RESULTS="$$PWD/docs/_results/$(MODE)" MLPERF_COMPARE="$$OTHER"
+STRICT = -n -W --keep-going
+SPHINX = $(SETTINGS) $(BIN)/python -m sphinx $(STRICT) -d $(BUILD)/doctrees docs
+
+.PHONY: help setup html html-noplot compare test lint serve linkcheck pdf clean
 help:  ## say what each target does
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-setup:
-	@command -v $(PYTHON) >/dev/null || { echo "The report needs Python 3.11, 3.12 or 3.13, and there is no $(PYTHON)." >&2; exit 1; }
-	@$(PYTHON) .ci/setup .venv
+# The environment keeps its Python; naming another one, as in PYTHON=python3.13, creates it anew.
+setup:  ## create .venv and install what is pinned (every other target begins with it)
+	@python="$${PYTHON:-$$(test -x $(BIN)/python && echo $(BIN)/python || echo python3)}"; \
+	command -v "$$python" >/dev/null || { echo "The report needs Python 3.11 or newer, and there is no $$python." >&2; exit 1; }; \
+	"$$python" .ci/setup .venv
 
-html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview on small settings)
+html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview on small settings; FULL=1: the long experiments too)
 	@start=$$(date +%s); $(SPHINX) -b html $(BUILD)/html && echo "Built in $$(($$(date +%s) - start)) s. The report: $(BUILD)/html/index.html"
 
 html-noplot: setup  ## build the report from the results that are there, running nothing
 	@$(SPHINX) -b html -D plot_gallery=0 $(BUILD)/html && echo "The report: $(BUILD)/html/index.html"
 
 compare:  ## the same beside other results: make compare OTHER=path/to/results
-	@test -n "$(OTHER)" || { echo "Name the results to compare with: make compare OTHER=path/to/results" >&2; exit 1; }
+	@test -n "$$OTHER" || { echo "Name the results to compare with: make compare OTHER=path/to/results" >&2; exit 1; }
 	@$(MAKE) html
 
-test: setup  ## run the tests
+test: setup  ## run the tests, once no build is under way
+	@$(BIN)/python .ci/wait docs/_build/.lock
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-lint: setup  ## check style, types and docstrings
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/python -m numpydoc.hooks.validate_docstrings mlperf/*.py
+lint: setup  ## check style, types, docstrings and the direction of imports
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+	@$(BIN)/python -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
+	@find mlperf -name '*.py' -exec $(BIN)/python -m numpydoc lint {} +
 
-serve: html  ## build the report and show it on http://localhost:8000
-	@$(BIN)/python -m http.server 8000 --bind localhost --directory $(BUILD)/html
+serve: html  ## build the report and show it on http://localhost:8000 (PORT=8001: on another port)
+	@$(BIN)/python .ci/serve $(BUILD)/html "$$PORT"
 
 linkcheck: setup  ## check every link that leaves the report (needs the network)
 	@$(SPHINX) -b linkcheck -d $(BUILD)/linkcheck-doctrees -D plot_gallery=0 $(BUILD)/linkcheck
 
+pdf: setup  ## build the report as a PDF (needs LaTeX)
+	@command -v latexmk >/dev/null || { echo "The PDF needs LaTeX, and there is no latexmk (Debian: apt-get install latexmk texlive-latex-extra texlive-xetex fonts-freefont-otf)." >&2; exit 1; }
+	@$(SETTINGS) LATEXMKOPTS=-interaction=nonstopmode $(BIN)/python -m sphinx -M latexpdf docs $(BUILD) $(STRICT) && echo "The report: $$(ls $(BUILD)/latex/*.tex | sed 's/tex$$/pdf/')"
+
 clean:  ## remove everything built and measured; .venv stays
 	rm -rf docs/_build docs/_results docs/auto_examples* docs/gen_modules docs/sg_execution_times.rst
+	rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
