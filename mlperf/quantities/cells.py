@@ -164,10 +164,7 @@ class Derived(Cell):
         return min((leaf.n_processes for leaf in self.leaves if leaf.n_processes), default=0)
 
     def interval(self, level: float = LEVEL) -> Interval:
-        estimates = [(leaf.value, *leaf.interval(level)) for leaf in self.leaves]
-        if np.isnan(estimates).any():
-            return float("nan"), float("nan")
-        _, low, high = combine(self.function, estimates, level=level)
+        _, low, high = combine(self.function, self.leaves, level=level)
         return float(low), float(high)
 
 

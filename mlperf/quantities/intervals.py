@@ -3,95 +3,332 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, stdtrit
+from scipy.special import bdtr, ndtr, ndtri, stdtrit
 
 LEVEL = 0.95
-"""Share of intervals that cover the true value."""
+"""Share of the intervals that cover the true value, unless another level is asked for."""
 
 FEWEST_PROCESSES = 6
-"""From so many processes on, intervals rest on no model of the noise."""
+"""From so many processes on, the interval of a median rests on no model of the noise."""
 
-_REDUCE: dict[str, Callable[[NDArray[np.float64]], np.floating]] = {"median": np.median, "mean": np.mean}
+Floats = NDArray[np.float64]
+
+_REDUCE: dict[str, Callable[..., Any]] = {"median": np.median, "mean": np.mean}
+
+
+class Estimate(Protocol):
+    """Whatever has a value and knows its interval at any level."""
+
+    @property
+    def value(self) -> Any:
+        """A number, or an array of them."""
+
+    def interval(self, level: Any) -> tuple[Any, Any]:
+        """Return the low and the high end; for an array, `level` may hold one level for each value."""
 
 
 def interval(
     values: ArrayLike,
     processes: ArrayLike | None = None,
     *,
-    statistic: Literal["median", "mean"] = "median",
+    statistic: str = "median",
     level: float = LEVEL,
 ) -> tuple[float, float, float]:
-    """Estimate a median or a mean, with its confidence interval."""
-    x = _by_process(values, processes, statistic)
-    value = float(_REDUCE[statistic](x))
-    if len(x) < 2:
-        return value, np.nan, np.nan
-    if len(x) < FEWEST_PROCESSES or statistic == "mean":
-        low, high = _student(x, level)
-    else:
-        low, high = _order_statistics(x, level)
-    return value, min(value, low), max(value, high)
+    """Estimate a median or a mean, with its confidence interval.
+
+    Parameters
+    ----------
+    values : array-like of shape (n,)
+        What was measured.
+    processes : array-like of shape (n,), default=None
+        The process that each value comes from. Repeats within a process resemble each other more than repeats
+        of different processes, so a process counts as one observation: the median (mean) of its repeats. By
+        default each value is a process of its own.
+    statistic : {"median", "mean"}, default="median"
+        What is estimated.
+    level : float, default=0.95
+        Share of such intervals that cover the true value, from 0 to below 1.
+
+    Returns
+    -------
+    value, low, high : float
+        In the unit of `values`, with ``low <= value <= high``. The ends are NaN where there is one process: it
+        says nothing about others.
+
+    Raises
+    ------
+    ValueError
+        If `values` is empty or holds a number that is not finite, if `processes` differs from it in length, or
+        if `statistic` or `level` is not one of those above.
+
+    Notes
+    -----
+    **Medians of six processes or more** have an interval that rests on no model of the noise. Between how many
+    of the sorted values the median lies follows the binomial distribution, so each pair of values, the k-th from
+    below and from above, is an interval of known level. Between two such levels the ends are interpolated with
+    the weight of T. P. Hettmansperger and S. J. Sheather, "Confidence intervals based on interpolated order
+    statistics", Statistics & Probability Letters 4(2), 1986. Where noise has two separate modes, their weight can
+    put an end on the wrong side of the gap, and the interval covers too little (88 % with seven processes). The
+    inner value therefore gets more than half of the weight only as the level that is asked for comes closer to
+    its level than to that of the outer one. Beyond the smallest and the largest value, the ends move out
+    as far as those of Student's interval do.
+
+    **Medians of two to five processes** have Student's interval of their logarithms (of the values themselves
+    where one of them is not positive). It takes the noise to be lognormal: of so few values no interval
+    without a model covers 95 %.
+
+    **Means** have Student's interval. Where all values are positive, the delta method carries it over to the
+    logarithm of the mean (G. W. Oehlert, "A Note on the Delta Method", The American Statistician 46(1), 1992):
+    timings are skewed to the right, and so is this interval.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.intervals import interval
+    >>> [round(float(number), 2) for number in interval([1.0, 1.1, 1.2, 1.2, 1.3, 1.4, 1.9])]
+    [1.2, 1.05, 1.65]
+
+    Three runs in each of two processes:
+
+    >>> interval([1.0, 1.25, 1.5, 2.0, 2.25, 2.5], processes=[0, 0, 0, 1, 1, 1])[0]
+    1.75
+    """
+    if statistic not in _REDUCE:
+        raise ValueError(
+            f"The 'statistic' parameter of interval must be one of {list(_REDUCE)}. Got {statistic!r} instead."
+        )
+    if not 0 <= level < 1:
+        slip = f" (Did you mean {level / 100:g}?)" if 1 <= level < 100 else ""
+        raise ValueError(
+            f"The 'level' parameter of interval must be a number from 0 to below 1. Got {level!r} instead.{slip}"
+        )
+    samples = Samples(_by_process(values, processes, _REDUCE[statistic])[np.newaxis], statistic)
+    (low,), (high,) = samples.interval(level)
+    return float(samples.value[0]), float(low), float(high)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """Many samples of one size, each with its estimate: what `interval` says of every row, at once.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_samples, n_processes)
+        One value for each process.
+    statistic : {"median", "mean"}, default="median"
+        What is estimated.
+
+    Examples
+    --------
+    How often does the interval of ten values cover their true median, 0?
+
+    >>> import numpy as np
+    >>> from mlperf.quantities.intervals import Samples
+    >>> low, high = Samples(np.random.default_rng(0).normal(size=(10_000, 10))).interval()
+    >>> print(0.93 < np.mean((low < 0) & (0 < high)) < 0.98)
+    True
+    """
+
+    values: Floats
+    statistic: str = "median"
+
+    @property
+    def value(self) -> Floats:
+        """The estimate of each row: ndarray of shape (n_samples,)."""
+        # The mean of equal numbers can miss them by rounding, and would then lie outside their interval.
+        estimates = _REDUCE[self.statistic](self.values, axis=1)
+        return np.clip(estimates, self.values.min(axis=1), self.values.max(axis=1))
+
+    def interval(self, level: ArrayLike = LEVEL) -> tuple[Floats, Floats]:
+        """Return the ends of the interval of each row.
+
+        Parameters
+        ----------
+        level : float or array-like of shape (n_samples,), default=0.95
+            One level for all rows, or one for each.
+
+        Returns
+        -------
+        low, high : ndarray of shape (n_samples,)
+            NaN where there is a single process.
+        """
+        value = self.value
+        n_processes = self.values.shape[1]
+        levels = np.broadcast_to(np.asarray(level, dtype=np.float64), value.shape)
+        if n_processes == 1:
+            return np.full_like(value, np.nan), np.full_like(value, np.nan)
+        if self.statistic == "mean":
+            low, high = _interval_of_means(self.values, value, levels)
+        elif n_processes < FEWEST_PROCESSES:
+            low, high = _interval_of_few(self.values, value, levels)
+        else:
+            low, high = _interval_of_medians(self.values, value, levels)
+        return np.minimum(low, value), np.maximum(high, value)
 
 
 def combine(
-    function: Callable[..., float],
-    estimates: Sequence[tuple[float, float, float]],
-    *,
-    level: float = LEVEL,
-) -> tuple[float, float, float]:
-    """Estimate a function of independent estimates, with its confidence interval."""
-    centre = [value for value, _, _ in estimates]
-    value = float(function(*centre))
-    moved = np.empty((len(estimates), 2))
-    for i, (_, *ends) in enumerate(estimates):
-        for j, end in enumerate(ends):
-            moved[i, j] = function(*centre[:i], end, *centre[i + 1 :])
-    positive = value > 0 and (moved > 0).all()
-    change = np.log(moved / value) if positive else moved - value
-    down = float(np.sqrt(np.sum(np.minimum(change.min(axis=1), 0) ** 2)))
-    up = float(np.sqrt(np.sum(np.maximum(change.max(axis=1), 0) ** 2)))
-    if positive:
-        return value, float(value * np.exp(-down)), float(value * np.exp(up))
-    return value, value - down, value + up
+    function: Callable[..., Any], estimates: Sequence[Estimate], *, level: float = LEVEL
+) -> tuple[Any, Any, Any]:
+    """Estimate a function of independent estimates, with its confidence interval.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one number for each estimate. It must rise or fall with each of them alone, as sums, differences,
+        products, ratios and maxima do.
+    estimates : sequence of objects with ``value`` and ``interval(level)``
+        Independent of each other: what was measured in the same rounds is combined round by round instead.
+    level : float, default=0.95
+        Level of the interval.
+
+    Returns
+    -------
+    value, low, high : float
+        The function of the values, and the ends of its interval; arrays where the estimates are. An end is NaN where an
+        estimate has no interval. The interval is unbounded where the function does not rise or fall steadily, as a
+        ratio does not whose denominator may be zero (E. C. Fieller, "Some Problems in Interval Estimation",
+        Journal of the Royal Statistical Society B 16(2), 1954).
+
+    Notes
+    -----
+    Each estimate alone is moved to the ends of its interval. How far the function follows, upwards or downwards,
+    says what share of the uncertainty is due to this estimate; the squares of the shares add up to 1. For an end
+    of the function's interval all estimates are then moved at once, each to an end of its own interval at the
+    lower level that belongs to its share of the normal deviation.
+
+    This is the method of variance estimates recovery of G. Y. Zou and A. Donner, "Construction of confidence limits
+    about effect measures: A general approach", Statistics in Medicine 27(10), 2008, with one change. They take
+    the distances from the intervals at `level`, too, and add them in quadrature. Both agree for sums of normal
+    estimates; but intervals from few processes have long tails, two of which are rarely met at once, and
+    added up at full length they cover 98 % and more of differences and ratios. An estimate that dominates keeps
+    its own interval in either case.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.quantities.intervals import Samples, combine
+    >>> slow = Samples(np.array([[20.0, 21.0, 21.0, 22.0, 22.0, 24.0, 25.0]]))
+    >>> fast = Samples(np.array([[9.0, 10.0, 10.0, 11.0, 11.0, 12.0, 12.0]]))
+    >>> [round(float(number[0]), 2) for number in combine(np.divide, [slow, fast])]
+    [2.0, 1.75, 2.31]
+    """
+    centre = [np.float64(estimate.value) for estimate in estimates]
+    ends = [[np.float64(end) for end in estimate.interval(level)] for estimate in estimates]
+    # Infinite ends, as of two processes at a high level, and denominators that may be zero are not errors here.
+    with np.errstate(all="ignore"):
+        value = function(*centre)
+        changes = np.array(
+            [[function(*centre[:i], end, *centre[i + 1 :]) - value for end in pair] for i, pair in enumerate(ends)]
+        )
+        low, high = (function(*_moved_together(direction * changes, estimates, centre, level)) for direction in (-1, 1))
+        unsteady = (changes[:, 0] * changes[:, 1] > 0).any(axis=0) | (low > value) | (high < value)
+    missing = np.isnan(ends).any(axis=(0, 1))
+    low, high = np.where(unsteady, -np.inf, low), np.where(unsteady, np.inf, high)
+    return value, np.where(missing, np.nan, low)[()], np.where(missing, np.nan, high)[()]
 
 
-def _by_process(values: ArrayLike, processes: ArrayLike | None, statistic: str) -> NDArray[np.float64]:
+def _moved_together(gains: Floats, estimates: Sequence[Estimate], centre: list[Any], level: float) -> list[Any]:
+    """Return where each estimate lies when all contribute their shares to one end of the function's interval.
+
+    `gains` has shape (n_estimates, 2, ...): how far the low and the high end of each move the function that way.
+    """
+    gain = np.maximum(gains.max(axis=1), 0)
+    total = np.sqrt(np.sum(gain**2, axis=0))
+    share = np.where(np.isinf(gain), 1.0, gain / np.where(total > 0, total, 1.0))
+    deviation = ndtri((1 + level) / 2)
+    levels = np.where(share < 1, 2 * ndtr(deviation * share) - 1, level)
+    places = []
+    for i, estimate in enumerate(estimates):
+        low, high = estimate.interval(levels[i])
+        end = np.where(gains[i, 0] >= gains[i, 1], low, high)
+        places.append(np.where(gain[i] > 0, end, centre[i])[()])
+    return places
+
+
+def _by_process(values: ArrayLike, processes: ArrayLike | None, reduce: Callable[..., Any]) -> Floats:
+    """Return one value for each process, after checking both parameters."""
     x = np.asarray(values, dtype=np.float64)
+    if x.ndim != 1 or not x.size or not np.isfinite(x).all():
+        raise ValueError(
+            "The 'values' parameter of interval must be one-dimensional, not empty and finite (is a run missing?). "
+            f"Got {x} instead."
+        )
     if processes is None:
         return x
-    _, process = np.unique(np.asarray(processes), return_inverse=True)
-    if len(x) == process.max() + 1:
-        return x
-    parts = np.split(x[np.argsort(process, kind="stable")], np.cumsum(np.bincount(process))[:-1])
-    return np.array([_REDUCE[statistic](part) for part in parts])
+    labels = np.asarray(processes)
+    if labels.shape != x.shape:
+        raise ValueError(
+            "The 'processes' parameter of interval must name a process for each of the "
+            f"{len(x)} values. Got shape {labels.shape} instead."
+        )
+    _, process, n_repeats = np.unique(labels, return_inverse=True, return_counts=True)
+    by_process = np.argsort(process, kind="stable")
+    starts = np.cumsum(n_repeats) - n_repeats
+    reduced = np.empty(len(n_repeats))
+    for n in np.unique(n_repeats):  # all processes with the same number of repeats at once
+        alike = n_repeats == n
+        reduced[alike] = reduce(x[by_process[starts[alike, np.newaxis] + np.arange(n)]], axis=1)
+    return reduced
 
 
-def _student(x: NDArray[np.float64], level: float) -> tuple[float, float]:
-    positive = x.min() > 0
-    y = np.log(x) if positive else x
-    half = stdtrit(len(y) - 1, (1 + level) / 2) * y.std(ddof=1) / np.sqrt(len(y))
-    ends = np.array([y.mean() - half, y.mean() + half])
-    low, high = np.exp(ends) if positive else ends
-    return float(low), float(high)
+def _interval_of_means(x: Floats, value: Floats, level: Floats) -> tuple[Floats, Floats]:
+    positive = x.min(axis=1) > 0
+    reach = _students_reach(x - value[:, np.newaxis], level) / np.where(positive, value, 1.0)
+    return _moved(value, -reach, positive), _moved(value, reach, positive)
 
 
-def _order_statistics(x: NDArray[np.float64], level: float) -> tuple[float, float]:
-    x = np.sort(x)
-    n = len(x)
-    k = np.arange(1, n // 2 + 1)
-    reached = 1 - 2 * bdtr(k - 1, n, 0.5)
-    if level >= reached[0]:
-        low, high = _student(x, level)
-        return min(low, float(x[0])), max(high, float(x[-1]))
-    at = int(np.searchsorted(-reached, -level)) - 1
-    k_at = k[at]
-    share = (reached[at] - level) / (reached[at] - (reached[at + 1] if at + 1 < len(k) else 0.0))
-    weight = (n - k_at) * share / (k_at + (n - 2 * k_at) * share)
-    return (
-        float((1 - weight) * x[k_at - 1] + weight * x[k_at]),
-        float((1 - weight) * x[n - k_at] + weight * x[n - k_at - 1]),
-    )
+def _interval_of_few(x: Floats, value: Floats, level: Floats) -> tuple[Floats, Floats]:
+    deviations, positive = _deviations(x, value)
+    centre, reach = deviations.mean(axis=1), _students_reach(deviations, level)
+    return _moved(value, centre - reach, positive), _moved(value, centre + reach, positive)
+
+
+def _interval_of_medians(x: Floats, value: Floats, level: Floats) -> tuple[Floats, Floats]:
+    n = x.shape[1]
+    half = n // 2
+    ordered = np.sort(x, axis=1)
+    # The ends of ever narrower intervals: the k-th smallest and largest value, for k = 1, 2, ..., then the median.
+    lows = np.column_stack([ordered[:, :half], value])
+    highs = np.column_stack([ordered[:, : -half - 1 : -1], value])
+    reached = np.append(1 - 2 * bdtr(np.arange(half), n, 0.5), 0.0)
+
+    k = np.clip(np.searchsorted(-reached, -level, side="right"), 1, half)
+    fraction = np.clip((reached[k - 1] - level) / (reached[k - 1] - reached[k]), 0, 1)
+    smooth = (n - k) * fraction / (k + (n - 2 * k) * fraction)
+    # For noise with two modes only the inner or the outer value counts, whichever has the larger weight. The slope
+    # of 1.5 keeps the coverage of such noise and that of smooth noise between 93 and 98 %.
+    weight = np.minimum(smooth, np.maximum(0.5, 0.5 + 1.5 * (fraction - 0.5)))
+    rows = np.arange(len(x))
+    low = (1 - weight) * lows[rows, k - 1] + weight * lows[rows, k]
+    high = (1 - weight) * highs[rows, k - 1] + weight * highs[rows, k]
+
+    # Beyond the extremes, out by what Student's interval gains.
+    deviations, positive = _deviations(x, value)
+    gain = _students_reach(deviations, level) - _students_reach(deviations, np.minimum(level, reached[0]))
+    return _moved(low, -gain, positive), _moved(high, gain, positive)
+
+
+def _students_reach(x: Floats, level: Floats) -> Floats:
+    """Return half the width of Student's interval for the mean of each row."""
+    n = x.shape[1]
+    return stdtrit(n - 1, (1 + level) / 2) * x.std(axis=1, ddof=1) / np.sqrt(n)
+
+
+def _deviations(x: Floats, value: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return how far the numbers of each row lie from its value, in logarithms where all are positive, and where."""
+    positive = x.min(axis=1) > 0
+    ratios = x / np.where(positive, value, 1.0)[:, np.newaxis]
+    deviations = x - value[:, np.newaxis]
+    np.log(ratios, out=deviations, where=positive[:, np.newaxis])
+    return deviations, positive
+
+
+def _moved(start: Floats, deviation: Floats, positive: NDArray[np.bool_]) -> Floats:
+    """Move each number by a deviation, which is one of logarithms where `positive`."""
+    with np.errstate(over="ignore"):  # of two processes, the high end at a high level can be infinite
+        factor = np.exp(np.where(positive, deviation, 0.0))
+    return np.where(positive, start * factor, start + deviation)
