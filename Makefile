@@ -25,7 +25,7 @@ setup:  ## create .venv and install what is pinned (every other target begins wi
 	command -v "$$python" >/dev/null || { echo "The report needs Python 3.11 or newer, and there is no $$python." >&2; exit 1; }; \
 	"$$python" .ci/setup .venv
 
-html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview on small settings; FULL=1: the long experiments too)
+html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview; FULL=1: the long experiments too)
 	@start=$$(date +%s); $(SPHINX) -b html $(BUILD)/html && echo "Built in $$(($$(date +%s) - start)) s. The report: $(BUILD)/html/index.html"
 
 html-noplot: setup  ## build the report from the results that are there, running nothing
