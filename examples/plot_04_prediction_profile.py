@@ -2,30 +2,22 @@
 Which operators does prediction spend its time and memory on?
 =============================================================
 
-For every model and sample size a prediction of the test split is profiled, and beside it one epoch of training. Held
-fixed: the protocol of the profile of training, where it is said how to read *self* and the memory columns.
+For every model and sample size a prediction of the test split is profiled, and beside
+it one epoch of training. The profile of training says how to read *self* and the memory
+columns; all else is as there.
 """
 
 # sphinx_gallery_tags = ["profile", "time", "memory"]
-import matplotlib.pyplot as plt
+
 import pandas as pd
 
-from mlperf.data import generate_samples
-from mlperf.quantities.drawing import draw_estimate, headline
-from mlperf.quantities.claims import check, fact, judge
-from mlperf.profilers.measure import measure
-from mlperf.model import MLPRegressor
-from mlperf.profilers.operators import operators
-from mlperf.protocol import CONFIGURATIONS, MODELS, SAMPLE_SIZES, STEPS_UP
-from mlperf.results.publishing import publish
-from mlperf.quantities.intervals import median, ratio
-from mlperf.quantities.units import factor
-
-plt.style.use("mlperf.quantities.report")
+from mlperf import MLPRegressor, claim, fact, generate_samples, headline, measure
+from mlperf import operators, publish
+from mlperf.protocol import MODELS, PROFILED, SAMPLE_SIZES
 
 # %%
-# One run: an epoch of training, then a prediction of the test split, each under a profiler of its own. Shown is the
-# first of the nine tables: medians over the repeats, most self CPU time first.
+# One run: an epoch of training, then a prediction of the test split, each under a
+# profiler of its own.
 
 
 def run(model, n_samples):
@@ -33,78 +25,153 @@ def run(model, n_samples):
     regressor = MLPRegressor(model, max_iter=1, engine="eager", random_state=0)
     training = operators(lambda: regressor.fit(samples.Xtr, samples.ytr))
     prediction = operators(lambda: regressor.predict(samples.Xte))
-    return pd.concat([training.assign(phase="training"), prediction.assign(phase="prediction")])
+    both = pd.concat({"training": training, "prediction": prediction}, names=["phase"])
+    return both.assign(allocated_bytes=both.self_cpu_bytes.clip(lower=0))
 
 
-runs = measure(run, repeats=3, warmup={"n_samples": SAMPLE_SIZES[0]}, n_jobs=2, model=MODELS, n_samples=SAMPLE_SIZES)
-predictions = runs[runs.phase == "prediction"].drop(columns=["process", "repeat", "phase"])
-profiles = predictions.groupby(["model", "n_samples", "operator"], sort=False).median()
-profiles.loc["Small", SAMPLE_SIZES[0]].sort_values("self_cpu_seconds", ascending=False)
-
-# %%
-# CPU time over all operators, and memory as the sum of all that they allocated. Whiskers are 95 % intervals of medians.
-
-
-def compare(column, less, more, phase="prediction"):
-    return ratio(totals.loc[(phase, *more), column], totals.loc[("prediction", *less), column])
-
-
-allocated = runs.assign(self_cpu_bytes=runs.self_cpu_bytes.clip(lower=0))
-totals = allocated.groupby(["phase", "model", "n_samples", "repeat"])[["self_cpu_seconds", "self_cpu_bytes"]].sum()
-least_time, least_bytes = (min(compare(column, cell, cell, "training") for cell in CONFIGURATIONS) for column in totals)
-figure, panels = plt.subplots(1, 2, sharey=True)
-for axes, column, xlabel in zip(panels, totals, ["Self CPU time (s)", "Memory allocated (bytes)"], strict=True):
-    for phase, color, shift in (("prediction", "C0", -14), ("training", "C1", 8)):
-        for row, cell in enumerate(CONFIGURATIONS):
-            seen = totals.loc[(phase, *cell), column]
-            draw_estimate(axes, row, median(seen), seen, color=color, horizontal=True)
-        axes.annotate(phase, (seen.median(), row), (shift, 8), textcoords="offset points", ha="center", color=color)
-    axes.set(xscale="log", xlabel=xlabel, xmargin=0.35, ymargin=0.12)
-panels[0].set_yticks(range(len(CONFIGURATIONS)), [f"{model}, {n_samples:,}" for model, n_samples in CONFIGURATIONS])
-headline(figure, f"An epoch takes at least {least_time.value:.2g} times the CPU time of a prediction")
+runs = measure(
+    run,
+    **PROFILED,
+    warmup={"n_samples": SAMPLE_SIZES[0]},
+    model=MODELS,
+    n_samples=SAMPLE_SIZES,
+)
+self_time = runs["self_cpu_seconds"]
+prediction = self_time.at(phase="prediction")
+prediction["Small", SAMPLE_SIZES[0]]
 
 # %%
-# What has been said of these tables, put to the test, over all nine.
+# CPU time over all operators, of a prediction and of an epoch of training.
 
+total_time = self_time.sum("operator")
+total_time
 
-def lead(operator, claim, column):
-    firsts = profiles.groupby(["model", "n_samples"])[column].idxmax()
-    checks = [fact(f"{model}, {n_samples:,}: {first}", first == operator) for model, n_samples, first in firsts]
-    return judge(f"{operator} {claim} in prediction than any other operator.", *checks)
+# %%
+# Memory, as the sum of all that was allocated. It follows from the shapes alone, so
+# that it is known exactly.
 
+allocated = runs["allocated_bytes"].exact()
+total_bytes = allocated.sum("operator")
+total_bytes
 
-def larger(pairs, phase="prediction"):
-    for column in totals:
-        for less, more in pairs:
-            label = f"{column}, {phase} {more[0]} {more[1]} over prediction {less[0]} {less[1]}"
-            yield check(label, factor(compare(column, less, more, phase)), above=1)
+# %%
+# Both phases in one figure, for every model and sample size.
 
+panels = total_time.plot(
+    x="n_samples", by="phase", panels="model", kind="dot", log=True
+)
+training_time = total_time.at(phase="training")
+prediction_time = total_time.at(phase="prediction")
+least = (training_time / prediction_time).min()
+headline(
+    panels,
+    f"An epoch of training takes at least {least:short} the CPU time of a prediction",
+)
 
-findings = {
-    "addmm_time": lead("aten::addmm", "takes more self CPU time", "self_cpu_seconds"),
-    "addmm_memory": lead("aten::addmm", "allocates more memory", "self_cpu_bytes"),
-    "most_called": lead("aten::empty_strided", "is called more often", "calls"),
-    "less_than_training": judge(
-        "Prediction takes less CPU time and allocates less memory than even one epoch of training.",
-        *larger([(cell, cell) for cell in CONFIGURATIONS], phase="training"),
+# %%
+# All the tables of prediction, with the columns of torch's profiler.
+
+columns = ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes"]
+predictions = runs.frame[runs.frame.phase == "prediction"]
+cells = predictions.groupby(["model", "n_samples", "operator"], sort=False)
+profiles = cells[columns].median().reset_index()
+profiles.head()
+
+# %%
+# Which operator leads, and by how much does the largest configuration lead all others?
+
+aten = [name for name in self_time.labels("operator") if name.startswith("aten::")]
+aten_time = prediction.at(operator=aten)
+aten_bytes = allocated.at(phase="prediction", operator=aten)
+aten_calls = runs["calls"].at(phase="prediction", operator=aten).exact()
+few, middle, many = SAMPLE_SIZES
+training_bytes = total_bytes.at(phase="training")
+prediction_bytes = total_bytes.at(phase="prediction")
+
+grows_with_model = [
+    prediction_time["Medium"] / prediction_time["Small"],
+    prediction_time["Large"] / prediction_time["Medium"],
+    prediction_bytes["Medium"] / prediction_bytes["Small"],
+    prediction_bytes["Large"] / prediction_bytes["Medium"],
+]
+grows_with_samples = [
+    prediction_time[:, middle] / prediction_time[:, few],
+    prediction_time[:, many] / prediction_time[:, middle],
+    prediction_bytes[:, middle] / prediction_bytes[:, few],
+    prediction_bytes[:, many] / prediction_bytes[:, middle],
+]
+most_time = prediction_time.idxmax()
+most_bytes = prediction_bytes.idxmax()
+rest = [cell for cell in prediction_time if cell != ("Large", many)]
+largest_time = [prediction_time["Large", many] / prediction_time[cell] for cell in rest]
+
+# %%
+# The claims of the original report, put to the test in every cell.
+
+claims = {
+    "addmm_time": claim(
+        "In prediction, aten::addmm takes more self CPU time than any other operator.",
+        aten_time.leads("aten::addmm", over="operator"),
+        otherwise="In prediction, aten::addmm is not everywhere the operator with the "
+        "most self CPU time.",
+        original="aten::addmm is the heaviest operator by self CPU time.",
     ),
-    "maximum": judge(
+    "addmm_memory": claim(
+        "In prediction, aten::addmm allocates more memory than any other operator.",
+        aten_bytes.leads("aten::addmm", over="operator"),
+        otherwise="In prediction, aten::addmm is not everywhere the operator that "
+        "allocates most.",
+        original="aten::addmm is the heaviest operator by CPU memory.",
+    ),
+    "most_called": claim(
+        "In prediction, aten::empty_strided is called more often than any other "
+        "operator.",
+        aten_calls.leads("aten::empty_strided", over="operator"),
+        otherwise="In prediction, aten::empty_strided is not the operator with the "
+        "most calls.",
+        original="aten::empty_strided has the largest number of calls, everywhere.",
+    ),
+    "less_than_training": claim(
+        "A prediction takes less CPU time and allocates less memory than even one "
+        "epoch of training.",
+        training_time / prediction_time > 1,
+        training_bytes / prediction_bytes > 1,
+        otherwise="A prediction does not everywhere take less CPU time and memory than "
+        "an epoch of training.",
+        original="Prediction uses much less CPU time and memory than training.",
+    ),
+    "maximum": claim(
         "Prediction takes most CPU time and memory for Large on the largest sample.",
-        *larger([(cell, CONFIGURATIONS[-1]) for cell in CONFIGURATIONS[:-1]]),
+        *[ratio > 1 for ratio in largest_time],
+        fact(
+            f"{most_bytes[0]} on {most_bytes[1]:,} samples allocates most",
+            most_bytes == ("Large", many),
+        ),
+        otherwise="Prediction does not take most for Large on the largest sample: the "
+        f"most CPU time is that of {most_time[0]} on {most_time[1]:,} samples.",
+        original="The maximum of prediction is at Large on the most samples.",
     ),
-    "grows": judge(
-        "Self CPU time and allocated memory of prediction grow with model complexity and with the samples.",
-        *larger(STEPS_UP),
+    "grows": claim(
+        "Self CPU time and allocated memory of prediction grow with the model and with "
+        "the number of samples.",
+        *[step > 1 for step in grows_with_model],
+        *[step > 1 for step in grows_with_samples],
+        otherwise="Self CPU time or allocated memory of prediction does not grow with "
+        "the model and the number of samples everywhere.",
+        original="Self CPU time and CPU memory grow with the model and with the data.",
     ),
 }
-pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
+
 publish(
     "prediction_profile",
-    tables={"operators": profiles.reset_index(), "totals": totals.reset_index(), "runs": runs},
-    values={"least_time_ratio": factor(least_time), "least_memory_ratio": factor(least_bytes)},
-    findings=findings,
-    figures={"totals": figure},
+    runs=runs,
+    operators=profiles,
+    total_time=total_time,
+    total_bytes=total_bytes,
+    training_over_prediction=training_time / prediction_time,
+    totals=panels,
+    **claims,
 )

@@ -14,6 +14,7 @@ PUBLIC = {
     "Runs": "mlperf.quantities.runs",
     "Samples": "mlperf.data",
     "accuracy": "mlperf.profilers.accuracy",
+    "callers": "mlperf.profilers.operators",
     "claim": "mlperf.quantities.claims",
     "exact": "mlperf.quantities.quantity",
     "fact": "mlperf.quantities.checks",
@@ -23,10 +24,13 @@ PUBLIC = {
     "measure": "mlperf.profilers.measure",
     "operators": "mlperf.profilers.operators",
     "publish": "mlperf.results.publishing",
+    "draw_reason": "mlperf.quantities.drawing",
     "read": "mlperf.results.reading",
+    "reference": "mlperf.quantities.drawing",
     "seconds": "mlperf.profilers.timing",
     "seconds_per_call": "mlperf.profilers.timing",
     "split": "mlperf.data",
+    "stack": "mlperf.quantities.quantity",
     "subplots": "mlperf.quantities.drawing",
 }
 """Where each public name is defined."""

@@ -83,6 +83,11 @@ variant, supports no interval and decides nothing.
 UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "warmup": False}
 """How something deterministic is measured, as options of `mlperf.measure`: once, and two configurations at a time."""
 
+PROFILED: dict[str, int] = by_mode(
+    published={"processes": 4, "repeats": 1, "n_jobs": 2}, quick={"processes": 1, "repeats": 1}
+)
+"""How a profile is repeated, as options of `mlperf.measure`: two runs share the machine, as tables take far longer."""
+
 THREADS = 1
 """Threads that each measured process may use inside one operator."""
 

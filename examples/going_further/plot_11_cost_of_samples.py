@@ -2,109 +2,165 @@
 How does the cost grow with the number of samples?
 ==================================================
 
-One model is trained on sample sizes over several orders of magnitude, and the time of one epoch is measured: three
-sizes cannot tell a straight line from a curve. Held fixed: the model, the mini-batches, the threads.
+One model is trained on sample sizes over several orders of magnitude, and the time of
+one epoch is measured: three sizes cannot tell a straight line from a curve. Held fixed:
+the model, the mini-batches, the threads.
 """
 
 # sphinx_gallery_tags = ["time", "scaling"]
+
 from functools import partial
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from mlperf.data import generate_samples
-from mlperf.quantities.drawing import draw_estimate
-from mlperf.quantities.claims import check, judge
-from mlperf.profilers.measure import measure
-from mlperf.model import MLPRegressor
-from mlperf.protocol import BATCH_SIZE, MODELS, PROCESSES, SAMPLE_SIZES, by_mode
-from mlperf.results.publishing import publish
-from mlperf.quantities.scaling import Cost, break_even, compare_forms, exponent, fit, held_out_error, over_processes
-from mlperf.quantities.intervals import median, summarise
-from mlperf.profilers.timing import seconds
-from mlperf.quantities.units import duration, number, percent
-
-plt.style.use("mlperf.quantities.report")
+from mlperf import MLPRegressor, claim, exact, generate_samples, headline, measure
+from mlperf import publish, seconds
+from mlperf.protocol import BATCH_SIZE, MODELS, SAMPLE_SIZES, by_mode
+from mlperf.quantities.scaling import break_even, exponent, fit, held_out_error
 
 MODEL = "Small"
-SIZES = [int(n) for n in np.geomspace(250, by_mode(published=1_000_000, quick=8_000), by_mode(published=10, quick=5))]
+LARGEST = by_mode(published=1_000_000, quick=8_000)
+SIZES = [int(n) for n in np.geomspace(250, LARGEST, by_mode(published=10, quick=5))]
 STEPS = by_mode(published=200, quick=30)
+PROCESSES = by_mode(published=8, quick=1)
 
 # %%
-# One run: some epochs of every size, in one process. The published sizes are for the models of the cost to predict.
+# One run: every size in turn, in one process, so that a whole curve comes out of it.
+# The sizes of the report are measured too, for the models of the cost to predict. A
+# small size is trained for more epochs, as a single one would be too short to time.
 
 
-def run(model):
-    rows = []
-    for n_samples in sorted({*SIZES, *SAMPLE_SIZES}):
-        samples = generate_samples(n_samples)
-        epochs = max(1, STEPS * BATCH_SIZE // len(samples.Xtr))
-        regressor = MLPRegressor(model, max_iter=epochs, engine="eager", random_state=0)
-        regressor.fit(samples.Xtr[:BATCH_SIZE], samples.ytr[:BATCH_SIZE])  # what is paid only once
-        time = seconds(partial(regressor.fit, samples.Xtr, samples.ytr))
-        rows.append({"n_samples": n_samples, "epochs": epochs, "seconds": time / epochs})
-    return pd.DataFrame(rows)
+def epoch_seconds(n_samples):
+    samples = generate_samples(n_samples)
+    epochs = max(1, STEPS * BATCH_SIZE // len(samples.Xtr))
+    regressor = MLPRegressor(
+        MODELS[MODEL], max_iter=epochs, engine="eager", random_state=0
+    )
+    regressor.fit(samples.Xtr[:BATCH_SIZE], samples.ytr[:BATCH_SIZE])  # warm-up
+    return seconds(lambda: regressor.fit(samples.Xtr, samples.ytr)) / epochs
 
 
-runs = measure(run, repeats=max(2, PROCESSES), processes=PROCESSES, warmup=False, model={MODEL: MODELS[MODEL]})
+def run():
+    sizes = sorted({*SIZES, *SAMPLE_SIZES})
+    times = pd.DataFrame({"seconds": {n: epoch_seconds(n) for n in sizes}})
+    return times.rename_axis("n_samples")
 
-# %%
-# Constant, affine or power? Each model is judged by how far it misses a size that it was not fitted to.
 
-fitted, unseen = runs[runs.n_samples.isin(SIZES)], runs[runs.n_samples.isin(SAMPLE_SIZES)]
-models = compare_forms(fitted, size="n_samples")
-models
-
-# %%
-# The time of an epoch divided by its samples: a cost in proportion to them would be a level line.
-
-estimate = partial(over_processes, size="n_samples")
-affine, power = (Cost(form, *models.loc[form, ["a", "b"]]) for form in ("affine", "power"))
-first, later = SIZES[0], SIZES[len(SIZES) // 2 - 1]
-growth, far = (estimate(exponent, fitted[fitted.n_samples >= n_samples]) for n_samples in (first, later))
-figure, axes = plt.subplots()
-for n_samples, rows in runs.groupby("n_samples"):
-    draw_estimate(axes, n_samples, median(rows.seconds, rows.process), rows.seconds, scale=1e6 / n_samples, color="C6")
-line = np.geomspace(min(SIZES), max(SIZES))
-for model, color, at in ((affine, "C0", 3), (power, "C1", -12)):
-    per_sample = 1e6 * model(line) / line
-    axes.semilogx(line, per_sample, color=color)
-    axes.annotate(model.form, (line[at], per_sample[at]), (10, 6), textcoords="offset points", color=color)
-axes.set_xticks(SIZES[::2], [f"{n:,}" for n in SIZES[::2]])
-axes.minorticks_off()
-axes.set(xlabel="Samples", ylabel="Time of one epoch per sample (µs)", ylim=(0, None))
-axes.set_title(f"The time of an epoch grows with the samples\nto the power {growth.value:.2f} ({MODEL})")
+runs = measure(run, processes=PROCESSES, warmup=False)
+epoch = runs["seconds"]
+epoch
 
 # %%
-# Is the cost in proportion once what is fixed no longer counts, and does the affine model know what it was not shown?
+# Is the time of an epoch constant, affine in the samples (a fixed cost and a cost for
+# each sample), or a power of them? Each form is judged by how far it misses a size that
+# it was not fitted to.
 
-fixed = estimate(break_even, fitted)
-better = estimate(lambda n, t: held_out_error("power", n, t) - held_out_error("affine", n, t), fitted)
-off = estimate(lambda n, t: abs(t / affine(n) - 1).max(), unseen)
-linear = "From {:,} samples on, an epoch's time grows in proportion: the exponent is 1 to within 0.05."
-findings = {
-    "linear": judge(linear.format(first), check("Exponent over all sizes", number(growth), within=(0.95, 1.05))),
-    "linear_far": judge(linear.format(later), check("Exponent over these sizes", number(far), within=(0.95, 1.05))),
-    "affine": judge(
-        "A fixed cost plus a cost per sample predicts sizes not seen better than a power of the samples does.",
-        check("Error of the power model less that of the affine one", percent(better), above=0),
+curve = epoch.at(n_samples=SIZES)
+misses = {
+    form: curve.along("n_samples", partial(held_out_error, form), unit="fraction")
+    for form in ("constant", "affine", "power")
+}
+misses["affine"]
+
+# %%
+# What does the affine form say? The fixed cost of an epoch, and the cost of a sample.
+
+fixed = curve.along("n_samples", lambda n, t: fit("affine", n, t).a, unit="seconds")
+per_sample = curve.along(
+    "n_samples", lambda n, t: fit("affine", n, t).b, unit="seconds"
+)
+samples_of_fixed = curve.along("n_samples", break_even)
+per_sample
+
+# %%
+# The time of an epoch divided by its samples: a cost in proportion to the samples would
+# be a level line.
+
+n_samples = exact({n: n for n in epoch.labels("n_samples")}, by="n_samples")
+axes = (epoch / n_samples).plot(x="n_samples", kind="line")
+growth = curve.along("n_samples", exponent)
+headline(axes, f"An epoch's time grows with the samples to the power {growth:short}")
+
+# %%
+# Growth of the larger half of the sizes alone, where what is fixed no longer counts.
+
+later = SIZES[len(SIZES) // 2 - 1 :]
+growth_far = curve.at(n_samples=later).along("n_samples", exponent)
+growth_far
+
+# %%
+# How far is the affine form off at the sizes of the report, which it was not fitted to?
+
+
+def largest_miss(n, t):
+    unseen = np.isin(n, SAMPLE_SIZES)
+    model = fit("affine", n[~unseen], t[~unseen])
+    return abs(t[unseen] / model(n[unseen]) - 1).max()
+
+
+off = epoch.along("n_samples", largest_miss, unit="fraction")
+off
+
+# %%
+# Claims, with thresholds fixed before the numbers were seen.
+
+better = misses["power"] - misses["affine"]
+claims = {
+    "linear": claim(
+        f"From {SIZES[0]:,} samples on, an epoch's time grows in proportion to them: "
+        f"the exponent is {growth}.",
+        growth.within(0.95, 1.05),
+        otherwise=f"Over all sizes an epoch's time grows with the power {growth} of "
+        "the samples, not in proportion to them.",
+        undecided=f"Over all sizes an epoch's time grows with the power {growth} of "
+        "the samples.",
     ),
-    "fixed": judge(
-        f"What an epoch costs whatever its samples is less than what {SAMPLE_SIZES[0]:,} samples add to it.",
-        check("Samples that add as much", number(fixed), below=SAMPLE_SIZES[0]),
+    "linear_far": claim(
+        f"From {later[0]:,} samples on, an epoch's time grows in proportion to them: "
+        f"the exponent is {growth_far}.",
+        growth_far.within(0.95, 1.05),
+        otherwise=f"Even from {later[0]:,} samples on, an epoch's time does not grow "
+        f"in proportion to them: the exponent is {growth_far}.",
+        undecided=f"From {later[0]:,} samples on, the exponent is {growth_far}.",
     ),
-    "predicted": judge(
-        "The affine model predicts each published size, which it has not seen, to within a tenth.",
-        check("Largest deviation", percent(off), below=0.1),
+    "affine": claim(
+        f"An epoch costs {fixed:short} whatever its size, and {per_sample:short} for "
+        "each sample: this form predicts sizes not seen better than a power of the "
+        "samples.",
+        better > 0,
+        otherwise="A power of the samples predicts sizes not seen better than a fixed "
+        "cost plus a cost for each sample.",
+        undecided=f"An epoch costs about {fixed:short} whatever its size, and about "
+        f"{per_sample:short} for each sample; a power of the samples fits as well.",
+    ),
+    "fixed_small": claim(
+        f"What an epoch costs whatever its size is less than what {SAMPLE_SIZES[0]:,} "
+        "samples add to it.",
+        samples_of_fixed < SAMPLE_SIZES[0],
+        otherwise="What an epoch costs whatever its size is as much as "
+        f"{samples_of_fixed:short} samples add to it.",
+    ),
+    "predicted": claim(
+        "The affine form predicts the time at each published size, which it was not "
+        "fitted to, to within a tenth.",
+        off < 0.1,
+        otherwise=f"At a published size the affine form is off by {off}.",
     ),
 }
-pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-values = {"exponent": number(growth), "exponent_far": number(far), "break_even": number(fixed)}
-values["fixed"] = duration(estimate(lambda n, t: fit("affine", n, t).a, fitted))
-values["per_sample"] = duration(estimate(lambda n, t: fit("affine", n, t).b, fitted))
-tables = {"runs": runs, "epoch": summarise(runs, by=["n_samples", "epochs"]), "models": models}
-publish("cost_of_samples", tables=tables, values=values, findings=findings, figures={"per_sample": figure})
+
+publish(
+    "cost_of_samples",
+    runs=runs,
+    epoch=epoch,
+    fixed=fixed,
+    cost_of_a_sample=per_sample,
+    samples_of_fixed=samples_of_fixed,
+    exponent=growth,
+    exponent_far=growth_far,
+    per_sample=axes,
+    **claims,
+)

@@ -2,108 +2,127 @@
 How does the cost grow with the width of the network?
 =====================================================
 
-A network with two equally wide hidden layers takes training steps on the same mini-batches while its width grows over
-several orders of magnitude. The operators of a step stay the same, in kind and in number; what grows is the
-arithmetic in each. Measured is the time of one step, and the width at which arithmetic begins to matter. Held fixed:
-the samples, the mini-batches, the number of layers, the threads.
+A network with two equally wide hidden layers takes training steps on the same
+mini-batches while its width grows over several orders of magnitude. The operators of a
+step stay the same, in kind and in number; what grows is the arithmetic in each.
+Measured are the time of one step, and the width at which arithmetic begins to matter.
+Held fixed: the samples, the mini-batches, the number of layers, the threads.
 """
 
 # sphinx_gallery_tags = ["time", "scaling"]
 
-from itertools import pairwise
-
-import matplotlib.pyplot as plt
 import pandas as pd
 
-from mlperf.training.engines import eager
-from mlperf.quantities.drawing import draw_estimate
-from mlperf.quantities.claims import check, judge
-from mlperf.profilers.measure import measure
+from mlperf import claim, exact, headline, measure, publish, reference, seconds
+from mlperf.profilers.work import n_parameters
+from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
+from mlperf.quantities.scaling import break_even, exponent, fit
+from mlperf.training.eager import eager
 from mlperf.training.network import training_steps
-from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, PROCESSES, by_mode
-from mlperf.results.publishing import publish
-from mlperf.quantities.scaling import break_even, exponent, fit, over_processes
-from mlperf.quantities.intervals import median, summarise
-from mlperf.profilers.timing import seconds
-from mlperf.quantities.units import duration, number
 
-plt.style.use("mlperf.quantities.report")
-
-WIDTHS = by_mode(published=[8, 16, 32, 64, 100, 200, 400, 800, 1600, 3162], quick=[8, 32, 100, 200, 400])
+WIDTHS = by_mode(
+    published=[8, 16, 32, 64, 100, 200, 400, 800, 1600, 3162],
+    quick=[8, 32, 100, 200, 400],
+)
+PROCESSES = by_mode(published=8, quick=1)
 STEPS = 5
 
 # %%
-# One run: every width, in one process. Narrow networks take more epochs, as their steps are short.
+# One run: every width in turn, in one process. Narrow networks take more epochs, as
+# their steps are short.
 
 
-def n_parameters(*hidden):
-    return sum((inputs + 1) * outputs for inputs, outputs in pairwise([N_FEATURES, *hidden, 1]))
+def parameters_of(width):
+    return n_parameters([N_FEATURES, width, width, 1])
 
 
 def step_seconds(width):
-    epoch = training_steps(eager, [N_FEATURES, width, width, 1], BATCH_SIZE, STEPS)
-    epochs = max(1, min(50, 10**6 // n_parameters(width, width)))
+    sizes = [N_FEATURES, width, width, 1]
+    epoch = training_steps(eager, sizes, BATCH_SIZE, STEPS)
+    epochs = max(1, min(50, 1_000_000 // parameters_of(width)))
     return seconds(lambda: [epoch() for _ in range(epochs)]) / epochs / STEPS
 
 
 def run():
-    times = {n_parameters(width, width): step_seconds(width) for width in WIDTHS}
-    return pd.DataFrame(times.items(), columns=["n_parameters", "seconds"])
+    times = {parameters_of(width): step_seconds(width) for width in WIDTHS}
+    return pd.DataFrame({"seconds": times}).rename_axis("n_parameters")
 
 
-runs = measure(run, repeats=max(2, PROCESSES), processes=PROCESSES, warmup=False)
-step = summarise(runs, by=["n_parameters"])
+runs = measure(run, processes=PROCESSES, warmup=False)
+step = runs["seconds"]
 step
 
 # %%
-# The level part of the curve is what a step costs whatever it computes; the rising part is arithmetic and memory.
+# A step costs something whatever it computes, and something for each parameter. At how
+# many parameters are the two equal?
 
-
-def estimate(statistic, frame=runs):
-    return over_processes(statistic, frame, size="n_parameters")
-
-
-level = estimate(break_even)
-figure, axes = plt.subplots()
-axes.plot(step.n_parameters, 1e3 * step["median"])
-for size, rows in runs.groupby("n_parameters"):
-    draw_estimate(axes, size, median(rows.seconds, rows.process), rows.seconds, scale=1e3)
-axes.axvspan(level.low, level.high, color="C1", alpha=0.3)
-text = {"transform": axes.get_xaxis_transform(), "va": "center"}  # a place on the x axis, a share of the height
-axes.text(0.93 * level.low, 0.9, "arithmetic equals\nthe rest", ha="right", color="C1", **text)
-for name, hidden in MODELS.items():
-    axes.axvline(n_parameters(*hidden), ymax=0.75, color="C6", linewidth=0.8, linestyle=":")
-    axes.text(1.06 * n_parameters(*hidden), 0.5, name, rotation=90, fontsize="small", **text)
-axes.set(xscale="log", yscale="log", xlabel="Parameters", ylabel="Time of one step (ms)")
-round_level = float(f"{level.value:.1g}")
-axes.set_title(f"Up to about {round_level:,.0f} parameters, most of a step's time\nis the same whatever it computes")
+floor = step.along("n_parameters", lambda n, t: fit("affine", n, t).a, unit="seconds")
+level = step.along("n_parameters", break_even)
+level
 
 # %%
-# Where do the published models stand, and how does the cost grow on either side?
+# The level part of the curve is what a step costs whatever it computes; the rising part
+# is arithmetic and memory. The dashed lines are the models of the report.
 
-narrow = estimate(exponent, runs[runs.n_parameters <= n_parameters(100, 100)])
-wide = estimate(exponent, runs[runs.n_parameters >= step.n_parameters.iloc[-3]])
-findings = {
-    f"{name.lower()}_fixed": judge(
-        f"A step of a network with as many parameters as {name} is mostly fixed cost.",
-        check("Parameters at which the fixed part is half of a step", number(level), above=n_parameters(*hidden)),
-    )
-    for name, hidden in MODELS.items()
+axes = step.plot(x="n_parameters", kind="line", log=True)
+models = {
+    name: n_parameters([N_FEATURES, *hidden, 1]) for name, hidden in MODELS.items()
 }
-findings["plateau"] = judge(
-    "Up to the size of Large, the time of a step grows by less than the square root of the parameters.",
-    check("Exponent up to there", number(narrow), below=0.5),
+for name, count in models.items():
+    reference(axes, count, name, vertical=True)
+headline(
+    axes,
+    f"Up to about {float(f'{level.value:.1g}'):,.0f} parameters, most of a step's "
+    "time is the same whatever it computes",
 )
-findings["linear_wide"] = judge(
-    "For the widest networks, a step takes time in proportion to the parameters: the exponent is 1 to within 0.1.",
-    check("Exponent of the three widest", number(wide), within=(0.9, 1.1)),
+
+# %%
+# How fast does the cost grow on either side?
+
+up_to_large = [n for n in step.labels("n_parameters") if n <= parameters_of(100)]
+widest = step.labels("n_parameters")[-3:]
+narrow = step.at(n_parameters=up_to_large).along("n_parameters", exponent)
+wide = step.at(n_parameters=widest).along("n_parameters", exponent)
+narrow
+
+# %%
+# Claims, with thresholds fixed before the numbers were seen.
+
+claims = {}
+for name, count in models.items():
+    claims[f"{name.lower()}_fixed"] = claim(
+        f"A step of a network with as many parameters as {name} is mostly fixed cost.",
+        level > count,
+        otherwise=f"A step of a network with as many parameters as {name} is mostly "
+        "arithmetic.",
+    )
+claims["flat"] = claim(
+    "Up to the size of Large, the time of a step grows by less than the square root of "
+    "the parameters.",
+    narrow < 0.5,
+    otherwise="Up to the size of Large, the time of a step grows with the parameters "
+    f"to the power {narrow}.",
 )
-pd.DataFrame(findings.values())
+claims["linear_wide"] = claim(
+    "For the widest networks, a step takes time in proportion to the parameters: the "
+    f"exponent is {wide}.",
+    wide.within(0.9, 1.1),
+    otherwise="Even for the widest networks, a step does not take time in proportion "
+    f"to the parameters: the exponent is {wide}.",
+)
 
 # %%
 # The report takes everything from the results folder.
 
-floor = estimate(lambda n, t: fit("affine", n, t).a)
-values = {"break_even": number(level), "narrow": number(narrow), "wide": number(wide), "floor": duration(floor)}
-tables = {"runs": runs, "step": step}
-publish("cost_of_width", tables=tables, values=values, findings=findings, figures={"per_step": figure})
+publish(
+    "cost_of_width",
+    runs=runs,
+    step=step,
+    break_even=level,
+    floor=floor,
+    narrow=narrow,
+    wide=wide,
+    parameters=exact(models, by="model"),
+    per_step=axes,
+    **claims,
+)

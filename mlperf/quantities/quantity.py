@@ -657,6 +657,50 @@ def exact(numbers: Any, *, by: str | Sequence[str] = (), unit: str = "number", n
     return Quantity(cells, names, unit=unit, name=name)
 
 
+def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
+    """Return quantities of one unit and the same levels as one, under a new level.
+
+    Parameters
+    ----------
+    quantities : mapping of Quantity
+        By the label of the new level.
+    level : str
+        The name of the new level, which comes last.
+
+    Returns
+    -------
+    Quantity
+
+    Raises
+    ------
+    ValueError
+        If there are none, or they differ in unit or levels.
+
+    Examples
+    --------
+    >>> from mlperf import exact, stack
+    >>> print(stack({"forward": exact(2.0), "backward": exact(4.0)}, "pass"))
+    2 (forward) to 4 (backward)
+    """
+    if not quantities:
+        raise ValueError("The 'quantities' parameter of stack must hold at least one quantity. Got none instead.")
+    first = next(iter(quantities.values()))
+    cells: dict[Labels, Cell] = {}
+    for label, one in quantities.items():
+        if not isinstance(one, Quantity) or (one.unit, one.by) != (first.unit, first.by):
+            got = f"{one.unit} by {one.by}" if isinstance(one, Quantity) else repr(one)
+            raise ValueError(
+                f"The quantities of stack must have the same unit and levels, {first.unit} by {first.by}. "
+                f"Got {got} at {label!r} instead."
+            )
+        cells |= {(*key, label): cell for key, cell in one.cells.items()}
+    made = Quantity(cells, (*first.by, level), unit=first.unit, name=first.name)
+    # What is the same for all stays with it: "Large, 10,000 samples".
+    same = [one._fixed.items() for one in quantities.values()]
+    made._fixed = {name: part for name, part in first._fixed.items() if all((name, part) in items for items in same)}
+    return made
+
+
 def label_text(level: str, label: Any) -> str:
     """Return a label for people: of "n_samples", 10000 is "10,000 samples".
 
