@@ -1,21 +1,17 @@
-"""How a cost grows with a size: constant, affine and power models, and the interval of what they say."""
+"""How a cost grows with a size: constant, affine and power models of one curve.
 
-from collections.abc import Callable
-from functools import partial
+All functions take sizes and what they cost. To know how far what they say is due to chance, let
+`Quantity.along` apply them to the curve of each process.
+"""
+
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from mlperf.quantities.intervals import Estimate, interval
-
 FORMS = ("constant", "affine", "power")
 """Models of a cost: a; a + b n; a nᵇ."""
-
-N_RESAMPLES = 2000
-SEED = 0
 
 
 class Cost(NamedTuple):
@@ -103,8 +99,34 @@ def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
     return fit("power", sizes, costs).b
 
 
+def fixed_cost(sizes: ArrayLike, costs: ArrayLike) -> float:
+    """Return the part of the affine model that is paid whatever the size, in the unit of the costs.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.scaling import fixed_cost
+    >>> round(fixed_cost([1, 10, 100], [12, 30, 210]), 6)
+    10.0
+    """
+    return fit("affine", sizes, costs).a
+
+
+def marginal_cost(sizes: ArrayLike, costs: ArrayLike) -> float:
+    """Return what one more unit of size costs in the affine model, in the unit of the costs.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.scaling import marginal_cost
+    >>> round(marginal_cost([1, 10, 100], [12, 30, 210]), 6)
+    2.0
+    """
+    return fit("affine", sizes, costs).b
+
+
 def break_even(sizes: ArrayLike, costs: ArrayLike) -> float:
     """Return the size at which the two parts of the affine model are equal; below it the fixed part dominates.
+
+    It is infinite where the costs do not grow at all.
 
     Examples
     --------
@@ -142,97 +164,3 @@ def held_out_error(form: str, sizes: ArrayLike, costs: ArrayLike) -> float:
     others = ~np.eye(len(n), dtype=bool)
     missed = [fit(form, n[kept], cost[kept])(n[i]) / cost[i] - 1 for i, kept in enumerate(others)]
     return float(np.sqrt(np.mean(np.square(missed))))
-
-
-def compare_forms(frame: pd.DataFrame, *, size: str, value: str = "seconds") -> pd.DataFrame:
-    """Fit every model of a cost, and judge it by how far it misses a size that it was not fitted to.
-
-    Parameters
-    ----------
-    frame, size, value
-        As for `over_processes`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each of `FORMS`, which are its index: the coefficients ``a`` and ``b``, and ``error_fraction``,
-        ``error_fraction_low`` and ``error_fraction_high``, the `held_out_error` with its 95 % interval.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from mlperf.quantities.scaling import compare_forms
-    >>> runs = pd.DataFrame({"n": [1, 10, 100, 1000] * 2, "seconds": [12, 30, 210, 2010] * 2})
-    >>> models = compare_forms(runs.assign(process=0, repeat=[0] * 4 + [1] * 4), size="n")
-    >>> models.error_fraction.idxmin()
-    'affine'
-    """
-    n, costs = _curves(frame, size, value)
-    rows = []
-    for form in FORMS:
-        missed = over_processes(partial(held_out_error, form), frame, size=size, value=value)
-        rows.append((*fit(form, n, np.median(costs, axis=0)), *missed))
-    names = ["form", "a", "b", "error_fraction", "error_fraction_low", "error_fraction_high"]
-    return pd.DataFrame(rows, columns=names).set_index("form")
-
-
-def over_processes(
-    statistic: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
-    frame: pd.DataFrame,
-    *,
-    size: str,
-    value: str = "seconds",
-) -> Estimate:
-    """Estimate something that follows from a whole curve of measurements.
-
-    Parameters
-    ----------
-    statistic : callable
-        Called as ``statistic(sizes, costs)``, such as `exponent`.
-    frame : DataFrame
-        One row a repeat: the size, the cost, and the columns "process" and "repeat". Every process has measured
-        every size.
-    size : str
-        The column with the sizes.
-    value : str, default="seconds"
-        The column with the costs.
-
-    Returns
-    -------
-    Estimate
-        The statistic of the medians over processes (of each process's median of a size). The interval comes
-        from drawing whole processes anew, so that what disturbed all sizes of one process stays together.
-
-    Raises
-    ------
-    ValueError
-        If a process lacks a size.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from mlperf.quantities.scaling import exponent, over_processes
-    >>> runs = pd.DataFrame({"n": [1, 10, 100] * 2, "seconds": [3, 30, 300, 6, 60, 600]})
-    >>> estimate = over_processes(exponent, runs.assign(process=[0] * 3 + [1] * 3, repeat=0), size="n")
-    >>> round(estimate.value, 6)
-    1.0
-    """
-    n, costs = _curves(frame, size, value)
-    drawn = np.random.default_rng(SEED).integers(len(costs), size=(N_RESAMPLES, len(costs)))
-    # Few processes have few distinct resamples: each is worked out once.
-    kinds, counts = np.unique(np.sort(drawn, axis=1), axis=0, return_counts=True)
-    resamples = np.repeat([statistic(n, np.median(costs[kind], axis=0)) for kind in kinds], counts)
-    return interval(float(statistic(n, np.median(costs, axis=0))), resamples, len(costs))
-
-
-def _curves(frame: pd.DataFrame, size: str, value: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the sizes, and what they cost in each process: shape (processes, sizes)."""
-    # As in mlperf.quantities.intervals: of a single process, the spread of its repeats is all that there is.
-    unit = "process" if len(frame["process"].unique()) > 1 else "repeat"
-    curves = frame.pivot_table(index=unit, columns=size, values=value, aggfunc="median")
-    if curves.isna().any(axis=None):
-        raise ValueError(
-            f"The 'frame' parameter of over_processes must hold every size in every {unit}. "
-            f"Got {int(curves.isna().sum().sum())} without instead."
-        )
-    return curves.columns.to_numpy(dtype=np.float64), curves.to_numpy(dtype=np.float64)
