@@ -106,13 +106,13 @@ def interval(
         raise ValueError(
             f"The 'level' parameter of interval must be a number from 0 to below 1. Got {level!r} instead.{slip}"
         )
-    samples = Samples(_by_process(values, processes, _REDUCE[statistic])[np.newaxis], statistic)
+    samples = Estimates(_by_process(values, processes, _REDUCE[statistic])[np.newaxis], statistic)
     (low,), (high,) = samples.interval(level)
     return float(samples.value[0]), float(low), float(high)
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class Estimates:
     """Many samples of one size, each with its estimate: what `interval` says of every row, at once.
 
     Parameters
@@ -127,8 +127,8 @@ class Samples:
     How often does the interval of ten values cover their true median, 0?
 
     >>> import numpy as np
-    >>> from mlperf.quantities.intervals import Samples
-    >>> low, high = Samples(np.random.default_rng(0).normal(size=(10_000, 10))).interval()
+    >>> from mlperf.quantities.intervals import Estimates
+    >>> low, high = Estimates(np.random.default_rng(0).normal(size=(10_000, 10))).interval()
     >>> print(0.93 < np.mean((low < 0) & (0 < high)) < 0.98)
     True
     """
@@ -210,9 +210,9 @@ def combine(
     Examples
     --------
     >>> import numpy as np
-    >>> from mlperf.quantities.intervals import Samples, combine
-    >>> slow = Samples(np.array([[20.0, 21.0, 21.0, 22.0, 22.0, 24.0, 25.0]]))
-    >>> fast = Samples(np.array([[9.0, 10.0, 10.0, 11.0, 11.0, 12.0, 12.0]]))
+    >>> from mlperf.quantities.intervals import Estimates, combine
+    >>> slow = Estimates(np.array([[20.0, 21.0, 21.0, 22.0, 22.0, 24.0, 25.0]]))
+    >>> fast = Estimates(np.array([[9.0, 10.0, 10.0, 11.0, 11.0, 12.0, 12.0]]))
     >>> [round(float(number[0]), 2) for number in combine(np.divide, [slow, fast])]
     [2.0, 1.75, 2.31]
     """

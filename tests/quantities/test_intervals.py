@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from mlperf.quantities.intervals import Samples, combine, interval
+from mlperf.quantities.intervals import Estimates, combine, interval
 
 N_SIMULATED = 20_000
 SIZES = range(6, 21)
@@ -63,7 +63,7 @@ def coverage(low, high, truth):
 
 def simulated(statistic, noise, size, seed=0, n=N_SIMULATED):
     draw, median, mean = NOISES[noise]
-    samples = Samples(draw(np.random.default_rng([seed, size]), (n, size)), statistic)
+    samples = Estimates(draw(np.random.default_rng([seed, size]), (n, size)), statistic)
     return samples, {"median": median, "mean": mean}[statistic]
 
 
@@ -100,7 +100,7 @@ def test_what_a_round_does_to_both_runs_of_a_pair_does_not_widen_the_interval_of
     rng = np.random.default_rng(0)
     disturbance = rng.lognormal(0, 0.5, (N_SIMULATED, 10))
     slow, fast = (disturbance * rng.lognormal(0, 0.1, disturbance.shape) for _ in range(2))
-    low, high = Samples(slow / fast).interval()
+    low, high = Estimates(slow / fast).interval()
     assert LEAST <= coverage(low, high, 1) <= MOST
     assert np.median(high - low) < 0.3
 
@@ -161,7 +161,7 @@ def test_row_of_many_samples_has_the_interval_that_it_has_alone():
         rows = np.concatenate([rng.lognormal(size=(3, size)), rng.normal(size=(3, size))])
         levels = np.array([0.5, 0.95, 0.999] * 2)
         for statistic in ("median", "mean"):
-            samples = Samples(rows, statistic)
+            samples = Estimates(rows, statistic)
             low, high = samples.interval(levels)
             for i, row in enumerate(rows):
                 alone = interval(row, statistic=statistic, level=levels[i])
@@ -250,7 +250,7 @@ def test_function_of_one_uncertain_estimate_keeps_its_interval():
 
 def test_sum_of_normal_means_has_the_interval_of_the_textbook():
     rng = np.random.default_rng(6)
-    one, other = (Samples(rng.normal(0, scale, (1, 5_000)), "mean") for scale in (1, 2))
+    one, other = (Estimates(rng.normal(0, scale, (1, 5_000)), "mean") for scale in (1, 2))
     _, (low,), (high,) = combine(np.add, [one, other])
     error = np.sqrt(one.values.var() / 5_000 + other.values.var() / 5_000)
     assert high - low == pytest.approx(2 * 1.96 * error, rel=1e-3)

@@ -3,7 +3,7 @@ import re
 import numpy as np
 import pytest
 
-from mlperf.quantities.intervals import Samples
+from mlperf.quantities.intervals import Estimates
 from mlperf.quantities.scaling import (
     FORMS,
     Cost,
@@ -34,7 +34,7 @@ def test_interval_over_the_exponents_of_the_processes_covers_the_truth_as_often_
     bend = rng.choice(np.linspace(-0.03, 0.03, modes) if modes > 1 else [0.0], (1_000, n_processes, 1))
     costs = sizes ** (1 + bend) * speed * noise
     exponents = np.array([exponent(sizes, curve) for curve in costs.reshape(-1, len(sizes))])
-    low, high = Samples(exponents.reshape(1_000, n_processes)).interval()
+    low, high = Estimates(exponents.reshape(1_000, n_processes)).interval()
     truth = 1.0
     assert 0.93 <= np.mean((low <= truth) & (truth <= high)) <= 0.98
 
