@@ -2,9 +2,10 @@
 Who makes all those small tensors?
 ==================================
 
-Training calls ``aten::empty_strided``, which makes a tensor of given shape, again and again. The profiler's stacks
-tell on whose behalf. The cause that they show is then taken away, and what changes is measured: the calls, and
-the time of the optimiser's arithmetic. Held fixed: the model, and, but for rounding, what the optimiser computes.
+Training calls ``aten::empty_strided``, which makes a tensor of given shape, again and
+again. The profiler's stacks tell on whose behalf. The cause that they show is then
+taken away, and what changes is measured: the calls, and the time of the optimiser's
+arithmetic. Held fixed: the model, and, but for rounding, what the optimiser computes.
 """
 
 # sphinx_gallery_tags = ["profile", "memory"]
@@ -12,40 +13,40 @@ the time of the optimiser's arithmetic. Held fixed: the model, and, but for roun
 from functools import partial
 from itertools import pairwise
 
-import matplotlib.pyplot as plt
-import pandas as pd
 import torch
 
-from mlperf.training.engines import eager
-from mlperf.quantities.drawing import draw_estimate, headline
-from mlperf.quantities.claims import check, fact, judge
-from mlperf.profilers.measure import measure
-from mlperf.training.network import training_steps
-from mlperf.profilers.operators import callers
+from mlperf import callers, claim, exact, headline, measure, publish, seconds_per_call
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
-from mlperf.results.publishing import publish
-from mlperf.quantities.intervals import median
-from mlperf.profilers.timing import seconds_per_call
-from mlperf.quantities.units import factor, percent
+from mlperf.training.eager import eager
+from mlperf.training.network import training_steps
 
-plt.style.use("mlperf.quantities.report")
-
-OPERATOR, SIZES = "aten::empty_strided", [N_FEATURES, *MODELS["Medium"], 1]
-STEPS, PROCESSES, REPEATS = by_mode(published=(10, 3, 6), quick=(3, 1, 2))
-
-# %%
-# Who calls? The function of Python that began it, and the operator that it asked for; calls are those of a step.
-
-called = measure(lambda: callers(training_steps(eager, SIZES, BATCH_SIZE, STEPS), OPERATOR), repeats=1, warmup=False)
-called["calls"] /= STEPS
-called[["function", "operator", "calls"]]
+OPERATOR = "aten::empty_strided"
+SIZES = [N_FEATURES, *MODELS["Medium"], 1]
+STEPS = by_mode(published=10, quick=3)
+TIMES = by_mode(
+    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+)
 
 # %%
-# What most have in common: ``tensor.mul_(0.9)``. Of a Python number an operator makes a tensor in double precision, and
-# one in its own; a number that is a tensor needs neither. One run: Adam's arithmetic both ways, beside a whole step.
+# Who calls? The function of Python that began it, and the operator that it asked for.
+
+
+def find_callers():
+    return callers(training_steps(eager, SIZES, BATCH_SIZE, STEPS), OPERATOR)
+
+
+called = measure(find_callers, processes=1, warmup=False)
+calls = called["calls"].exact() / STEPS
+calls
+
+# %%
+# What most have in common is an operation with a Python number: ``tensor.mul_(0.9)``.
+# Of such a number an operator makes a tensor in double precision, and one in its own; a
+# number that is a tensor needs neither. So the optimiser's arithmetic is written out,
+# once with numbers and once with tensors of one element.
 
 CONSTANTS = {"one": 1, "decay": 0.999, "root": 0.5, "epsilon": 1e-8}
-VARIANTS = {"numbers": CONSTANTS, "tensors": {name: torch.tensor(float(x)) for name, x in CONSTANTS.items()}}
+TENSORS = {name: torch.tensor(float(value)) for name, value in CONSTANTS.items()}
 
 
 def adam(states, one, decay, root, epsilon):
@@ -53,58 +54,100 @@ def adam(states, one, decay, root, epsilon):
         count.add_(one)
         mean.lerp_(gradient, 0.1)
         square.mul_(decay).addcmul_(gradient, gradient, value=0.001)
-        parameter.addcdiv_(mean, square.sqrt().div(root).add_(epsilon), value=-0.001)
+        denominator = square.sqrt().div(root).add_(epsilon)
+        parameter.addcdiv_(mean, denominator, value=-0.001)
+
+
+def new_states():
+    shapes = []
+    for n_inputs, n_outputs in pairwise(SIZES):
+        shapes += [(n_outputs, n_inputs), (n_outputs,)]
+    return [[*torch.rand(4, *shape), torch.zeros(())] for shape in shapes]
+
+
+# %%
+# One run: both ways, and beside them a whole training step.
 
 
 def run():
-    row = {"step_seconds": seconds_per_call(training_steps(eager, SIZES, BATCH_SIZE, STEPS)) / STEPS}
-    shapes = [shape for inputs, outputs in pairwise(SIZES) for shape in ((outputs, inputs), (outputs,))]
-    states = [[torch.rand(shape) for _ in range(4)] + [torch.zeros(())] for shape in shapes]
-    for variant, constants in VARIANTS.items():
-        update = partial(adam, states, **constants)
-        row[f"{variant}_calls"] = callers(update, OPERATOR).calls.sum()
-        row[f"{variant}_seconds"] = seconds_per_call(update, at_least=0.1)
-    return row
+    states = new_states()
+    with_numbers = partial(adam, states, **CONSTANTS)
+    with_tensors = partial(adam, states, **TENSORS)
+    step = training_steps(eager, SIZES, BATCH_SIZE, STEPS)
+    return {
+        "step_seconds": seconds_per_call(step) / STEPS,
+        "numbers_seconds": seconds_per_call(with_numbers, at_least=0.1),
+        "tensors_seconds": seconds_per_call(with_tensors, at_least=0.1),
+        "numbers_calls": callers(with_numbers, OPERATOR).calls.sum(),
+        "tensors_calls": callers(with_tensors, OPERATOR).calls.sum(),
+    }
 
 
-runs = measure(run, repeats=REPEATS, processes=PROCESSES, warmup=False)
-runs
-
-# %%
-# A cause is shown by its removal. Below, bars are medians, whiskers their 95 % intervals, and dots the single runs.
-
-by_optimiser = called[called.function.str.contains("optim/")].calls.sum() / called.calls.sum()
-faster = median(runs.tensors_seconds / runs.numbers_seconds, runs.process)
-figure, (above, below) = plt.subplots(2, height_ratios=[2, 1])
-names = called.operator.str.removeprefix("aten::") + " in " + called.function.str.rpartition(" ")[2]
-above.barh(called.index, called.calls, tick_label=names, alpha=0.65)
-above.set(xlabel="Calls in one step", ylim=(len(called) - 0.5, -0.5))
-for place, variant in enumerate(VARIANTS):
-    times, look = runs[f"{variant}_seconds"], {"color": f"C{place}", "bar": 0.7, "horizontal": True}
-    draw_estimate(below, place, median(times, runs.process), times, scale=1e6, **look)
-below.set(xlabel="Time of Adam's arithmetic (µs)", yticks=[0, 1], yticklabels=VARIANTS, ylim=(1.5, -0.5))
-title = f"{by_optimiser:.0%} of the calls come from the optimiser; without them\n"
-headline(figure, title + f"its arithmetic takes {faster.value:.0%} of the time")
+runs = measure(run, **TIMES, warmup=False)
+step = runs["step_seconds"]
+numbers = runs["numbers_seconds"]
+tensors = runs["tensors_seconds"]
+faster = tensors / numbers
+faster
 
 # %%
-# How much is that?
+# The figure shows who is behind the calls of one step.
 
-saved = median((runs.numbers_seconds - runs.tensors_seconds) / runs.step_seconds, runs.process)
-numbers, tensors = runs.numbers_calls.max(), runs.tensors_calls.max()
-caller = "The optimiser is behind more than half of the calls of aten::empty_strided."
-cause = "The optimiser calls it for Python numbers: given tensors of one element instead, it makes no call."
-less = "Without these calls, the optimiser's arithmetic takes at least a tenth less time."
-overhead = "The tensors made by aten::empty_strided cost more than a twentieth of a training step."
-findings = {
-    "caller": judge(caller, check("Its share of the calls", percent(by_optimiser), above=0.5)),
-    "cause": judge(cause, fact(f"{numbers} calls with numbers, {tensors} without", tensors == 0)),
-    "faster": judge(less, check("Time without, over time with", factor(faster), below=0.9)),
-    "overhead": judge(overhead, check("Time saved, over that of a step", percent(saved), above=0.05)),
+axes = calls.plot(x="operator", by="function", horizontal=True)
+from_optimiser = [name for name in calls.labels("function") if "optim/" in name]
+total_calls = sum(cell.value for _, cell in calls.items())
+optimiser_calls = sum(calls.at(function=name).sum().value for name in from_optimiser)
+by_optimiser = exact(optimiser_calls / total_calls, unit="fraction")
+headline(axes, f"{by_optimiser:short} of the calls come from the optimiser")
+
+# %%
+# Claims, with thresholds fixed before the numbers were seen.
+
+saved = ((numbers - tensors) / step).to("fraction")
+calls_left = runs["tensors_calls"].exact()
+claims = {
+    "caller": claim(
+        f"The optimiser is behind {by_optimiser} of the calls of aten::empty_strided.",
+        by_optimiser > 0.5,
+        otherwise=f"The optimiser is behind only {by_optimiser} of the calls of "
+        "aten::empty_strided.",
+    ),
+    "cause": claim(
+        "The optimiser calls it for Python numbers: given tensors of one element "
+        "instead, it makes no call.",
+        calls_left < 1,
+        otherwise="Given tensors of one element instead of Python numbers, the "
+        f"optimiser still makes {calls_left} calls.",
+    ),
+    "faster": claim(
+        f"Without these calls, the optimiser's arithmetic takes {faster} the time.",
+        faster < 0.9,
+        otherwise=f"Without these calls, the optimiser's arithmetic takes {faster} "
+        "the time: less than a tenth is saved.",
+        undecided=f"Without these calls, the optimiser's arithmetic takes {faster} "
+        "the time.",
+    ),
+    "overhead": claim(
+        f"The tensors made by aten::empty_strided cost {saved} of a training step.",
+        saved > 0.05,
+        otherwise=f"The tensors made by aten::empty_strided cost little: {saved} of a "
+        "training step.",
+        undecided=f"The tensors made by aten::empty_strided cost {saved} of a "
+        "training step, which may or may not be more than a twentieth.",
+        original="Too many tensors made by aten::empty_strided may add overhead.",
+    ),
 }
-pd.DataFrame(findings.values())
 
 # %%
 # The report takes everything from the results folder.
-tables = {"runs": runs, "callers": called}
-values = {"by_optimiser": percent(by_optimiser), "faster": factor(faster), "saved": percent(saved)}
-publish("empty_strided", tables=tables, values=values, findings=findings, figures={"calls": figure})
+
+publish(
+    "empty_strided",
+    runs=runs,
+    callers=calls,
+    by_optimiser=by_optimiser,
+    faster_ratio=faster,
+    saved=saved,
+    calls=axes,
+    **claims,
+)
