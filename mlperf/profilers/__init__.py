@@ -1,1 +1,1 @@
-"""Profilers: measuring over a grid, time, operators, memory, instructions, accuracy, and the work and ceilings beside it."""
+"""Profilers: what a callable or an estimator takes, measured in fresh processes; none knows our own models."""

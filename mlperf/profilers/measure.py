@@ -1,258 +1,368 @@
-"""Measure a callable over a grid of settings: fresh processes, interleaved rounds, every raw value kept."""
+"""Measure a callable over a grid of settings: fresh processes, rounds in random order, every raw value kept."""
 
 import atexit
-import gc
+import inspect
 import itertools
-import os
-import signal
+import random
 import sys
 import threading
-import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
 from typing import Any
 
-import loky
+import joblib
 import pandas as pd
-from tqdm.auto import tqdm
 
+from mlperf.profilers.child import Request
+from mlperf.profilers.grid import Cell, cells, check_arguments
+from mlperf.profilers.pickling import pickled
+from mlperf.profilers.process import Bar, Process, ProcessError, environment, show
 from mlperf.protocol import FRESH_PROCESSES, THREADS
+from mlperf.quantities.runs import BOOKKEEPING, Runs
+from mlperf.results.journal import Journal
 
 Run = Callable[..., Mapping[str, Any] | pd.DataFrame]
 
 
 class MeasurementError(RuntimeError):
-    """A measured callable failed; the message names the cell of the grid in which it did."""
+    """A measured function failed; the message names the cell of the grid in which it did."""
 
 
 def measure(
     run: Run,
     *,
-    repeats: int,
-    processes: int = 1,
-    threads: int = THREADS,
+    processes: int = 6,
+    repeats: int = 1,
     warmup: Mapping[str, Any] | bool = True,
+    threads: int = THREADS,
     n_jobs: int = 1,
-    **grid: Sequence[Any] | Mapping[str, Any],
-) -> pd.DataFrame:
-    """Run every cell of a grid repeatedly in fresh child processes.
+    fresh: bool = FRESH_PROCESSES,
+    timeout: float | None = None,
+    **grid: Any,
+) -> Runs:
+    """Run every cell of a grid in fresh processes, round after round.
 
-    The runs are carried out in rounds: a round visits every cell once, in a fresh process each, so that a
-    machine that slows down meanwhile slows all cells and not the last ones. What varies between processes (where
-    memory happens to lie, what else the machine does) is thereby told apart from what varies within one.
+    A round visits every cell once, in a fresh process each, and in an order that is drawn anew. A machine that slows
+    down meanwhile slows all cells and not the last ones, and no cell always runs after the same other one.
 
     Parameters
     ----------
     run : callable
-        Called as ``run(**cell)`` with one level of every grid parameter. Returns a mapping (one row) or a data
-        frame (several). May be defined in a script without a ``__main__`` guard.
-    repeats : int
-        Counted runs of each cell, over all its processes.
-    processes : int, default=1
-        Fresh processes that share the repeats of one cell, at most `repeats`.
-    threads : int, default=1
-        Threads that a child process may use inside one operator.
+        Called as ``run(**cell)`` with one level of every grid parameter. Returns a mapping (one row) or a data frame
+        (several rows, told apart by an index with a name). May be defined in a script without a ``__main__`` guard.
+    processes : int, default=6
+        Fresh processes of each cell, and so rounds. A single process supports no interval.
+    repeats : int, default=1
+        Counted runs in each process.
     warmup : mapping or bool, default=True
         Before it counts, each process runs its cell once: with these keyword arguments replaced (such as
         ``{"max_iter": 1}``), as it is (True) or not at all (False).
+    threads : int, default=1
+        Threads that a process may use inside one operator.
     n_jobs : int, default=1
-        Child processes at a time; the quick protocol has one in all. More than one is for values that do not depend on
-        the time they take.
+        Processes that run at a time. More than one is for values that do not depend on the time they take. With one,
+        the processes of a round still start and warm up together, as many as there are cores: loading the libraries
+        takes seconds. When all of them are ready, and idle, they are measured one after the other.
+    fresh : bool, default=True
+        Whether each process is a fresh one. If not, all runs share one process, which is quick, but no sample of
+        what differs between processes. By default False in the quick protocol.
+    timeout : float, default=None
+        Seconds that a run or a warm-up may take.
     **grid : sequence or mapping
         The levels of each parameter of `run`. Of a mapping, the keys label the rows and `run` gets the values.
 
     Returns
     -------
-    pandas.DataFrame
-        One row for each repeat (or for each row that `run` returned): the grid's columns, ``process`` (its
-        number within the cell), ``repeat`` (its number within the cell), and what `run` returned.
+    Runs
+        One row for each run, or for each row that it returned: the grid's columns and those of the returned frame's
+        index; ``process`` (the round) and ``repeat`` (within the process); ``order``, the place of the cell in its
+        round; ``load``, the load average of the last minute before the run, in processes for each core;
+        ``steal_fraction``, the fraction of the cores' time that went to other virtual machines during the run, NaN
+        where it cannot be read or the run was too short; and what `run` returned.
 
     Raises
     ------
     MeasurementError
-        If `run` raises or its process dies. No child process is left.
-    ValueError
-        If a parameter is out of range.
+        If `run` raises, exits, hangs beyond `timeout` or returns neither numbers nor strings, or if its process
+        dies. No process is left.
+    TypeError, ValueError
+        If a parameter is of the wrong kind or out of range, or if `run` cannot be pickled.
+
+    Notes
+    -----
+    In a script, runs are kept in a journal in the results folder as they come. When the script is interrupted, or
+    fails further down, its next start takes them from there, if nothing has changed that they depend on. The journal
+    goes when the script has published its results, or has ended without an error.
 
     Examples
     --------
-    >>> from mlperf.profilers.measure import measure
+    >>> from mlperf import measure
     >>> def run(base, exponent):
     ...     return {"power": base**exponent}
-    >>> measure(run, repeats=1, base=[2, 3], exponent={"square": 2})
+    >>> runs = measure(run, processes=1, base=[2, 3], exponent={"square": 2})
+    >>> runs.frame[["base", "exponent", "process", "repeat", "power"]]
        base exponent  process  repeat  power
     0     2   square        0       0      4
     1     3   square        0       0      9
     """
-    _check_counts(repeats=repeats, processes=processes, threads=threads, n_jobs=n_jobs)
-    if processes > repeats:
-        raise ValueError(
-            f"The 'processes' parameter of measure must be at most repeats ({repeats}). Got {processes} instead."
-        )
-    levels = [_levels(name, values) for name, values in grid.items()]
-    cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*levels)]
-    shares = [repeats // processes + (number < repeats % processes) for number in range(processes)]
-    children = [
-        _Child(run, cell, number, sum(shares[:number]), share, warmup, threads)
-        for number, share in enumerate(shares)
-        for cell in cells
+    _check_counts(processes=processes, repeats=repeats, threads=threads, n_jobs=n_jobs)
+    _check_timeout(timeout)
+    todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
+    replaced = _replaced(run, warmup, grid)
+    settings = _Settings(repeats, threads, fresh, timeout, taken=(*grid, *BOOKKEEPING))
+    depends = (run, replaced, repeats, threads, n_jobs > 1, bool(fresh))
+    journal = Journal(sys._getframe(1).f_code.co_filename, depends)
+    pending = []
+    for cell in todo:
+        task = pickled(run, cell.arguments, None if replaced is None else {**cell.arguments, **replaced})
+        pending.append((cell, task, journal.key(cell)))
+    turns = [
+        _Turn(cell, task, key, number, journal.get(key, number))
+        for number in range(processes)
+        for cell, task, key in pending
     ]
-    rows: dict[int, list[dict[str, Any]]] = {}
-    # To the terminal, also where a gallery keeps what a script prints.
-    with (
-        tqdm(total=repeats * len(cells), desc="Measuring", unit="run", smoothing=0, file=sys.__stderr__) as progress,
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", "A worker (was restarted|stopped)", UserWarning)  # loky's, of idle workers
-        try:
-            alone = n_jobs == 1 or not FRESH_PROCESSES
-            for child, measured in _one_by_one(children) if alone else _side_by_side(children, n_jobs):
-                rows[children.index(child)] = measured
-                progress.set_postfix_str(child.name)
-                progress.update(child.repeats)
-        finally:
-            for child in children:
-                child.end()
-    return pd.DataFrame.from_records([row for _, measured in sorted(rows.items()) for row in measured])
+    _Measurement(settings, journal, turns).carry_out(n_jobs)
+    return _runs(turns, list(grid))
+
+
+OPTIONS = [
+    name
+    for name, parameter in inspect.signature(measure).parameters.items()
+    if parameter.kind is parameter.KEYWORD_ONLY
+]
+
+
+@dataclass(frozen=True)
+class _Settings:
+    """What holds for every process of one measurement."""
+
+    repeats: int
+    threads: int
+    fresh: bool
+    timeout: float | None
+    taken: tuple[str, ...]
 
 
 @dataclass(eq=False)
-class _Child:
-    """One fresh process that runs one cell of the grid."""
+class _Turn:
+    """One process of one cell."""
 
-    run: Run
-    cell: dict[str, tuple[Any, Any]]
+    cell: Cell
+    task: bytes
+    key: str
     number: int
-    first: int
-    repeats: int
-    warmup: Mapping[str, Any] | bool
-    threads: int
-    process: Any = None
+    answers: list[dict[str, Any]] | None
+    """One for each run; None as long as they are not measured."""
 
-    @property
-    def name(self) -> str:
-        return ", ".join(f"{name}={label}" for name, (label, _) in self.cell.items()) or "(the only one)"
 
-    def prepare(self) -> Future:
-        """Start the process and its warm-up."""
-        self.process = _process(self.threads)
-        return self.process.submit(_warm_up, self.run, self._arguments, self.warmup)
+class _Measurement:
+    """What is under way: the processes that run, and what is shown of it."""
 
-    def measure(self, prepared: Future) -> list[dict[str, Any]]:
-        """Wait for the warm-up, carry out the repeats, end the process and return the rows."""
+    def __init__(self, settings: _Settings, journal: Journal, turns: Sequence[_Turn]) -> None:
+        self.settings, self.journal, self.turns = settings, journal, turns
+        self.running: set[Process] = set()
+        self.stopped = False
+        self.lock = threading.Lock()
+
+    def carry_out(self, n_jobs: int) -> None:
+        """Measure what is not measured yet."""
+        repeats = self.settings.repeats
+        total = repeats * len(self.turns)
+        known = repeats * sum(turn.answers is not None for turn in self.turns)
+        if known:
+            show(f"{known} of {total} runs are taken from {self.journal.path}, where an earlier start left them.\n")
+        if known == total:
+            return
+        # To the terminal, also where a gallery keeps what a script prints.
+        self.bar = Bar(total=total, initial=known, desc="Measuring", unit="run", smoothing=0, file=sys.__stderr__)
+        with self.bar:
+            try:
+                if n_jobs > 1 and self.settings.fresh:
+                    self._side_by_side(n_jobs)
+                else:
+                    self._one_by_one()
+            except BaseException:
+                self.stop()
+                raise
+
+    def _one_by_one(self) -> None:
+        """Measure one process at a time."""
+        # Loading the libraries takes seconds: as many processes as there are cores start and warm up together. Only
+        # when all of them are ready, and idle, are they measured, one after the other.
+        together = joblib.cpu_count() if self.settings.fresh else 1
+        for place, batch in _batches(self.turns, together):
+            self._name(batch[0])
+            ready = self._in_lanes(self._prepare, batch, len(batch))
+            for order, (turn, process) in enumerate(zip(batch, ready, strict=True), place):
+                self._measure(turn, process, order)
+
+    def _side_by_side(self, n_jobs: int) -> None:
+        """Measure several processes at a time, in the order in which they were given."""
+        n_cells = len({turn.key for turn in self.turns})
+
+        def work(numbered: tuple[int, _Turn]) -> None:
+            place, turn = numbered
+            self._measure(turn, self._prepare(turn), place % n_cells)
+
+        left = [(place, turn) for place, turn in enumerate(self.turns) if turn.answers is None]
+        self._name(left[0][1])
+        self._in_lanes(work, left, n_jobs)
+
+    def _in_lanes(self, work: Callable[[Any], Any], items: Sequence[Any], n_lanes: int) -> list[Any]:
+        """Work on items in threads; the first failure ends all of it."""
+        with ThreadPoolExecutor(n_lanes) as lanes:
+            futures = [lanes.submit(work, item) for item in items]
+            try:
+                for future in as_completed(futures):
+                    future.result()
+            except BaseException:
+                for future in futures:
+                    future.cancel()
+                self.stop()  # or the lanes would wait for their processes
+                raise
+        return [future.result() for future in futures]
+
+    def _prepare(self, turn: _Turn) -> Process:
+        """Start the process of a turn and let it warm up."""
+        process = self._process()
+        self._ask(turn, process, Request("prepare", sys.path, _folder(), turn.task, self.settings.taken))
+        return process
+
+    def _measure(self, turn: _Turn, process: Process, order: int) -> None:
+        """Carry out the runs of a turn in its process, and end that."""
+        self._name(turn)
+        answers = []
+        for _ in range(self.settings.repeats):
+            answers.append({**self._ask(turn, process, Request("run")), "order": order})
+            with self.lock:
+                self.bar.update()
+        if self.settings.fresh:
+            process.end()
+            with self.lock:
+                self.running.discard(process)
+        turn.answers = answers
+        with self.lock:
+            self.journal.put(turn.key, turn.number, answers)
+
+    def _ask(self, turn: _Turn, process: Process, request: Request) -> dict[str, Any]:
         try:
-            prepared.result()
-            repeated = self.process.submit(_repeated, self.run, self._arguments, self.repeats)
-            measured = repeated.result()
-        except Exception as error:
-            raise MeasurementError(
-                f"The measured run failed in the cell {self.name}: {type(error).__name__}: {error}"
-            ) from error
-        if FRESH_PROCESSES:
-            self.process.shutdown()
-        self.process = None
-        labels = {name: label for name, (label, _) in self.cell.items()}
-        return [
-            {**labels, "process": self.number, "repeat": self.first + repeat, **row}
-            for repeat, records in enumerate(measured)
-            for row in records
-        ]
+            return process.ask(request, self.settings.timeout)
+        except ProcessError as error:
+            failure = MeasurementError(f"The measured run failed in the cell {turn.cell.name}: {error}")
+            for note in getattr(error, "__notes__", []):
+                failure.add_note(note)
+            raise failure from None
 
-    def measure_alone(self) -> list[dict[str, Any]]:
-        """Start, warm up and measure in one go."""
-        return self.measure(self.prepare())
+    def _name(self, turn: _Turn) -> None:
+        with self.lock:
+            self.bar.set_postfix_str(turn.cell.name)
 
-    def end(self) -> None:
-        """End the process, whatever it is doing, if there still is one."""
-        if self.process is not None:
-            self.process.shutdown(kill_workers=True)
+    def _process(self) -> Process:
+        with self.lock:
+            if self.stopped:
+                raise MeasurementError("The measurement was stopped.")
+            start = Process if self.settings.fresh else _shared_process
+            process = start(self.settings.threads)
+            self.running.add(process)
+            return process
 
-    @property
-    def _arguments(self) -> dict[str, Any]:
-        return {name: level for name, (_, level) in self.cell.items()}
+    def stop(self) -> None:
+        """End all processes, whatever they are doing."""
+        with self.lock:
+            self.stopped = True
+            for process in self.running:
+                process.end(kill=True)
 
 
-Measured = Iterator[tuple[_Child, list[dict[str, Any]]]]
+def _batches(turns: Sequence[_Turn], size: int) -> Iterator[tuple[int, list[_Turn]]]:
+    """Yield what is left of each round, in an order that is drawn anew, with the place of each batch in its round."""
+    for _, of_round in itertools.groupby(turns, lambda turn: turn.number):
+        every = list(of_round)
+        left = [turn for turn in every if turn.answers is None]
+        random.SystemRandom().shuffle(left)
+        known = len(every) - len(left)
+        for first in range(0, len(left), size):
+            yield known + first, left[first : first + size]
 
 
-def _one_by_one(children: Sequence[_Child]) -> Measured:
-    # Loading the libraries takes seconds: as many processes as there are cores start and warm up together. Only
-    # when all of them are ready, and idle, are they measured, one after the other.
-    together = loky.cpu_count()
-    for first in range(0, len(children), together):
-        started = [(child, child.prepare()) for child in children[first : first + together]]
-        wait([prepared for _, prepared in started])
-        for child, prepared in started:
-            yield child, child.measure(prepared)
+_shared: list[tuple[dict[str, str], Process]] = []
 
 
-def _side_by_side(children: Sequence[_Child], n_jobs: int) -> Measured:
-    with ThreadPoolExecutor(n_jobs) as lanes:
-        try:
-            futures = {lanes.submit(_Child.measure_alone, child): child for child in children}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        finally:  # after an error or an interrupt: the lanes wait for nothing but processes that end now
-            lanes.shutdown(wait=False, cancel_futures=True)
-            for child in children:
-                child.end()
+def _shared_process(threads: int) -> Process:
+    """Return the process that all runs share in the quick protocol; a new one if there is none, or settings differ."""
+    settings = environment(threads)
+    if not _shared or _shared[0][0] != settings or not _shared[0][1].is_alive():
+        _end_shared()
+        _shared.append((settings, Process(threads)))
+    return _shared[0][1]
 
 
-def _check_counts(**counts: int) -> None:
+@atexit.register
+def _end_shared() -> None:
+    while _shared:
+        _shared.pop()[1].end()
+
+
+def _folder() -> str:
+    try:
+        return str(Path.cwd())
+    except FileNotFoundError:  # it was removed meanwhile
+        return "/"
+
+
+def _runs(turns: Sequence[_Turn], grid: list[str]) -> Runs:
+    """Lay out what was measured as one table."""
+    rows: list[dict[str, Any]] = []
+    levels: list[str] | None = None
+    columns: dict[str, None] = {}
+    for turn in turns:
+        for repeat, answer in enumerate(turn.answers or []):
+            if levels is not None and answer["levels"] != levels:
+                raise MeasurementError(
+                    f"The frame that run returned in the cell {turn.cell.name} has the index {answer['levels']}, "
+                    f"in others {levels}."
+                )
+            levels = answer["levels"]
+            columns.update(dict.fromkeys(answer["columns"]))
+            about = {"process": turn.number, "repeat": repeat, **{name: answer[name] for name in BOOKKEEPING[2:]}}
+            names = [*levels, *answer["columns"]]
+            rows += [{**turn.cell.labels, **about, **dict(zip(names, row, strict=True))} for row in answer["rows"]]
+    by = [*grid, *(levels or [])]
+    return Runs(pd.DataFrame(rows, columns=[*by, *BOOKKEEPING, *columns]), by=by)
+
+
+def _check_counts(**counts: Any) -> None:
     for name, count in counts.items():
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ValueError(f"The {name!r} parameter of measure must be an int of at least 1. Got {count!r} instead.")
+        message = f"The {name!r} parameter of measure must be an int of at least 1. Got {count!r} instead."
+        if not isinstance(count, Integral) or isinstance(count, bool):
+            raise TypeError(message)
+        if count < 1:
+            raise ValueError(message)
 
 
-def _levels(name: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """Return the (label, level) pairs of one grid parameter."""
-    if name in ("process", "repeat"):
-        raise ValueError(f"The grid of measure must not have a parameter {name!r}: it is a column of the result.")
-    pairs = list(values.items()) if isinstance(values, Mapping) else [(value, value) for value in values]
-    if not pairs or isinstance(values, str):
-        raise ValueError(f"The {name!r} parameter of measure must have at least one level. Got {values!r} instead.")
-    return pairs
+def _check_timeout(timeout: Any) -> None:
+    message = (
+        f"The 'timeout' parameter of measure must be a number of seconds above 0, or None. Got {timeout!r} instead."
+    )
+    if timeout is None:
+        return
+    if not isinstance(timeout, Real) or isinstance(timeout, bool):
+        raise TypeError(message)
+    if float(timeout) <= 0:
+        raise ValueError(message)
 
 
-def _process(threads: int) -> Any:
-    """Return an executor with one fresh process or, in the quick protocol, with the one process that all runs share."""
-    # The libraries read these when they are loaded, which a fresh process has yet to do.
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    settings = {"env": dict.fromkeys(pools, str(threads)), "initializer": _follow, "initargs": (os.getpid(),)}
-    if FRESH_PROCESSES:
-        return loky.ProcessPoolExecutor(max_workers=1, **settings)
-    return loky.get_reusable_executor(max_workers=1, timeout=60, **settings)
-
-
-def _follow(parent: int) -> None:
-    """Make this child process end with its parent, however that ends, and at once."""
-    # Called after all other functions that are registered so: to take the libraries down takes half as long as to load
-    # them, and nobody needs it.
-    atexit.register(os._exit, 0)
-    # An interrupt at the keyboard reaches children too; the parent alone answers it, by ending them.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def end_with_parent() -> None:
-        # Not by waiting for its number: that stays until whoever started the parent has asked how it ended.
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
-
-
-def _warm_up(run: Run, arguments: dict[str, Any], warmup: Mapping[str, Any] | bool) -> None:
-    if warmup is not False:
-        run(**{**arguments, **(warmup if isinstance(warmup, Mapping) else {})})
-    # Collecting garbage looks through all that the libraries hold, which takes a fifth of a second: from here on it
-    # looks only through what the runs make.
-    gc.collect()
-    gc.freeze()
-
-
-def _repeated(run: Run, arguments: dict[str, Any], repeats: int) -> list[list[dict[str, Any]]]:
-    """Run one cell in this process; the records of each repeat."""
-    returned = [run(**arguments) for _ in range(repeats)]
-    return [rows.to_dict("records") if isinstance(rows, pd.DataFrame) else [dict(rows)] for rows in returned]
+def _replaced(run: Run, warmup: Any, grid: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments that a warm-up replaces; None if there is none."""
+    if isinstance(warmup, Mapping):
+        check_arguments("the warm-up of measure", run, [*grid, *warmup])
+        return dict(warmup)
+    if not isinstance(warmup, bool):
+        raise TypeError(
+            "The 'warmup' parameter of measure must be True, False, or a mapping of the arguments that it replaces, "
+            f"such as {{'max_iter': 1}}. Got {warmup!r} instead."
+        )
+    return {} if warmup else None

@@ -1,0 +1,259 @@
+"""What a fresh process does: it carries out the runs that its parent asks for, and answers with what was measured.
+
+Requests come in as pickles on one pipe, answers go out as lines of JSON on another. So the measured function has
+standard output to itself, and none of its types reaches the parent: an exception is answered by its text, a measured
+value as a plain number or string. Only Python's own library is loaded here, since every fresh process pays for it.
+"""
+
+import gc
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import date, timedelta
+from decimal import Decimal
+from numbers import Integral, Real
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+# Innermost frames of a failed run that its error tells.
+FRAMES = 20
+# Seconds that a copy of this process, forked by the measured function, gets to come back here.
+FORKED = 0.2
+
+
+class Request(NamedTuple):
+    """What the parent asks for."""
+
+    kind: str
+    """``"prepare"``: load the task and warm up; ``"run"``: carry out one run; ``"end"``."""
+
+    path: Sequence[str] = ()
+    """The parent's search path for modules."""
+
+    folder: str = ""
+    """The parent's current folder."""
+
+    task: bytes = b""
+    """The pickled function, the keyword arguments of its runs and those of its warm-up (None without one)."""
+
+    taken: tuple[str, ...] = ()
+    """Names of columns that the function may not return."""
+
+
+def serve(requests: int, answers: int) -> None:
+    """Carry out what is asked for, until the parent says that it is over, or ends.
+
+    Parameters
+    ----------
+    requests, answers : int
+        File descriptors to read from and to write to.
+    """
+    for descriptor in (requests, answers):
+        os.set_inheritable(descriptor, False)
+    asked: SimpleQueue[Request] = SimpleQueue()
+    threading.Thread(target=_listen, args=(requests, asked), daemon=True).start()
+    worker = _Worker()
+    while (request := asked.get()).kind != "end":
+        # A measured function may leave the folder, or turn warnings into errors: neither may reach what comes next.
+        with warnings.catch_warnings():
+            answer = worker.prepare(request) if request.kind == "prepare" else worker.run()
+        with suppress(OSError):
+            os.chdir(worker.folder)
+        _write(answers, (json.dumps(answer) + "\n").encode())
+        if os.getpid() != worker.pid:  # a copy, which has said so
+            os._exit(1)
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    # To take the libraries down takes half as long as to load them, and nobody needs it.
+    os._exit(0)
+
+
+def _listen(requests: int, asked: SimpleQueue[Request]) -> None:
+    """Pass requests on; when there can be none any more, since the parent has ended, end with it and at once."""
+    with open(requests, "rb") as file:
+        while True:
+            try:
+                asked.put(pickle.load(file))
+            except EOFError:
+                if os.getpgrp() == os.getpid():  # and what the measured function has started
+                    os.killpg(0, signal.SIGKILL)
+                os._exit(1)
+
+
+def _write(answers: int, content: bytes) -> None:
+    while content:
+        content = content[os.write(answers, content) :]
+
+
+class _Worker:
+    """The task of this process, and how it is carried out."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.folder = "."
+        self.taken: tuple[str, ...] = ()
+        self.task: Callable[..., Any] | None = None
+        self.arguments: dict[str, Any] = {}
+        self.forks = 0
+        os.register_at_fork(after_in_parent=self._forked)
+
+    def prepare(self, request: Request) -> dict[str, Any]:
+        """Load the task and carry out its warm-up; the answer holds what the warm-up returned."""
+        self.taken, self.folder = request.taken, request.folder
+        sys.path[:] = request.path
+        try:
+            os.chdir(self.folder)
+            self.task, self.arguments, warmup = pickle.loads(request.task)
+        except BaseException as error:  # such as a module that only the parent finds
+            return _failure(error)
+        answer = {} if warmup is None else self._carry_out(warmup)
+        # Collecting garbage looks through all that the libraries hold, which takes a fifth of a second: from here on
+        # it looks only through what the runs make.
+        gc.collect()
+        gc.freeze()
+        return answer
+
+    def run(self) -> dict[str, Any]:
+        """Carry out one run."""
+        return self._carry_out(self.arguments)
+
+    def _carry_out(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        assert self.task is not None
+        self.forks = 0
+        load, before = _load(), _ticks()
+        try:
+            returned = self.task(**arguments)
+            stolen = _stolen_fraction(before, _ticks())
+            answer = {**_table(returned, self.taken), "load": load, "steal_fraction": stolen}
+        except BaseException as error:  # whatever it is, the parent is told
+            answer = _failure(error)
+        if os.getpid() != self.pid:
+            return {"error": "it forked a process that came back out of it"}
+        if self.forks:
+            time.sleep(FORKED)  # so that a copy is heard
+        return answer
+
+    def _forked(self) -> None:
+        self.forks += 1
+
+
+def _failure(error: BaseException) -> dict[str, str]:
+    """Say what went wrong. The exception itself stays here: not all can be pickled, or made anew."""
+    name = type(error).__name__
+    try:
+        text = f"{name}: {error}" if str(error) else name
+        told = "".join(traceback.format_exception(error, limit=-FRAMES))
+    except Exception:  # its own text may fail
+        text = told = name
+    return {"error": text, "traceback": told}
+
+
+def _load() -> float:
+    """Return the load average of the last minute, in processes for each core."""
+    try:
+        return os.getloadavg()[0] / (os.cpu_count() or 1)
+    except OSError:
+        return float("nan")
+
+
+def _ticks() -> list[int]:
+    """Return how all cores spent their time so far, in ticks; empty where it cannot be read."""
+    try:
+        with open("/proc/stat", "rb") as file:  # noqa: PTH123 - quicker
+            return [int(field) for field in file.readline().split()[1:9]]
+    except (OSError, ValueError):
+        return []
+
+
+def _stolen_fraction(before: list[int], after: list[int]) -> float:
+    """Return which fraction of the cores' time went to other machines on the same hardware."""
+    passed = [late - early for early, late in zip(before, after, strict=True)]
+    return passed[7] / sum(passed) if len(passed) == 8 and sum(passed) > 0 else float("nan")
+
+
+def _table(returned: Any, taken: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a run returned as rows of plain values, with the names of their levels and columns."""
+    pandas = sys.modules.get("pandas")
+    if pandas is not None and isinstance(returned, pandas.DataFrame):
+        levels, columns, rows = _of_frame(returned)
+    elif isinstance(returned, Mapping):
+        levels, columns, rows = [], list(returned), [list(returned.values())]
+    else:
+        hint = " Is there a return missing?" if returned is None else ""
+        got = "None" if returned is None else f"{_a(returned)}"
+        raise TypeError(f"run must return a mapping, such as {{'seconds': 1.5}}, or a DataFrame. Got {got}.{hint}")
+    for name in [*levels, *columns]:
+        if not isinstance(name, str):
+            raise TypeError(f"What run returns must be named by strings. Got {name!r}, {_a(name)}.")
+        if name in taken:
+            raise ValueError(f"run must not return {name!r}: the table of the runs has a column of that name already.")
+    twice = [name for name in columns if [*levels, *columns].count(name) > 1]
+    if twice:
+        raise ValueError(f"run returned the column {twice[0]!r} twice.")
+    n_levels = len(levels)
+    plain = [
+        [*map(_label, row[:n_levels]), *(_plain(*cell) for cell in zip(columns, row[n_levels:], strict=True))]
+        for row in rows
+    ]
+    return {"levels": levels, "columns": columns, "rows": plain}
+
+
+def _of_frame(frame: Any) -> tuple[list[Any], list[Any], list[list[Any]]]:
+    """Return levels, columns and rows of a data frame; the names of its index are the levels."""
+    names = [name for name in frame.index.names if name is not None]
+    if len(names) < frame.index.nlevels and (names or len(frame) > 1):
+        raise ValueError(
+            "The rows of a DataFrame that run returns must be told apart by an index with a name. "
+            "Write `return frame.set_index(...)` with the column that names them."
+        )
+    if names and frame.index.has_duplicates:
+        again = frame.index[frame.index.duplicated()][0]
+        raise ValueError(f"The index of the DataFrame that run returned must name each row once. Got {again!r} twice.")
+    columns = list(frame.columns)
+    told = frame.reset_index() if names else frame
+    return names, columns, list(map(list, told.itertuples(index=False, name=None)))
+
+
+def _label(value: Any) -> Any:
+    try:
+        return _plain("", value)
+    except TypeError:
+        return str(value)
+
+
+def _plain(name: str, value: Any) -> bool | int | float | str | None:
+    """Return one measured value as a type of Python's own."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return None
+    if isinstance(value, bool):
+        return bool(value)
+    if getattr(getattr(value, "dtype", None), "kind", "") == "m" and not value.shape:
+        return float(value.astype("m8[ns]").astype("int64")) / 1e9  # what NumPy calls an integer is a time
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real | Decimal):
+        return float(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, date):
+        return value.isoformat()
+    # NumPy's scalars and arrays of no dimension, and tensors of one element.
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return _plain(name, value.item())
+    raise TypeError(f"What run returns must be numbers or strings. Got {name!r}, {_a(value)}.")
+
+
+def _a(value: Any) -> str:
+    """Return the type of a value with its article."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -1,0 +1,253 @@
+"""A fresh process that carries out runs for this one: started, asked, and ended whatever it is doing."""
+
+import json
+import os
+import pickle
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from mlperf.profilers.child import Request
+
+# The libraries read these when they are loaded, which a fresh process has yet to do.
+POOLS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
+
+START = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from mlperf.profilers.child import serve; serve(*map(int, sys.argv[1:]))"
+)
+
+SHOWN = 100_000
+"""Bytes that a process may print before the rest is kept from the terminal."""
+PRINTED = 10_000_000
+"""Bytes that a process may print before it is taken to do so without end."""
+GRACE = 0.5
+"""Seconds that helpers of a process that has ended get to clean up before they are ended too."""
+TAIL = 2_000
+
+
+class Bar(tqdm):
+    """A progress bar with a lock of threads only: one between processes would leave a semaphore with the system."""
+
+    _lock = threading.RLock()
+
+
+class ProcessError(Exception):
+    """A process did not answer as it should; the message says why."""
+
+
+class Process:
+    """A fresh process; it ends with this one, however that ends.
+
+    Parameters
+    ----------
+    threads : int
+        Threads that it may use inside one operator.
+    """
+
+    def __init__(self, threads: int) -> None:
+        theirs, self._requests = os.pipe()
+        self._answers, back = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", START, str(Path(__file__).parents[2]), str(theirs), str(back)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment(threads),
+                pass_fds=(theirs, back),
+                # A session of its own: Ctrl-C reaches this process alone, which then ends that one and all it started.
+                start_new_session=True,
+            )
+        except BaseException:
+            for descriptor in (self._requests, self._answers):
+                os.close(descriptor)
+            raise
+        finally:
+            os.close(theirs)
+            os.close(back)
+        # Closed when nobody waits for an answer any more, or another thread might read from what is opened next.
+        self._closing = [weakref.finalize(self, os.close, end) for end in (self._requests, self._answers)]
+        self._received = b""
+        self._printed = 0
+        self._tail = b""
+        self._quiet = self._ended = False
+        self._ending = threading.Lock()
+        self._printing = threading.Thread(target=self._pass_on, daemon=True)
+        self._printing.start()
+
+    def ask(self, request: Request, timeout: float | None = None) -> dict[str, Any]:
+        """Send a request and wait for its answer.
+
+        Parameters
+        ----------
+        request : Request
+            What is asked for.
+        timeout : float, default=None
+            Seconds to wait at most.
+
+        Returns
+        -------
+        dict
+            The answer.
+
+        Raises
+        ------
+        ProcessError
+            If it says that it failed, if there is none in time, or if the process ends before.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            self._send(request)
+            line = self._receive(deadline)
+        except TimeoutError:
+            raise ProcessError(f"it took longer than its timeout of {timeout:g} s") from None
+        except OSError:
+            line = b""
+        if not line:
+            raise ProcessError(self._end_in_words())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            error = ProcessError(answer["error"])
+            if "traceback" in answer:
+                error.add_note(answer["traceback"].rstrip())
+            raise error
+        return answer
+
+    def is_alive(self) -> bool:
+        """Tell whether it can be asked for anything."""
+        return not self._ended and self._process.poll() is None
+
+    def end(self, *, kill: bool = False) -> None:
+        """End the process and all that it started.
+
+        Parameters
+        ----------
+        kill : bool, default=False
+            End it whatever it is doing, and not when it is ready.
+        """
+        with self._ending:
+            if self._ended:
+                return
+            self._quiet = self._ended = True
+            if not kill:
+                with suppress(OSError):
+                    self._send(Request("end"))
+            self._wait(kill)
+            if not kill:
+                for close in self._closing:
+                    close()
+            # It reads on while anybody can still print: not for ever, as they may have left the session.
+            self._printing.join(GRACE)
+            if not self._printing.is_alive() and self._process.stdout:
+                self._process.stdout.close()
+
+    def _wait(self, kill: bool) -> None:
+        try:
+            if kill:
+                self._process.kill()
+            self._process.wait(None if kill else 5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        # What multiprocessing starts to take back semaphores and files does so now.
+        deadline = time.monotonic() + GRACE
+        with suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(self._process.pid, 0)
+                time.sleep(0.005)
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _send(self, request: Request) -> None:
+        content = memoryview(pickle.dumps(request))
+        while content:
+            content = content[os.write(self._requests, content) :]
+
+    def _receive(self, deadline: float | None) -> bytes:
+        """Return the next line of the process; nothing if it ends before."""
+        while b"\n" not in self._received:
+            left = 1.0 if deadline is None else min(1.0, deadline - time.monotonic())
+            if left <= 0:
+                raise TimeoutError
+            if select.select([self._answers], [], [], left)[0]:
+                read = os.read(self._answers, 1 << 16)
+                if not read:
+                    return b""
+                self._received += read
+            elif self._process.poll() is not None:  # a copy that it forked may hold its end of the pipe open
+                return b""
+        line, _, self._received = self._received.partition(b"\n")
+        return line
+
+    def _end_in_words(self) -> str:
+        """Say how the process ended that was to answer."""
+        if self._printed > PRINTED:
+            return f"it printed more than {PRINTED:,} bytes"
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return "its process closed the connection"
+        self._printing.join(GRACE)
+        if code < 0:
+            hint = " (is there too little memory?)" if -code == signal.SIGKILL else ""
+            said = f"its process was ended by {signal.Signals(-code).name}{hint}"
+        else:
+            said = f"its process exited with status {code} before it returned"
+        last = self._tail.decode(errors="replace").strip().splitlines()
+        return f"{said}; it last printed: {last[-1]}" if last else said
+
+    def _pass_on(self) -> None:
+        """Show on the terminal what the process prints, up to a limit."""
+        assert self._process.stdout is not None
+        output = self._process.stdout.fileno()
+        while content := os.read(output, 1 << 16):
+            before, self._printed = self._printed, self._printed + len(content)
+            self._tail = (self._tail + content)[-TAIL:]
+            if self._printed > PRINTED:
+                with suppress(ProcessLookupError):
+                    self._process.kill()
+            if not self._quiet and before < SHOWN:
+                show(content.decode(errors="replace"))
+                if self._printed >= SHOWN:
+                    show("\n(The rest of what this process prints is not shown.)\n")
+
+
+def environment(threads: int) -> dict[str, str]:
+    """Return the environment variables of a fresh process.
+
+    Parameters
+    ----------
+    threads : int
+        Threads that it may use inside one operator.
+
+    Returns
+    -------
+    dict of str
+        Those of this process, but for the threads and for Python's filters of warnings: what is measured does not
+        depend on how the caller looks at warnings.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.process import environment
+    >>> environment(2)["OMP_NUM_THREADS"]
+    '2'
+    """
+    return {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+        **dict.fromkeys(POOLS, str(threads)),
+    }
+
+
+def show(text: str) -> None:
+    """Write to the terminal, above the progress bars, also where a gallery keeps what a script prints."""
+    with suppress(OSError, ValueError):
+        Bar.write(text, file=sys.__stderr__, end="")

@@ -1,0 +1,137 @@
+"""A journal of runs as they are measured: what an interrupted script has measured is not measured again."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import json
+import os
+import sys
+import zlib
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mlperf.results.reach import reach
+
+FOLDER = ".journal"
+
+_calls: Counter[tuple[Path, str]] = Counter()
+# Journals of the script that this process runs.
+_own: set[Path] = set()
+
+
+class Journal:
+    """What is kept of one measurement: an append-only file of checked lines of JSON for each script.
+
+    Nothing here raises: a journal that cannot be read or written is no journal, and what it held is measured anew. So
+    is what a torn or altered line held.
+
+    Parameters
+    ----------
+    script : str
+        The file that the measurement is called in. Without such a file, as in a notebook, nothing is kept.
+    depends : object
+        What decides on what is measured, other than the cell; see `mlperf.results.reach.reach`.
+
+    Examples
+    --------
+    >>> from mlperf.results.journal import Journal
+    >>> journal = Journal("<stdin>", "a function and its settings")
+    >>> journal.put(journal.key("a cell"), 0, [{"seconds": 1.5}])
+    >>> journal.get(journal.key("a cell"), 0) is None
+    True
+    """
+
+    def __init__(self, script: str, depends: Any) -> None:
+        self.path: Path | None = None
+        self._depends = ""
+        self._script = script
+        self._known: dict[tuple[str, int], list[dict[str, Any]]] = {}
+        with suppress(Exception):
+            path = _path(script)
+            digest = reach(depends, script) if path else None
+            if path and digest:
+                # The second measurement of one kind in a script is not the first one again.
+                _calls[path, digest] += 1
+                self._depends = f"{digest} {_calls[path, digest]}"
+                self.path = path
+                self._known = _read(path)
+                if script == getattr(sys.modules.get("__main__"), "__file__", None):
+                    _own.add(path)
+
+    def key(self, cell: Any) -> str:
+        """Return what a cell's runs are found by."""
+        try:
+            return hashlib.sha256(f"{self._depends} {reach(cell, self._script)}".encode()).hexdigest()
+        except Exception:  # then it cannot be found
+            return hashlib.sha256(os.urandom(16)).hexdigest()
+
+    def get(self, key: str, process: int) -> list[dict[str, Any]] | None:
+        """Return the runs of one process of a cell; None if they are not known."""
+        return self._known.get((key, process))
+
+    def put(self, key: str, process: int, runs: list[dict[str, Any]]) -> None:
+        """Keep the runs of one process of a cell."""
+        if self.path is None:
+            return
+        with suppress(OSError, ValueError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            text = json.dumps([key, process, runs])
+            # After a torn line a new one begins with it, and is lost with it; an empty line in between costs nothing.
+            line = f"\n{zlib.crc32(text.encode()):08x} {text}\n".encode()
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                os.write(descriptor, line)
+            finally:
+                os.close(descriptor)
+
+
+def clear(script: str | Path) -> None:
+    """Drop the journal of a script, which has published its results: its next start measures anew.
+
+    Parameters
+    ----------
+    script : str or Path
+        The file of the script.
+
+    Examples
+    --------
+    >>> from mlperf.results.journal import clear
+    >>> clear("plot_02_training_time.py")
+    """
+    path = _path(str(script))
+    if path is not None:
+        _remove(path)
+
+
+def _path(script: str) -> Path | None:
+    from mlperf.results.publishing import results_folder  # which drops journals, and so imports this module
+
+    return results_folder() / FOLDER / f"{Path(script).stem}.jsonl" if Path(script).is_file() else None
+
+
+def _read(path: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
+    known = {}
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
+        checksum, _, text = line.partition(b" ")
+        with suppress(ValueError):
+            if int(checksum, 16) == zlib.crc32(text):
+                key, process, runs = json.loads(text)
+                known[key, process] = runs
+    return known
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+        path.parent.rmdir()
+
+
+@atexit.register
+def _clear_own() -> None:
+    """Drop the journals of a script that has ended without an error and published nothing."""
+    if getattr(sys, "last_value", None) is None:
+        for path in _own:
+            _remove(path)

@@ -1,0 +1,268 @@
+"""A digest of all that a function's result depends on: its code, and whatever it reaches from there."""
+
+from __future__ import annotations
+
+import dis
+import hashlib
+import importlib.util
+import inspect
+import sys
+import sysconfig
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType, ModuleType
+from typing import Any
+
+import numpy as np
+
+import mlperf
+from mlperf.results.provenance import inputs
+
+PACKAGE = Path(mlperf.__file__).parent
+INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+# What makes a class and is not its content.
+BOOKKEEPING = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
+
+
+def reach(value: Any, script: str) -> str | None:
+    """Return a digest of a value and of everything that it reaches.
+
+    Parameters
+    ----------
+    value : object
+        A function, its arguments, or a tuple of such. Of a function that is defined in the script, the code counts,
+        and so do the global names in it, whatever they stand for. Comments, docstrings and layout do not, nor does
+        what else is in the script.
+    script : str
+        The file of the script. Of what is defined in other files of one's own, the sources count, and those that they
+        import; of installed packages, the version.
+
+    Returns
+    -------
+    str or None
+        Hexadecimal; the same in each process. None if some of it cannot be told, or if a file was edited after it was
+        loaded.
+
+    Examples
+    --------
+    >>> from mlperf.results.reach import reach
+    >>> reach((1, "text"), "script.py") == reach((1, "text"), "script.py")
+    True
+    >>> reach((1, "text"), "script.py") == reach((1.0, "text"), "script.py")
+    False
+    """
+    try:
+        digest = _Digest(script)
+        # Machine, protocol and versions.
+        digest.file(Path(__file__).parents[1] / "profilers" / "child.py")
+        digest.add(value)
+    except Exception:  # objects may do anything when they are looked at
+        return None
+    return digest.hash.hexdigest()
+
+
+class _Digest:
+    def __init__(self, script: str) -> None:
+        self.script = script
+        self.hash = hashlib.sha256()
+        # Objects are kept, so that no other one gets their number meanwhile.
+        self.seen: dict[int, tuple[int, Any]] = {}
+        self.files: set[Path] = set()
+
+    def put(self, *parts: str | bytes) -> None:
+        for part in parts:
+            content = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+            self.hash.update(b"%d:" % len(content) + content)
+
+    def add(self, value: Any) -> None:
+        """Add a value of any kind."""
+        if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+            self.put(type(value).__name__, repr(value))
+            return
+        if id(value) in self.seen and not isinstance(value, tuple):
+            self.put("seen", str(self.seen[id(value)][0]))
+            return
+        self.seen[id(value)] = len(self.seen), value
+        if isinstance(value, CodeType):
+            self.code(value)
+        elif isinstance(value, FunctionType):
+            self.function(value)
+        elif isinstance(value, type):
+            self.type(value)
+        elif isinstance(value, ModuleType):
+            self.module(value.__name__)
+        elif isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType | None):
+            self.several("method", value.__self__, value.__name__)
+        elif isinstance(value, MethodType):
+            self.several("method", value.__self__, value.__func__)
+        elif isinstance(value, staticmethod | classmethod):
+            self.several(type(value).__name__, value.__func__)
+        elif isinstance(value, property):
+            self.several("property", value.fget, value.fset, value.fdel)
+        elif isinstance(getattr(value, "__wrapped__", None), FunctionType):
+            self.several("wrapped", value.__wrapped__)
+        else:
+            self.data(value)
+
+    def several(self, kind: str, *values: Any) -> None:
+        self.put(kind, str(len(values)))
+        for value in values:
+            self.add(value)
+
+    def data(self, value: Any) -> None:
+        """Add what is not code."""
+        torch = sys.modules.get("torch")
+        if torch is not None and isinstance(value, torch.Tensor):
+            self.several("tensor", type(value), str(value.device), value.requires_grad, value.detach().cpu().numpy())
+        elif isinstance(value, np.ndarray) and not value.dtype.hasobject:
+            self.put("array", repr(value.dtype), str(value.shape), np.ascontiguousarray(value).tobytes())
+        elif type(value) in (tuple, list):
+            self.several(type(value).__name__, *value)
+        elif type(value) is dict:
+            self.several("dict", *value.keys(), *value.values())
+        elif isinstance(value, set | frozenset):
+            self.several("set", type(value), *sorted(reach(part, self.script) or "" for part in value))
+        elif isinstance(value, BuiltinFunctionType) or hasattr(value, "__objclass__"):
+            self.put("builtin", str(value.__module__ if hasattr(value, "__module__") else ""), value.__qualname__)
+        else:
+            self.reduced(value)
+
+    def reduced(self, value: Any) -> None:
+        """Add an object by what it would be made from again, as a pickle does."""
+        made = value.__reduce_ex__(4)
+        if isinstance(made, str):
+            self.several("global", made, type(value))
+            return
+        call, arguments, *rest = made
+        state, items, pairs = [*rest, None, None, None][:3]
+        self.several("object", call, arguments, state, list(items or ()), list(pairs or ()))
+
+    def function(self, function: FunctionType) -> None:
+        cells = [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+        self.several("function", function.__qualname__, function.__defaults__, function.__kwdefaults__, cells)
+        path = function.__code__.co_filename
+        if path == self.script or function.__module__ == "__main__" or not Path(path).is_file():
+            self.add(function.__code__)
+            self.names(function)
+        else:
+            self.source(function.__module__, Path(path))
+
+    def code(self, code: CodeType) -> None:
+        constants = code.co_consts[1:] if _has_docstring(code) else code.co_consts
+        self.put("code", code.co_code, repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags)))
+        self.several("constants", *constants)
+
+    def names(self, function: FunctionType) -> None:
+        """Add what the global names in a function stand for, and the modules that it imports."""
+        for name in dict.fromkeys(_global_names(function.__code__)):
+            if name in function.__globals__:
+                self.put("name", name)
+                self.add(function.__globals__[name])
+        for name in dict.fromkeys(_imported(function.__code__)):
+            self.module(name)
+
+    def type(self, made: type) -> None:
+        self.put("type", made.__module__, made.__qualname__)
+        file = getattr(sys.modules.get(made.__module__), "__file__", None)
+        if made.__module__ != "__main__" and file != self.script:
+            self.module(made.__module__)
+            return
+        content = {name: value for name, value in sorted(vars(made).items()) if name not in BOOKKEEPING}
+        self.several("class", *made.__bases__, *content, *content.values())
+
+    def module(self, name: str) -> None:
+        """Add a module by its source or its version."""
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if module is None:
+            spec = _found(name)
+            file = spec.origin if spec else None
+        self.source(name, Path(file) if file else None)
+
+    def source(self, name: str, path: Path | None) -> None:
+        first = name.partition(".")[0]
+        self.put("module", name)
+        if path is None or not path.is_file() or first in sys.stdlib_module_names:
+            return
+        if path.is_relative_to(PACKAGE) or not any(path.is_relative_to(folder) for folder in INSTALLED):
+            self.file(path)
+        else:
+            self.put(_version(first))
+
+    def file(self, path: Path) -> None:
+        """Add a source of one's own, with all that it imports, the machine and the protocol."""
+        if path in self.files:
+            return
+        self.files.add(path)
+        known = inputs(path)
+        if known != inputs(path, measured=True):
+            raise RuntimeError(f"{path} or what it imports was edited after it was loaded.")
+        self.put(*(f"{name}={value}" for name, value in sorted(known.items())))
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Yield a code object and those of the functions and classes inside."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    for inner in _codes(code):
+        for instruction in dis.get_instructions(inner):
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+                yield instruction.argval
+
+
+def _imported(code: CodeType) -> Iterator[str]:
+    """Yield the modules that a function imports when it is called."""
+    for inner in _codes(code):
+        base = ""
+        for instruction in dis.get_instructions(inner):
+            if instruction.opname == "IMPORT_NAME":
+                base = instruction.argval
+                yield base
+            elif instruction.opname == "IMPORT_FROM":
+                # "from mlperf import MLPRegressor" loads the module that defines it.
+                public = mlperf.PUBLIC.get(instruction.argval) if base == "mlperf" else None
+                inside = public or f"{base}.{instruction.argval}"
+                if _found(inside):
+                    yield inside
+
+
+def _found(name: str) -> Any:
+    """Return where a module is, None if there is none; what it lies in is imported for that, it is not."""
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+
+
+def _has_docstring(code: CodeType) -> bool:
+    flag = getattr(inspect, "CO_HAS_DOCSTRING", None)  # from Python 3.13 on
+    if flag is not None:
+        return bool(code.co_flags & flag)
+    # Before, the first constant of a function is its docstring or None; comprehensions and classes have none there.
+    is_function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.endswith(("comp>", "expr>"))
+    return bool(is_function) and len(code.co_consts) > 0
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+@cache
+def _distributions() -> Mapping[str, list[str]]:
+    return metadata.packages_distributions()
+
+
+def _version(module: str) -> str:
+    """Return the version of the installed package that a module belongs to."""
+    return " ".join(f"{name} {metadata.version(name)}" for name in sorted(set(_distributions().get(module, []))))
