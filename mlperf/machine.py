@@ -8,7 +8,7 @@ import platform
 import re
 import subprocess
 
-import loky
+import joblib
 import psutil
 
 UNREADABLE = "not readable here"
@@ -36,7 +36,7 @@ def fingerprint() -> dict[str, str]:
     versions = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {
         "processor": _processor(),
-        "cores": str(loky.cpu_count()),
+        "cores": str(joblib.cpu_count()),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **versions,

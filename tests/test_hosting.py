@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mlperf
+
 ROOT = Path(__file__).parents[1]
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "report.yml").read_text())
 JOBS = WORKFLOW["jobs"]
 DOCS = yaml.safe_load((ROOT / ".readthedocs.yaml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 TRIGGERS = WORKFLOW[True]  # YAML reads the bare word "on" as a truth
 COMMANDS = sorted(
     {
@@ -43,6 +47,9 @@ def test_command_of_a_host_names_a_target_or_script_that_is_there(command):
         assert made.returncode == 0, made.stderr
     if tool in ("bash", "python"):
         assert (ROOT / arguments[0]).is_file()
+    for argument in arguments:
+        if argument.startswith("tests/"):
+            assert (ROOT / argument).exists()
 
 
 def test_every_place_that_a_host_takes_the_site_from_is_where_make_puts_it():
@@ -79,10 +86,56 @@ def test_nothing_is_published_before_it_was_refused_or_not():
     assert not any("continue-on-error" in step for step in steps)
 
 
-def test_the_scheduled_build_compares_with_the_peers():
+def test_the_scheduled_build_compares_with_the_rivals():
     assert TRIGGERS["schedule"]
-    (peers,) = [step for step in JOBS["measure"]["steps"] if "peers" in step.get("run", "")]
-    assert peers["if"] == "github.event_name == 'schedule'"
+    (rivals,) = [step for step in JOBS["measure"]["steps"] if "[rivals]" in step.get("run", "")]
+    assert rivals["if"] == "github.event_name == 'schedule'"
+    assert "rivals" in PROJECT["optional-dependencies"]
+
+
+def test_the_oldest_python_that_is_accepted_is_tried_and_a_newest():
+    tried = JOBS["check"]["strategy"]["matrix"]["python"]
+    assert f">={tried[0]}" == PROJECT["requires-python"]
+    assert tried[-1] == "3.14"
+    assert "${{ matrix.python }}" in JOBS["check"]["container"]
+    (upload,) = [step for step in JOBS["check"]["steps"] if "upload-artifact" in step.get("uses", "")]
+    assert "${{ matrix.python }}" in upload["with"]["name"], "two artifacts of one name collide"
+
+
+def test_the_platforms_of_users_are_tried():
+    assert JOBS["macos"]["runs-on"].startswith("macos-")
+    assert runs("macos")[2:] == ["make html QUICK=1", "make test"]
+    assert JOBS["arm"]["runs-on"].endswith("-arm")
+    assert any("tests/training" in line for line in runs("arm"))
+
+
+def test_the_newest_torch_is_tried_beside_the_pinned_one():
+    """By the workflow, and by a maintainer: in a copy, so that nothing pinned is replaced."""
+    assert "bash .ci/newest-torch" in runs("newest-torch")
+    steps = (ROOT / ".ci" / "newest-torch").read_text()
+    assert steps.index('cd "$copy"') < steps.index("--upgrade torch") < steps.index("make test")
+    assert (ROOT / ".ci" / "newest-torch").stat().st_mode & 0o111
+    assert "torch==" in (ROOT / "requirements.txt").read_text()
+
+
+@pytest.mark.parametrize("script", ["newest-torch", "run"])
+def test_script_of_a_host_is_sound(script):
+    subprocess.run(["bash", "-n", ROOT / ".ci" / script], check=True)
+
+
+def test_a_host_without_a_way_to_install_names_what_is_missing(tmp_path):
+    (tmp_path / "path").mkdir()
+    for tool in ("bash", "dirname"):
+        (tmp_path / "path" / tool).symlink_to(shutil.which(tool))
+    done = subprocess.run(
+        [shutil.which("bash"), ROOT / ".ci" / "run"],
+        env={"PATH": str(tmp_path / "path")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert done.stderr == "Install make g++ chromium first: there is no apt-get to do it.\n"
 
 
 def test_links_are_checked_in_what_was_built_before():
@@ -97,9 +150,8 @@ def test_every_action_has_a_version():
 
 def test_what_is_cited_is_what_is_released():
     cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert {"cff-version", "message", "title", "authors"} <= set(cited)
-    assert (cited["version"], cited["license"]) == (project["version"], project["license"])
+    assert (cited["version"], cited["license"]) == (mlperf.__version__, PROJECT["license"])
 
 
 def built(folder, *, mode="published", title=""):
@@ -116,6 +168,10 @@ def test_published_results_may_be_published_and_previews_stale_or_empty_sites_ma
     assert len(reasons(*built(tmp_path / "banner", title="Preview numbers"))) == 1
     assert len(reasons(*built(tmp_path / "stale", title="Out of date"))) == 1
     assert len(reasons(tmp_path / "none", tmp_path / "none")) == 2
+
+
+def test_a_build_leaves_its_lock_where_tests_wait_for_it(site):
+    assert (site.parents[1] / ".lock").is_file()
 
 
 def test_the_preview_is_refused(site):
