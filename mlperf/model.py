@@ -16,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm.auto import tqdm
 
-from mlperf.training.engines import ENGINES
+from mlperf.training.engines import ENGINES, suited
 from mlperf.training.network import network
+from mlperf.training.parameters import separate
 
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
@@ -45,8 +46,10 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Determines the initial weights and the order of samples in each epoch, whatever torch's global seed.
     progress : bool, default=False
         Show a progress bar over the epochs.
-    engine : {"eager", "fused", "compiled"}, default="fused"
-        How one fit is carried out, see :mod:`mlperf.training.engines`. All three take the same steps.
+    engine : {"auto", "eager", "fused", "compiled"}, default="auto"
+        How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding.
+        "auto" takes "compiled" where the network has been compiled before, or where a C++ compiler works and the fit
+        saves at least twice what compiling takes; "fused" otherwise. It never asks for a compiler.
 
     Attributes
     ----------
@@ -58,6 +61,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         The same error on the validation data after each epoch. Only there if `fit` got validation data.
     n_iter_ : int
         Epochs run.
+    engine_ : str
+        Engine that carried out the fit.
     n_outputs_ : int
         Targets predicted.
     n_features_in_ : int
@@ -91,7 +96,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "progress": ["boolean"],
-        "engine": [StrOptions(set(ENGINES))],
+        "engine": [StrOptions({"auto", *ENGINES})],
     }
 
     def __init__(
@@ -103,7 +108,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         batch_size: int = 64,
         random_state: int | np.random.RandomState | None = None,
         progress: bool = False,
-        engine: str = "fused",
+        engine: str = "auto",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate_init = learning_rate_init
@@ -162,8 +167,11 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         generator = torch.Generator().manual_seed(seed)
         # A caller's no_grad or inference_mode must not stop the training.
         with torch.inference_mode(False), torch.enable_grad():
-            module = network([inputs.shape[1], *hidden, targets.shape[1]], generator)
-            epochs = ENGINES[self.engine](
+            sizes = [inputs.shape[1], *hidden, targets.shape[1]]
+            module = network(sizes, generator)
+            n_steps = math.ceil(len(inputs) / self.batch_size) * self.max_iter
+            engine = suited(sizes, n_steps) if self.engine == "auto" else self.engine
+            epochs = ENGINES[engine](
                 module,
                 inputs,
                 targets,
@@ -183,9 +191,11 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 if validation is not None:
                     watched.append(_squared_error(module, *validation))
 
+        separate(module)
         self._x_scaler, self._y_scaler, self._target_ndim = x_scaler, y_scaler, target.ndim
         self.n_outputs_ = targets.shape[1]
         self.n_iter_ = self.max_iter
+        self.engine_ = engine
         self.loss_curve_ = losses
         if validation is not None:
             self.validation_curve_ = watched

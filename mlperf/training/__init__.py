@@ -1,0 +1,1 @@
+"""How one fit is carried out: engines that take the same steps, and many networks at once."""

@@ -1,159 +1,110 @@
-"""One optimiser step as one compiled function: forward, backward and Adam, over flat parameters."""
+"""The engine ``compiled``: a program written for the network, which trains for an epoch in one call."""
 
-import hashlib
-import os
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
-import warnings
-import zipfile
-from collections.abc import Callable
-from functools import cache
+import ctypes
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mlperf.training.parameters import layers
+from mlperf.training.kernel import source
+from mlperf.training.library import load
+from mlperf.training.parameters import layer_sizes, separate
 
-BETAS, EPSILON = (0.9, 0.999), 1e-8
-
-LOOPED_PRODUCT = 8_000_000
-"""Multiplications up to which a product becomes loops that Inductor compiles.
-
-The right factor of a larger one does not stay in the cache, where the BLAS, which cuts it into blocks, is ahead.
-"""
-
-ROWS_AT_ONCE = 8
-"""Rows of a looped product that are summed side by side: one sum alone waits for its own last addition."""
-
-STACK_BYTES = 400 * 1024
-"""Up to this much is kept on the stack: each tensor on the heap, and each view of one, costs tens of nanoseconds.
-
-The smallest stack that a thread gets by default, on macOS, has 512 KiB.
-"""
-
-INDUCTOR = {
-    "cpp.threads": 1,  # the products are too small to share
-    "cpp.enable_floating_point_contract_flag": "fast",  # a * b + c in one instruction
-    "aot_inductor.precompile_headers": False,  # they would be used once
-    "cpp.vec_isa_ok": True,  # not tried out by compiling: whatever compiles headers of torch can do it
-    "unroll_reductions_threshold": 1,  # a product over few features stays a loop
-    "aot_inductor.allow_stack_allocation": True,
-    "force_disable_caches": True,  # the library on disk is the cache
-}
-"""Settings of torch's compiler that differ from its own."""
-
-Run = Callable[[list[Tensor]], object]
+FLOP_PER_THREAD = 5_000_000
+"""A step is shared out among threads from so many operations for each on, about 25 µs: they wait for each other."""
 
 
-class Step(nn.Module):
-    """One step of Adam on the mean squared error of one mini-batch, without autograd.
+def compiled(
+    module: nn.Sequential,
+    X: Tensor,
+    y: Tensor,
+    *,
+    learning_rate: float,
+    batch_size: int,
+    generator: torch.Generator,
+    shuffled: bool = True,
+    **choices: int,
+) -> Iterator[float]:
+    """Train with forward, backward and Adam in one compiled function. Other arguments as for `eager`.
+
+    The first fit of some layer sizes compiles it, which takes about a second, and keeps it on disk; it does for any
+    number of samples and any mini-batch. Large steps use as many threads as ``torch.get_num_threads()`` says.
 
     Parameters
     ----------
-    sizes : tuple of int
-        Features, units of each hidden layer, outputs.
+    shuffled : bool, default=True
+        Whether each epoch takes the rows in a new order; without it, as they lie, which is for experiments.
+    **choices : int
+        Choices of `mlperf.training.kernel.source`, for experiments.
+
+    Raises
+    ------
+    RuntimeError
+        If it has to be compiled and no C++ compiler works; before any work.
 
     Examples
     --------
-    >>> from mlperf.training.compiled import Step
-    >>> Step((5, 32, 1)).sizes
-    (5, 32, 1)
+    >>> from mlperf.data import generate_samples
+    >>> from mlperf.model import MLPRegressor
+    >>> samples = generate_samples(1_000)
+    >>> model = MLPRegressor((32,), engine="compiled")
+    >>> model.fit(samples.Xtr, samples.ytr)  # doctest: +SKIP
+    MLPRegressor(engine='compiled', hidden_layer_sizes=(32,))
     """
-
-    def __init__(self, sizes: tuple[int, ...]) -> None:
-        super().__init__()
-        self.sizes = sizes
-
-    def forward(
-        self,
-        flat: Tensor,
-        mean: Tensor,
-        square: Tensor,
-        X: Tensor,
-        y: Tensor,
-        weight: Tensor,
-        rates: Tensor,
-        loss: Tensor,
-    ) -> None:
-        """Update `flat`, `mean`, `square` and `loss` in place.
-
-        Parameters
-        ----------
-        flat, mean, square : Tensor of shape (n_parameters,)
-            The parameters as `layers` cuts them, and Adam's running averages of their gradient and its square.
-        X, y : Tensor of shape (batch_size, n_features) and (batch_size, n_outputs)
-            The mini-batch; a short one is filled up with rows of weight 0.
-        weight : Tensor of shape (batch_size, 1)
-            What the squared error of each row counts: 1 / (rows x outputs), or 0.
-        rates : Tensor of shape (2,)
-            ``learning_rate / (1 - beta1**t)`` and ``1 / sqrt(1 - beta2**t)`` of this step t.
-        loss : Tensor of shape ()
-            Takes the mean squared error before the step.
-        """
-        cut = layers(flat, self.sizes)
-        outputs = [X]
-        for W, b in cut[:-1]:
-            outputs.append(_stored((_product(outputs[-1], W) + b).relu()))
-        W, b = cut[-1]
-        error = _product(outputs[-1], W) + b - y
-        loss.copy_((error * error * weight).sum())
-        delta = error * (2 * weight)
-        gradients: list[Tensor] = []
-        for i in reversed(range(len(cut))):
-            gradients[:0] = [_product(outputs[i].t(), delta).reshape(-1), delta.sum(0)]
-            if i:
-                delta = _stored(torch.where(outputs[i] > 0, _product(delta, _transposed(cut[i][0])), 0.0))
-        gradient = torch.cat(gradients)
-        new_mean = mean + (gradient - mean) * (1 - BETAS[0])
-        new_square = square * BETAS[1] + gradient * gradient * (1 - BETAS[1])
-        flat.sub_(rates[0] * new_mean / (new_square.sqrt() * rates[1] + EPSILON))
-        mean.copy_(new_mean)
-        square.copy_(new_square)
+    sizes, n_samples = layer_sizes(module), len(X)
+    _check(module, X, y, sizes)
+    functions = load(source(sizes, **choices)).functions
+    separate(module)
+    n_threads = threads_for(sizes, min(batch_size, n_samples))
+    functions.mlperf_memory.restype = ctypes.c_int64
+    memory = torch.zeros(functions.mlperf_memory(n_threads), dtype=torch.uint8)
+    # All that the program is given the address of is held here, so that it stays where it is.
+    X, y, order, powers = X.contiguous(), y.contiguous(), torch.arange(n_samples), np.ones(2)
+    tensors = [parameter.detach() for parameter in module.parameters()]
+    addresses = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
+    arguments: list[Any] = [
+        ctypes.c_void_p(memory.data_ptr()),
+        addresses,
+        *(ctypes.c_void_p(data.data_ptr()) for data in (X, y, order)),
+        ctypes.c_int64(n_samples),
+        ctypes.c_int64(batch_size),
+        ctypes.c_double(learning_rate),
+        ctypes.c_void_p(powers.ctypes.data),
+        ctypes.c_int(n_threads),
+    ]
+    train = functions.mlperf_epoch
+    train.restype = ctypes.c_double
+    while True:
+        if shuffled:
+            torch.randperm(n_samples, generator=generator, out=order)
+        yield train(*arguments)
 
 
-def _product(a: Tensor, b: Tensor) -> Tensor:
-    n_rows, n_inner = a.shape
-    n_columns = b.shape[1]
-    if n_inner == 1:
-        return a * b
-    if n_rows * n_inner * n_columns > LOOPED_PRODUCT:
-        return a @ b
-    # Row by row the right factor is read along its columns, which Inductor does a vector at a time.
-    together = 1 if n_columns == 1 else max(n for n in range(1, ROWS_AT_ONCE + 1) if n_rows % n == 0)
-    return torch.cat([(rows[:, :, None] * b[None]).sum(1) for rows in a.chunk(together)])
+def threads_for(sizes: Sequence[int], n_rows: int) -> int:
+    """Return among how many threads a step of so many rows is shared out.
+
+    Examples
+    --------
+    >>> from mlperf.training.compiled import threads_for
+    >>> threads_for((5, 32, 1), n_rows=64)
+    1
+    """
+    flop = 6 * n_rows * sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+    return max(1, min(torch.get_num_threads(), n_rows, flop // FLOP_PER_THREAD))
 
 
-def _transposed(W: Tensor) -> Tensor:
-    # Stored, or each product would read it element by element out of the original.
-    return W.t() if W.shape[1] == 1 else _stored(W.t().clone(memory_format=torch.contiguous_format))
-
-
-def _stored(values: Tensor) -> Tensor:
-    """Make Inductor compute the values once: otherwise each use of one, of which a product has many, would do so."""
-    return values.as_strided(values.shape, values.stride())
-
-
-def load(sizes: tuple[int, ...], batch_size: int) -> Run:
-    """Return the compiled `Step`, from the cache on disk or else by compiling it.
+def compile_seconds(sizes: Sequence[int], **choices: int) -> float:
+    """Return how long it took to compile the program when that was done; it is done now, if it was not.
 
     Parameters
     ----------
-    sizes : tuple of int
+    sizes : sequence of int
         Features, units of each hidden layer, outputs.
-    batch_size : int
-        Rows in a mini-batch.
-
-    Returns
-    -------
-    callable
-        Takes the list of arguments of `Step.forward`.
+    **choices : int
+        As for `compiled`.
 
     Raises
     ------
@@ -162,117 +113,24 @@ def load(sizes: tuple[int, ...], batch_size: int) -> Run:
 
     Examples
     --------
-    >>> from mlperf.training.compiled import load
-    >>> step = load((5, 32, 1), 64)  # doctest: +SKIP
-    """
-    path = _path(sizes, batch_size)
-    if not path.exists():
-        check_compiler()
-        _compile(sizes, batch_size, path)
-    return _loaded(path)
-
-
-@cache
-def _loaded(path: Path) -> Run:
-    # torch._inductor.aoti_load_package imports the whole compiler, which takes seconds, and unpacks the library into a
-    # folder that a process which is ended leaves behind.
-    loaded: Run = torch._C._aoti.AOTIModelContainerRunnerCpu(str(path), 1).run
-    return loaded
-
-
-def compile_seconds(sizes: tuple[int, ...], batch_size: int) -> float:
-    """Return how long it took to compile the step when that was done; parameters and errors are those of `load`.
-
-    Examples
-    --------
     >>> from mlperf.training.compiled import compile_seconds
-    >>> compile_seconds((5, 32, 1), 64)  # doctest: +SKIP
-    8.1
+    >>> compile_seconds((5, 32, 1))  # doctest: +SKIP
+    0.4
     """
-    load(sizes, batch_size)
-    return float(_path(sizes, batch_size).with_suffix(".seconds").read_text())
+    return load(source(sizes, **choices)).compile_seconds
 
 
-def cache_folder() -> Path:
-    """Return where compiled steps are kept: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``.
-
-    Examples
-    --------
-    >>> from mlperf.training.compiled import cache_folder
-    >>> cache_folder().name
-    'mlperf'
-    """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlperf"
-
-
-def check_compiler() -> None:
-    """Raise a RuntimeError that says what to install unless the C++ compiler compiles a trial program.
-
-    Examples
-    --------
-    >>> from mlperf.training.compiled import check_compiler
-    >>> try:
-    ...     check_compiler()
-    ... except RuntimeError as error:
-    ...     advice = error
-    """
-    compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
-    found = shutil.which(compiler)
-    if found:
-        command = [found, "-x", "c++", "-fsyntax-only", "-"]
-        if subprocess.run(command, input="#include <vector>\n", text=True, capture_output=True).returncode == 0:
-            return
-    install = "xcode-select --install" if sys.platform == "darwin" else "apt-get install g++"
-    raise RuntimeError(
-        f"The engine 'compiled' needs a C++ compiler, and {compiler!r} "
-        f"{'does not compile a trial program' if found else 'was not found'}. Install one (for example "
-        f"'{install}') or name another in the environment variable CXX. The engine 'fused' needs none."
-    )
-
-
-def _compile(sizes: tuple[int, ...], batch_size: int, path: Path) -> None:
-    start = time.perf_counter()
-    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    shapes = [(n_parameters,)] * 3 + [(batch_size, width) for width in (sizes[0], sizes[-1], 1)] + [(2,), ()]
-    example = tuple(torch.zeros(shape, dtype=torch.float32, device="cpu") for shape in shapes)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written beside its place and moved: another process never loads half a library.
-    with (
-        tempfile.TemporaryDirectory(dir=path.parent) as folder,
-        torch.no_grad(),
-        warnings.catch_warnings(),
-        patch.dict(os.environ, TORCHINDUCTOR_CACHE_DIR=folder),  # torch leaves what it writes on the way
-        patch("torch._inductor.codegen.cpp_wrapper_cpu_array_ref.MAX_STACK_ALLOCATION_SIZE", STACK_BYTES),
-    ):
-        warnings.simplefilter("ignore")  # torch's own, about torch
-        program = torch.export.export(Step(sizes), example)
-        package = torch._inductor.aoti_compile_and_package(
-            program,
-            package_path=f"{folder}/step.pt2",
-            inductor_configs=dict(INDUCTOR),  # torch writes into it
-        )
-        with zipfile.ZipFile(package) as archive:
-            (name,) = [name for name in archive.namelist() if name.endswith(".so")]
-            library = Path(archive.extract(name, folder))
-        seconds = Path(folder, "seconds")
-        seconds.write_text(repr(time.perf_counter() - start))
-        seconds.replace(path.with_suffix(".seconds"))
-        library.replace(path)  # last: where it is, its seconds are
-
-
-def _path(sizes: tuple[int, ...], batch_size: int) -> Path:
-    asked = [os.environ.get(name) for name in ("ATEN_CPU_CAPABILITY", "TORCHINDUCTOR_CPP_MARCH")]  # older instructions
-    choices = (LOOPED_PRODUCT, ROWS_AT_ONCE, STACK_BYTES, INDUCTOR, asked, torch.get_default_dtype())
-    digest = hashlib.sha256(f"{sizes} {batch_size} {choices} {_platform()}".encode())
-    return cache_folder() / f"step-{digest.hexdigest()[:24]}.so"
-
-
-@cache
-def _platform() -> str:
-    # Machine code of one processor may not run on another that shares the home folder.
-    processor = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line for line in lines if line.startswith(("flags", "Features"))), processor)
-    source = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
-    return f"{torch.__version__} {platform.platform()} {processor} {source}"
+def _check(module: nn.Sequential, X: Tensor, y: Tensor, sizes: Sequence[int]) -> None:
+    # The program reads memory as it is told to: what does not fit would be read beyond its end.
+    for name, data, n_columns in (("X", X, sizes[0]), ("y", y, sizes[-1])):
+        if data.shape != (len(X), n_columns):
+            raise ValueError(
+                f"The {name!r} parameter of compiled must be of shape ({len(X)}, {n_columns}), as the network is. "
+                f"Got {tuple(data.shape)} instead."
+            )
+    for tensor in (X, y, *module.parameters()):
+        if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
+            raise ValueError(
+                "The 'module', 'X' and 'y' parameters of compiled must be of float32 and on the CPU. "
+                f"Got {tensor.dtype} on {tensor.device} instead."
+            )

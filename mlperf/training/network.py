@@ -54,8 +54,8 @@ def training_steps(
     Parameters
     ----------
     engine : callable
-        One of `mlperf.training.engines.ENGINES`. Its first epoch, which compiles what has to be and makes the optimiser's
-        state, is carried out here.
+        One of `mlperf.training.engines.ENGINES`, or like them. Its first epoch, which compiles what has to be and
+        makes the optimiser's state, is carried out here.
     layer_sizes : sequence of int
         As for `network`.
     n_rows : int

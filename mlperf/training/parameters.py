@@ -28,12 +28,54 @@ def flatten(module: nn.Sequential) -> tuple[Tensor, tuple[int, ...]]:
     >>> len(flat), sizes
     (225, (5, 32, 1))
     """
-    linear = [layer for layer in module if isinstance(layer, nn.Linear)]
-    sizes = (linear[0].in_features, *(layer.out_features for layer in linear))
+    linear, sizes = _linear(module), layer_sizes(module)
     flat = torch.cat([part.detach().reshape(-1) for layer in linear for part in (layer.weight.t(), layer.bias)])
     for layer, (W, b) in zip(linear, layers(flat, sizes), strict=True):
         layer.weight.data, layer.bias.data = W.t(), b
     return flat, sizes
+
+
+def separate(module: nn.Module) -> None:
+    """Give each parameter memory of its own, as a module that is pickled should have.
+
+    pickle writes the whole of what a view is cut from, once for each view.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Its parameters keep their values.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from mlperf.training.parameters import flatten, separate
+    >>> module = nn.Sequential(nn.Linear(5, 32), nn.ReLU(), nn.Linear(32, 1))
+    >>> flat, sizes = flatten(module)
+    >>> separate(module)
+    >>> module[2].bias.untyped_storage().nbytes()
+    4
+    """
+    for parameter in module.parameters():
+        if not parameter.is_contiguous() or parameter.untyped_storage().nbytes() > parameter.nbytes:
+            parameter.data = parameter.detach().clone(memory_format=torch.contiguous_format)
+
+
+def layer_sizes(module: nn.Sequential) -> tuple[int, ...]:
+    """Return features, units of each hidden layer, outputs.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from mlperf.training.parameters import layer_sizes
+    >>> layer_sizes(nn.Sequential(nn.Linear(5, 32), nn.ReLU(), nn.Linear(32, 1)))
+    (5, 32, 1)
+    """
+    linear = _linear(module)
+    return linear[0].in_features, *(layer.out_features for layer in linear)
+
+
+def _linear(module: nn.Sequential) -> list[nn.Linear]:
+    return [layer for layer in module if isinstance(layer, nn.Linear)]
 
 
 def layers(flat: Tensor, sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:

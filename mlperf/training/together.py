@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
-from mlperf.training.engines import by_autograd
+from mlperf.training.eager import by_autograd
 from mlperf.training.network import network
 
 

@@ -1,0 +1,295 @@
+// What a training step is made of: matrix products that are held in vector registers, and Adam. The constants above and
+// the network below are written by mlperf/training/kernel.py.
+//
+// One idea carries all products: a block of the result, ROWS x (VECTORS * V) numbers, stays in registers while the inner
+// dimension is walked through once. Each turn loads one row of the right factor and, for each row of the block, one
+// number of the left factor, by which that row is multiplied. The left factor may lie in any order, so that none has to
+// be transposed for the gradient of a weight.
+//
+// The right factor is cut into panels of at most VECTORS * V columns, each with its rows one after the other, so that
+// what a block reads lies side by side. Columns are filled up with zeros to whole vectors; Adam leaves zeros at zero.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+// ---- Vectors -------------------------------------------------------------------------------------------------------
+
+#if defined(__AVX512F__)
+constexpr int WIDEST = 64, REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int WIDEST = 32, REGISTERS = 16;
+#elif defined(__ARM_NEON)
+constexpr int WIDEST = 16, REGISTERS = 32;
+#else
+constexpr int WIDEST = 16, REGISTERS = 16;
+#endif
+
+constexpr int V = (VECTOR_BYTES ? VECTOR_BYTES : WIDEST) / sizeof(float);
+// ROWS x VECTORS sums, a row of the right factor and a number of the left one fit the registers.
+constexpr int VECTORS = VECTORS_AT_ONCE ? VECTORS_AT_ONCE : REGISTERS / 8;
+constexpr int ROWS = ROWS_AT_ONCE;
+
+// may_alias lets it read arrays of float, aligned(4) from any address.
+typedef float Vector __attribute__((vector_size(sizeof(float) * V), aligned(4), may_alias));
+typedef int32_t Mask __attribute__((vector_size(sizeof(float) * V), aligned(4), may_alias));
+
+static inline Vector load(const float *from) { return *(const Vector *)from; }
+static inline void store(float *to, Vector value) { *(Vector *)to = value; }
+static inline Vector where(Mask mask, Vector value) { return (Vector)(mask & (Mask)value); }
+
+static inline float total(Vector values) {
+    float parts[V];
+    store(parts, values);
+    for (int half = V / 2; half; half /= 2)
+        for (int i = 0; i < half; i++)
+            parts[i] += parts[i + half];
+    return parts[0];
+}
+
+// The numbers of two vectors in turn: their first halves, and their second ones.
+template <int... i>
+static inline void interleave(Vector a, Vector b, Vector &first, Vector &second, std::integer_sequence<int, i...>) {
+#if defined(__clang__) || __GNUC__ >= 12
+    first = __builtin_shufflevector(a, b, (i / 2 + i % 2 * V)...);
+    second = __builtin_shufflevector(a, b, (i / 2 + V / 2 + i % 2 * V)...);
+#else
+    first = __builtin_shuffle(a, b, Mask{(i / 2 + i % 2 * V)...});
+    second = __builtin_shuffle(a, b, Mask{(i / 2 + V / 2 + i % 2 * V)...});
+#endif
+}
+
+// The rows of a block of V x V numbers become its columns, by log2(V) perfect shuffles.
+static inline void turn(Vector (&block)[V]) {
+    for (int length = 1; length < V; length *= 2) {
+        Vector mixed[V];
+#pragma GCC unroll 16
+        for (int i = 0; i < V / 2; i++)
+            interleave(block[i], block[i + V / 2], mixed[2 * i], mixed[2 * i + 1],
+                       std::make_integer_sequence<int, V>());
+#pragma GCC unroll 16
+        for (int i = 0; i < V; i++)
+            block[i] = mixed[i];
+    }
+}
+
+// ---- Where numbers lie ---------------------------------------------------------------------------------------------
+
+constexpr int PANEL = VECTORS * V;
+
+constexpr int whole(int columns) { return (columns + V - 1) / V * V; } // whole vectors
+constexpr int rest(int columns) { return whole(columns) % PANEL; }     // columns of a last panel that is not full
+
+// From one row of activations to the next. Rows that lie a power of two apart compete for the same places in the cache.
+constexpr int stride(int columns) { return whole(columns) + (columns > PANEL ? V : 0); }
+
+// Place of an element in a matrix that lies in panels.
+constexpr int64_t at(int rows, int columns, int row, int column) {
+    int64_t first = column / PANEL * PANEL, left = whole(columns) - first;
+    return rows * first + row * (left < PANEL ? left : PANEL) + column - first;
+}
+
+// The weight of a layer with few outputs is kept transposed, as vectors along its inputs.
+constexpr bool narrow(int outputs) { return outputs <= 4; }
+constexpr int64_t weights(int inputs, int outputs) {
+    return narrow(outputs) ? (int64_t)outputs * whole(inputs) : (int64_t)inputs * whole(outputs);
+}
+
+// ---- One block of a product ----------------------------------------------------------------------------------------
+
+enum Finish { PLAIN, RELU, RELU_GRADIENT };
+
+// Element (row, i) of the left factor is left[row * left_stride + i], or, if transposed,
+// left[i * left_stride + row]. A row of the right factor has columns * V numbers. If `begin` points anywhere, the
+// sums begin with what lies there, a row every `begin_stride` numbers.
+template <int rows, int columns, bool transposed, Finish finish>
+static inline void block(float *out, int64_t out_stride, const float *left, int64_t left_stride, const float *right,
+                         int64_t n_inner, const float *begin, int64_t begin_stride) {
+    Vector sum[rows][columns];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; c++)
+            sum[r][c] = begin ? load(begin + r * begin_stride + c * V) : Vector{};
+#pragma GCC unroll 1
+    for (int64_t i = 0; i < n_inner; i++) {
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+            Vector number = Vector{} + left[r * (transposed ? 1 : left_stride)];
+#pragma GCC unroll 16
+            for (int c = 0; c < columns; c++)
+                sum[r][c] += number * load(right + c * V);
+        }
+        left += transposed ? left_stride : 1;
+        right += columns * V;
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++)
+#pragma GCC unroll 16
+        for (int c = 0; c < columns; c++) {
+            float *place = out + r * out_stride + c * V;
+            Vector value = sum[r][c];
+            if (finish == RELU)
+                value = where(~(value < 0), value); // what is not a number stays so
+            if (finish == RELU_GRADIENT)
+                value = where(load(place) > 0, value); // there lies what the ReLU put out
+            store(place, value);
+        }
+}
+
+// All rows of a panel: ROWS at a time, what is left in smaller blocks.
+template <int columns, bool transposed, Finish finish>
+static void blocks(float *out, int64_t out_stride, const float *left, int64_t left_stride, const float *right,
+                   int64_t n_rows, int64_t n_inner, const float *begin, int64_t begin_stride) {
+    auto take = [&]<int rows>() {
+        for (; n_rows >= rows; n_rows -= rows) {
+            block<rows, columns, transposed, finish>(out, out_stride, left, left_stride, right, n_inner, begin,
+                                                     begin_stride);
+            out += rows * out_stride;
+            left += rows * (transposed ? 1 : left_stride);
+            begin += begin ? rows * begin_stride : 0;
+        }
+    };
+    take.template operator()<ROWS>();
+    if constexpr (ROWS > 4)
+        take.template operator()<4>();
+    if constexpr (ROWS > 2)
+        take.template operator()<2>();
+    if constexpr (ROWS > 1)
+        take.template operator()<1>();
+}
+
+// Do something for each panel of a matrix, given its vectors side by side and its first column.
+template <int width, typename Body>
+static void each_panel(Body body) {
+    constexpr int full = whole(width) - rest(width);
+    for (int column = 0; column < full; column += PANEL)
+        body.template operator()<VECTORS>(column);
+    if constexpr (rest(width) != 0)
+        body.template operator()<rest(width) / V>(full);
+}
+
+// ---- The three products of a layer ---------------------------------------------------------------------------------
+
+// out = in @ W + b, with the ReLU behind it if `finish` says so.
+template <int n_in, int n_out, Finish finish>
+static void forward(float *out, const float *in, const float *W, const float *b, int64_t n_rows) {
+    if constexpr (!narrow(n_out))
+        each_panel<n_out>([=]<int vectors>(int64_t column) {
+            blocks<vectors, false, finish>(out + column, stride(n_out), in, stride(n_in), W + n_in * column, n_rows,
+                                           n_in, b + column, 0);
+        });
+    else
+        for (int64_t row = 0; row < n_rows; row++)
+            for (int output = 0; output < n_out; output++) {
+                Vector sum{};
+                for (int i = 0; i < n_in; i += V)
+                    sum += load(in + row * stride(n_in) + i) * load(W + at(n_out, n_in, output, i));
+                float value = total(sum) + b[output];
+                out[row * stride(n_out) + output] = finish == RELU && value < 0 ? 0 : value;
+            }
+}
+
+// Where the layer's inputs lay, which a ReLU had put out, comes the derivative by what went into that ReLU.
+template <int n_in, int n_out>
+static void backward(float *in, const float *delta, const float *transposed, int64_t n_rows) {
+    each_panel<n_in>([=]<int vectors>(int64_t column) {
+        blocks<vectors, false, RELU_GRADIENT>(in + column, stride(n_in), delta, stride(n_out),
+                                              transposed + n_out * column, n_rows, n_out, nullptr, 0);
+    });
+}
+
+// left.T @ right, on top of what is there if `add`. A panel of `right` is copied to `aside`, if it has several.
+template <int n_left, int n_right>
+static void product_over_rows(float *out, const float *left, const float *right, float *aside, int64_t n_rows,
+                              bool add) {
+    each_panel<n_right>([=]<int vectors>(int64_t column) {
+        const float *panel = right;
+        if constexpr (n_right > PANEL) {
+            for (int64_t row = 0; row < n_rows; row++)
+                memcpy(aside + row * vectors * V, right + row * stride(n_right) + column, sizeof(Vector) * vectors);
+            panel = aside;
+        }
+        float *place = out + n_left * column;
+        blocks<vectors, true, PLAIN>(place, vectors * V, left, stride(n_left), panel, n_left, n_rows,
+                                     add ? place : nullptr, vectors * V);
+    });
+}
+
+// of_W = in.T @ delta, and of_b = the sums of delta's columns; on top of what is there if `add`.
+template <int n_in, int n_out>
+static void gradient(float *of_W, float *of_b, const float *in, const float *delta, float *aside, int64_t n_rows,
+                     bool add) {
+    if constexpr (narrow(n_out))
+        product_over_rows<n_out, n_in>(of_W, delta, in, aside, n_rows, add);
+    else
+        product_over_rows<n_in, n_out>(of_W, in, delta, aside, n_rows, add);
+    for (int column = 0; column < n_out; column += V) {
+        Vector sum = add ? load(of_b + column) : Vector{};
+        for (int64_t row = 0; row < n_rows; row++)
+            sum += load(delta + row * stride(n_out) + column);
+        store(of_b + column, sum);
+    }
+}
+
+// ---- The rest of a step --------------------------------------------------------------------------------------------
+
+// The mini-batch's rows, one after the other.
+template <int n_features>
+static void gather(float *out, const float *X, const int64_t *rows, int64_t n_rows) {
+    for (int64_t row = 0; row < n_rows; row++)
+        memcpy(out + row * stride(n_features), X + rows[row] * n_features, sizeof(float) * n_features);
+}
+
+// The sum of squared errors of a prediction, which becomes its derivative: twice the error times `weight`.
+template <int n_outputs>
+static double squared_error(float *prediction, const float *y, const int64_t *rows, int64_t n_rows, float weight) {
+    float sum = 0;
+    for (int64_t row = 0; row < n_rows; row++)
+        for (int output = 0; output < n_outputs; output++) {
+            float *place = prediction + row * stride(n_outputs) + output;
+            float error = *place - y[rows[row] * n_outputs + output];
+            sum += error * error;
+            *place = 2 * weight * error;
+        }
+    return sum;
+}
+
+// A weight in panels, turned over block by block; of several threads each takes its share of the rows.
+template <int n_in, int n_out>
+static void transpose(float *transposed, const float *W, int thread, int n_threads) {
+    for (int row = V * thread; row < n_in; row += V * n_threads)
+        for (int column = 0; column < n_out; column += V) {
+            Vector block[V];
+            for (int i = 0; i < V; i++)
+                block[i] = row + i < n_in ? load(W + at(n_in, n_out, row + i, column)) : Vector{};
+            turn(block);
+            for (int i = 0; i < V && column + i < n_out; i++)
+                store(transposed + at(n_out, n_in, column + i, row), block[i]);
+        }
+}
+
+// D. P. Kingma and J. Ba, "Adam: A Method for Stochastic Optimization", ICLR 2015, Algorithm 1.
+static void adam(float *__restrict parameters, float *__restrict mean, float *__restrict square,
+                 const float *__restrict gradient, int64_t n, float rate, float of_root) {
+    constexpr float new_mean = 1 - BETA_1, old_square = BETA_2, new_square = 1 - BETA_2, epsilon = EPSILON;
+    for (int64_t i = 0; i < n; i++) {
+        mean[i] += (gradient[i] - mean[i]) * new_mean;
+        square[i] = square[i] * old_square + gradient[i] * gradient[i] * new_square;
+        parameters[i] -= rate * mean[i] / (std::sqrt(square[i]) * of_root + epsilon);
+    }
+}
+
+// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back.
+template <int n_in, int n_out>
+static void exchange(float *W, float *b, float *weight, float *bias, bool back) {
+    for (int output = 0; output < n_out; output++) {
+        for (int input = 0; input < n_in; input++) {
+            float &here = W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)];
+            float &there = weight[(int64_t)output * n_in + input];
+            (back ? there : here) = back ? here : there;
+        }
+        (back ? bias : b)[output] = (back ? b : bias)[output];
+    }
+}
