@@ -16,6 +16,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
+from mlperf.profilers import child
 from mlperf.profilers.child import Request
 from mlperf.profilers.grid import Cell, cells, check_arguments
 from mlperf.profilers.pickling import pickled
@@ -113,7 +114,7 @@ def measure(
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
     settings = _Settings(repeats, threads, fresh, timeout, taken=(*grid, *BOOKKEEPING))
-    depends = (run, replaced, repeats, threads, n_jobs > 1, bool(fresh))
+    depends = (child, run, replaced, repeats, threads, n_jobs > 1, bool(fresh))
     journal = Journal(sys._getframe(1).f_code.co_filename, depends)
     pending = []
     for cell in todo:

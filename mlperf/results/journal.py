@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlperf.results.folder import content_of, results_folder
 from mlperf.results.reach import reach
 
 FOLDER = ".journal"
@@ -81,7 +82,8 @@ class Journal:
             text = json.dumps([key, process, runs])
             # After a torn line a new one begins with it, and is lost with it; an empty line in between costs nothing.
             line = f"\n{zlib.crc32(text.encode()):08x} {text}\n".encode()
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
+            descriptor = os.open(self.path, flags, 0o666)
             try:
                 os.write(descriptor, line)
             finally:
@@ -107,14 +109,14 @@ def clear(script: str | Path) -> None:
 
 
 def _path(script: str) -> Path | None:
-    from mlperf.results.publishing import results_folder  # which drops journals, and so imports this module
-
-    return results_folder() / FOLDER / f"{Path(script).stem}.jsonl" if Path(script).is_file() else None
+    folder = results_folder() / FOLDER
+    # Nothing is written through a link, which may lead anywhere.
+    return folder / f"{Path(script).stem}.jsonl" if Path(script).is_file() and not folder.is_symlink() else None
 
 
 def _read(path: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:
     known = {}
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
+    for line in (content_of(path) or b"").splitlines():
         checksum, _, text = line.partition(b" ")
         with suppress(ValueError):
             if int(checksum, 16) == zlib.crc32(text):

@@ -37,7 +37,7 @@ def reach(value: Any, script: str) -> str | None:
         what else is in the script.
     script : str
         The file of the script. Of what is defined in other files of one's own, the sources count, and those that they
-        import; of installed packages, the version.
+        import, with the machine and the protocol; of installed packages, the version.
 
     Returns
     -------
@@ -55,8 +55,6 @@ def reach(value: Any, script: str) -> str | None:
     """
     try:
         digest = _Digest(script)
-        # Machine, protocol and versions.
-        digest.file(Path(__file__).parents[1] / "profilers" / "child.py")
         digest.add(value)
     except Exception:  # objects may do anything when they are looked at
         return None
