@@ -1,0 +1,139 @@
+"""The network in JAX, trained by one compiled call for many epochs.
+
+An epoch is a ``lax.scan`` over its mini-batches inside a loop over the epochs of a call, so that Python is asked once
+in `EPOCHS_A_CALL` epochs. The order of the samples is drawn by NumPy: ``jax.random.permutation`` sorts, which takes
+several times as long as the steps of a small network. optax's Adam works on one flat vector (``optax.flatten``), in
+which XLA finds one loop instead of one for each array of parameters.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from itertools import pairwise
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.rivals._process import pinned, xla_options
+from mlperf.training.cache import cache_folder
+
+EPOCHS_A_CALL = 20
+"""Epochs whose orders are handed over together, 4 bytes a sample each."""
+
+OPTIMIZER = optax.flatten(optax.adam(LEARNING_RATE))
+
+jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+class JaxRegressor:
+    """A multi-layer perceptron in JAX.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer.
+    max_iter : int
+        Epochs.
+    unroll : int, default=1
+        Steps of the scan that are written out one after the other in one turn of its loop.
+    vector_width : int, optional
+        Bits of the vectors that XLA prefers. Left to XLA by default, and to a user who set it in ``XLA_FLAGS``.
+
+    Attributes
+    ----------
+    n_steps_ : int
+        Steps that the optimiser took.
+
+    Examples
+    --------
+    >>> from mlperf.rivals._jax import JaxRegressor  # doctest: +SKIP
+    >>> JaxRegressor((8,), 2).fit(X, y).predict(X).shape  # doctest: +SKIP
+    (100,)
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes: Sequence[int],
+        max_iter: int,
+        *,
+        unroll: int = 1,
+        vector_width: int | None = None,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.max_iter = max_iter
+        self.unroll = unroll
+        self.vector_width = vector_width
+
+    def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+        """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
+        rng = np.random.default_rng(0)
+        with pinned():
+            train = _compiled_epochs(self.unroll, self.vector_width)
+            features, target = jnp.asarray(X, jnp.float32), jnp.asarray(y, jnp.float32)
+            parameters = _parameters([X.shape[1], *self.hidden_layer_sizes, 1], rng)
+            state = parameters, OPTIMIZER.init(parameters)
+            for first in range(0, self.max_iter, EPOCHS_A_CALL):
+                n_epochs = min(EPOCHS_A_CALL, self.max_iter - first)
+                orders = np.empty((EPOCHS_A_CALL, len(X)), np.int32)
+                for order in orders[:n_epochs]:
+                    order[:] = rng.permutation(len(X))
+                state = train(state, orders, n_epochs, features, target)
+            self.parameters_, counted = jax.block_until_ready(state)
+        self.n_steps_ = int(optax.tree.get(counted, "count"))
+        return self
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Predict the standardised target; shapes as in `mlperf.rivals.Regressor`."""
+        with pinned():
+            return np.asarray(_forward(self.parameters_, jnp.asarray(X, jnp.float32)))
+
+
+def _parameters(sizes: Sequence[int], rng: np.random.Generator) -> list[tuple[jax.Array, jax.Array]]:
+    """Return weights and biases of each layer, drawn as torch draws them."""
+    parameters = []
+    for n_in, n_out in pairwise(sizes):
+        bound = n_in**-0.5
+        W = rng.uniform(-bound, bound, (n_in, n_out))
+        b = rng.uniform(-bound, bound, n_out)
+        parameters.append((jnp.asarray(W, jnp.float32), jnp.asarray(b, jnp.float32)))
+    return parameters
+
+
+def _forward(parameters: Any, X: jax.Array) -> jax.Array:
+    for W, b in parameters[:-1]:
+        X = jax.nn.relu(X @ W + b)
+    W, b = parameters[-1]
+    return (X @ W + b)[:, 0]
+
+
+def _squared_error(parameters: Any, X: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.mean((_forward(parameters, X) - y) ** 2)
+
+
+def _step(state: Any, batch: Any) -> Any:
+    parameters, moments = state
+    gradient = jax.grad(_squared_error)(parameters, *batch)
+    updates, moments = OPTIMIZER.update(gradient, moments)
+    return (optax.apply_updates(parameters, updates), moments), None
+
+
+@cache
+def _compiled_epochs(unroll: int, vector_width: int | None) -> Callable[..., Any]:
+    """Return the function that trains for some epochs; kept, as JAX compiles a new function anew in every fit."""
+
+    def epoch(state: Any, order: jax.Array, X: jax.Array, y: jax.Array) -> Any:
+        whole = len(X) // BATCH_SIZE * BATCH_SIZE
+        batches = [part[order[:whole]].reshape(-1, BATCH_SIZE, *part.shape[1:]) for part in (X, y)]
+        state, _ = jax.lax.scan(_step, state, batches, unroll=unroll)
+        if whole < len(X):
+            state, _ = _step(state, (X[order[whole:]], y[order[whole:]]))
+        return state
+
+    def epochs(state: Any, orders: jax.Array, n_epochs: int, X: jax.Array, y: jax.Array) -> Any:
+        return jax.lax.fori_loop(0, n_epochs, lambda i, state: epoch(state, orders[i], X, y), state)
+
+    return jax.jit(epochs, compiler_options=xla_options(vector_width))

@@ -1,0 +1,57 @@
+"""Plain torch, as its tutorials train: a DataLoader, ``backward()`` and ``torch.optim.Adam``.
+
+This is what most users write first, so it stays as the tutorials have it: tensors in a ``TensorDataset``, shuffled by
+the loader, no workers (to send such small batches between processes costs more than to collect them), Adam with its
+defaults. What a user can gain on top is `mlperf.rivals.torch_compile`.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.rivals import Regressor
+
+NAME = "torch, DataLoader"
+REQUIRES = ("torch",)
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return a plain torch regressor, trained by a loop over a DataLoader.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : sequence of int
+        Units of each hidden layer.
+    max_iter : int
+        Epochs.
+
+    Returns
+    -------
+    Regressor
+        With ``fit(X, y)`` and ``predict(X)`` on standardised data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.rivals.dataloader import regressor
+    >>> X = np.linspace(-1, 1, 100)[:, None]
+    >>> regressor((8,), 2).fit(X, X[:, 0]).predict(X).shape
+    (100,)
+    """
+    import torch
+    from torch.nn.functional import mse_loss
+    from torch.utils.data import DataLoader, TensorDataset
+
+    from mlperf.rivals._torch import TorchRegressor, steps_taken
+
+    def train(module: torch.nn.Module, X: torch.Tensor, y: torch.Tensor) -> int:
+        optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
+        loader = DataLoader(TensorDataset(X, y), batch_size=BATCH_SIZE, shuffle=True)
+        for _ in range(max_iter):
+            for X_batch, y_batch in loader:
+                optimizer.zero_grad()
+                loss = mse_loss(module(X_batch), y_batch)
+                loss.backward()
+                optimizer.step()
+        return steps_taken(optimizer)
+
+    return TorchRegressor(train, hidden_layer_sizes)

@@ -1,0 +1,20 @@
+"""JAX written by hand, as XLA comes: epochs of ``lax.scan`` in one compiled call, optax's Adam.
+
+What is compiled, and why, is told in `mlperf.rivals._jax`, which all variants share: a call trains for 20 epochs, NumPy
+draws the orders, Adam works on one flat vector. XLA prefers vectors of 256 bits here, also where the processor has 512;
+`mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as its flags alone do not hold it.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.rivals import Regressor
+
+NAME = "JAX lax.scan"
+REQUIRES = ("jax", "optax")
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return a regressor in JAX; parameters as in `mlperf.rivals.dataloader`."""
+    from mlperf.rivals._jax import JaxRegressor
+
+    return JaxRegressor(hidden_layer_sizes, max_iter)

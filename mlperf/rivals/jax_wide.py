@@ -1,0 +1,19 @@
+"""JAX as in `mlperf.rivals.jax_scan`, with vectors of 512 bits.
+
+It is what ``XLA_FLAGS=--xla_cpu_prefer_vector_width=512`` sets for a whole process, given to the one function that is
+compiled. A width that a user set in ``XLA_FLAGS`` stays. On a processor without such vectors nothing changes.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.rivals import Regressor
+
+NAME = "JAX lax.scan, 512-bit"
+REQUIRES = ("jax", "optax")
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return a regressor in JAX; parameters as in `mlperf.rivals.dataloader`."""
+    from mlperf.rivals._jax import JaxRegressor
+
+    return JaxRegressor(hidden_layer_sizes, max_iter, vector_width=512)

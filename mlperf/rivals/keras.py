@@ -1,0 +1,20 @@
+"""Keras 3 on JAX, the backend that is fastest for it on a processor: ``compile`` and ``fit``, one step an execution.
+
+``fit`` shows nothing (``verbose=0``). One model is kept for each shape and set back before a fit, since Keras compiles
+the step of a new model anew. XLA is left as it comes: a step is mostly Keras's own Python, which no flag speeds up.
+A backend that a user chose in ``KERAS_BACKEND`` stays.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.rivals import Regressor
+
+NAME = "Keras on JAX"
+REQUIRES = ("keras", "jax")
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return a regressor in Keras; parameters as in `mlperf.rivals.dataloader`."""
+    from mlperf.rivals._keras import KerasRegressor
+
+    return KerasRegressor(hidden_layer_sizes, max_iter)

@@ -1,0 +1,19 @@
+"""Keras as in `mlperf.rivals.keras`, with ``steps_per_execution``: an epoch is one execution.
+
+Between two executions Keras asks its callbacks and collects its metrics, so it is asked as rarely as can be. On JAX the
+steps of one execution are still called one by one.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.rivals import Regressor
+
+NAME = "Keras on JAX, steps_per_execution"
+REQUIRES = ("keras", "jax")
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return a regressor in Keras; parameters as in `mlperf.rivals.dataloader`."""
+    from mlperf.rivals._keras import KerasRegressor
+
+    return KerasRegressor(hidden_layer_sizes, max_iter, epoch_per_execution=True)

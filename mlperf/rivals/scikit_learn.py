@@ -1,0 +1,45 @@
+"""scikit-learn's ``MLPRegressor``: the same network in NumPy, without a framework.
+
+Penalty, early stopping and the check for convergence are off (``alpha=0``, ``tol=0``,
+``n_iter_no_change=max_iter``), so that it takes the steps that the others take. The data are given as float32, in which
+it then computes, as all others do. Its BLAS uses the threads that a measurement allows.
+"""
+
+import warnings
+from collections.abc import Sequence
+from typing import Self
+
+import numpy as np
+
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.rivals import Regressor
+
+NAME = "scikit-learn"
+REQUIRES = ("sklearn",)
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return scikit-learn's regressor; parameters as in `mlperf.rivals.dataloader`."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.neural_network import MLPRegressor
+
+    class ScikitLearn(MLPRegressor):
+        n_steps_: int
+
+        def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
+            with warnings.catch_warnings():  # the epochs are fixed, converged or not
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                super().fit(X.astype(np.float32), y.astype(np.float32))
+            self.n_steps_ = self.n_iter_ * -(-len(X) // BATCH_SIZE)
+            return self
+
+    return ScikitLearn(
+        hidden_layer_sizes=tuple(hidden_layer_sizes),
+        learning_rate_init=LEARNING_RATE,
+        batch_size=BATCH_SIZE,
+        max_iter=max_iter,
+        n_iter_no_change=max_iter,
+        tol=0,
+        alpha=0,
+        random_state=0,
+    )

@@ -1,0 +1,38 @@
+"""skorch's ``NeuralNetRegressor``: a torch module behind scikit-learn's interface.
+
+What it does beside training is off: no validation split, no printed log. The short last mini-batch is kept and the
+order drawn anew in every epoch, as everybody here does.
+"""
+
+from collections.abc import Sequence
+
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.rivals import Regressor
+
+NAME = "skorch"
+REQUIRES = ("skorch", "torch")
+
+
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+    """Return skorch's regressor; parameters as in `mlperf.rivals.dataloader`."""
+    import torch
+    from skorch import NeuralNetRegressor
+
+    from mlperf.rivals._torch import TorchRegressor, steps_taken
+
+    def train(module: torch.nn.Module, X: torch.Tensor, y: torch.Tensor) -> int:
+        trained = NeuralNetRegressor(
+            module,
+            max_epochs=max_iter,
+            lr=LEARNING_RATE,
+            batch_size=BATCH_SIZE,
+            optimizer=torch.optim.Adam,
+            iterator_train__shuffle=True,
+            train_split=None,
+            verbose=0,
+            callbacks__print_log=None,
+        )
+        trained.fit(X, y)
+        return steps_taken(trained.optimizer_)
+
+    return TorchRegressor(train, hidden_layer_sizes)
