@@ -2,28 +2,22 @@
 What error is left, and does it follow the samples?
 ===================================================
 
-The generator adds noise of known variance to the target, and no model can predict it. Many problems, each with its own
-data and initial weights, are trained together, on few to many samples and with less and more noise. Measured are the
-squared errors on the training and the test split, over the noise's variance. Held fixed: the rest of the protocol.
+The generator adds noise of known variance to the target, and no model can predict it.
+Many problems, each with its own data and initial weights, are trained together, on few
+to many samples and with less and more noise. Measured are the squared errors on the
+training and the test split, over the noise's variance. Held fixed: the rest of the
+protocol.
 """
 
 # sphinx_gallery_tags = ["accuracy", "scaling"]
-import matplotlib.pyplot as plt
+
 import numpy as np
 import pandas as pd
 
-from mlperf.data import generate_samples
-from mlperf.training.together import fit_together
-from mlperf.quantities.drawing import draw_estimate
-from mlperf.quantities.claims import check, judge
-from mlperf.profilers.measure import measure
-from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, by_mode
-from mlperf.results.publishing import publish
+from mlperf import Runs, claim, generate_samples, headline, measure, publish, reference
+from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED, by_mode
 from mlperf.quantities.scaling import exponent
-from mlperf.quantities.intervals import mean
-from mlperf.quantities.units import factor, number
-
-plt.style.use("mlperf.quantities.report")
+from mlperf.training.together import fit_together
 
 SEEDS = range(by_mode(published=12, quick=2))
 FEW, MIDDLE, MANY = SAMPLE_SIZES
@@ -36,75 +30,118 @@ PLACES = {
 }
 
 # %%
-# One run: as many fits as there are seeds, together, at every place. What is measured does not depend on the time it
-# takes, so two runs may share the machine.
+# One run: as many fits as there are seeds, together. What is measured does not depend
+# on the time it takes, so that two runs may share the machine.
 
 
-def run(model):
+def squared_error(predict, X, y, noise):
+    return np.mean((y - predict(X)) ** 2) / noise**2
+
+
+def run(model, place):
+    n_samples, noise = place
+    problems = [
+        generate_samples(n_samples, noise=noise, random_state=seed) for seed in SEEDS
+    ]
+    training = [(problem.Xtr, problem.ytr) for problem in problems]
+    predictors = fit_together(model, training, random_states=SEEDS, max_iter=EPOCHS)
     rows = []
-    for place, (n_samples, noise) in PLACES.items():
-        problems = [generate_samples(n_samples, noise=noise, random_state=seed) for seed in SEEDS]
-        training = [(problem.Xtr, problem.ytr) for problem in problems]
-        predictors = fit_together(model, training, random_states=SEEDS, max_iter=EPOCHS)
-        for seed, problem, predict in zip(SEEDS, problems, predictors, strict=True):
-            for split, X, y in (("train", problem.Xtr, problem.ytr), ("test", problem.Xte, problem.yte)):
-                rows.append((place, n_samples, noise, split, seed, np.mean((y - predict(X)) ** 2) / noise**2))
-    return pd.DataFrame(rows, columns=["place", "n_samples", "noise", "split", "seed", "error_ratio"])
+    for seed, problem, predict in zip(SEEDS, problems, predictors, strict=True):
+        on_training = squared_error(predict, problem.Xtr, problem.ytr, noise)
+        on_test = squared_error(predict, problem.Xte, problem.yte, noise)
+        rows.append((seed, on_training, on_test))
+    columns = ["seed", "training_ratio", "test_ratio"]
+    return pd.DataFrame(rows, columns=columns).set_index("seed")
 
 
-longest_first = dict(reversed(MODELS.items()))
-runs = measure(run, repeats=1, warmup=False, n_jobs=2, model=longest_first).drop(columns=["process", "repeat"])
-of = dict(list(runs.groupby(["model", "place", "split"], sort=False).error_ratio))
-errors = {cell: mean(ratios) for cell, ratios in of.items()}
-names = ["model", "place", "split", "error_ratio", "error_ratio_low", "error_ratio_high"]
-table = pd.DataFrame([(*cell, *error) for cell, error in errors.items()], columns=names)
-table
+measured = measure(run, **UNTIMED, model=MODELS, place=PLACES)
 
 # %%
-# At 1 the error is all noise. Each dot is a seed.
+# Here it is the seeds that vary, not the processes: each seed is a problem of its own,
+# and they are independent.
 
-figure, axes = plt.subplots()
-for number_of, model in enumerate(MODELS):
-    color = f"C{number_of}"
-    for x, place in enumerate(PLACES):
-        draw_estimate(axes, x + number_of / 4, errors[model, place, "test"], of[model, place, "test"], color=color)
-    axes.annotate(model, (0.97, 0.9 - 0.08 * number_of), xycoords="axes fraction", ha="right", color=color)
-axes.axhline(1, color="C6", linewidth=0.8)
-axes.set_xticks(np.arange(len(PLACES)) + 0.25, [f"{n:,}\nnoise {noise:g}" for n, noise in PLACES.values()])
-axes.set(yscale="log", ylabel="Test error (× the noise's variance)", xlabel="Samples, and noise (standard deviation)")
-most = [errors[model, "many", "test"].value for model in MODELS]
-axes.set_title(f"On {MANY:,} samples, {min(most):.2f} to {max(most):.2f} times\nthe variance of the noise is left")
+frame = measured.frame.drop(columns=["process", "repeat"])
+runs = Runs(frame, by=["model", "place"], process="seed")
+test = runs.quantity("test_ratio", statistic="mean")
+training = runs.quantity("training_ratio", statistic="mean")
+test
 
 # %%
-# A trend is tested, not seen: of each seed's errors the exponent over the samples, and of the exponents the interval.
+# At 1 the error is all noise. Dots are means, whiskers their 95 % intervals, and small
+# dots the single seeds.
+
+axes = test.plot(x="place", by="model", kind="dot", log=True)
+reference(axes, 1, "all noise")
+headline(
+    axes,
+    f"On {MANY:,} samples, {test[:, 'many']:short} the variance of the noise is left",
+)
+
+# %%
+# Does the error follow the samples? Of each seed's errors the exponent over the samples
+# is taken: below 0 they fall.
+
+sizes = {"few": FEW, "middle": MIDDLE, "many": MANY}
+over_sizes = frame[frame.place.isin(list(sizes))]
+over_sizes = over_sizes.assign(n_samples=over_sizes.place.map(sizes))
+curves = Runs(over_sizes, by=["model", "n_samples"], process="seed")
+trend = curves.quantity("test_ratio", statistic="mean").along("n_samples", exponent)
+trend
+
+# %%
+# Claims, with thresholds fixed before the numbers were seen.
 
 
-def compare(place, **threshold):
-    return [check(model, factor(errors[model, place, "test"]), **threshold) for model in MODELS]
+def floor_claim(place, said):
+    errors = test[:, place]
+    return claim(
+        f"{said}, what error remains is the noise: {errors} its variance.",
+        errors.within(0.9, 1.1),
+        otherwise=f"{said}, the error that remains is more than the noise: {errors} "
+        "its variance.",
+        undecided=f"{said}, the error that remains is {errors} the variance of the "
+        "noise.",
+    )
 
 
-floor = "On {:,} samples, what error remains is the noise: the test error is its variance to within a tenth."
-loud = "Ten times as much noise hides everything else: the test error is its variance to within a tenth."
-quiet = "With a tenth of the noise, the test error is more than twice its variance: something else is seen."
-seen = f"On {FEW:,} samples the test error is above the training error: samples that were seen are predicted better."
-gaps = {m: mean(of[m, "few", "test"].to_numpy() - of[m, "few", "train"].to_numpy()) for m in MODELS}
-findings = {
-    "floor_many": judge(floor.format(MANY), *compare("many", within=(0.9, 1.1))),
-    "floor_few": judge(floor.format(FEW), *compare("few", within=(0.9, 1.1))),
-    "floor_loud": judge(loud, *compare("loud", within=(0.9, 1.1))),
-    "floor_quiet": judge(quiet, *compare("quiet", above=2)),
-    "overfitting": judge(seen, *(check(f"{m}, test less train", factor(gap), above=0) for m, gap in gaps.items())),
+gap = test[:, "few"] - training[:, "few"]
+claims = {
+    "floor_many": floor_claim("many", f"On {MANY:,} samples"),
+    "floor_few": floor_claim("few", f"On {FEW:,} samples"),
+    "floor_loud": floor_claim("loud", f"On {FEW:,} samples with ten times the noise"),
+    "floor_quiet": claim(
+        "With a tenth of the noise, the test error is more than twice its variance: "
+        "something else is seen.",
+        test[:, "quiet"] > 2,
+        otherwise="Even with a tenth of the noise, the test error is not twice its "
+        "variance everywhere.",
+    ),
+    "overfitting": claim(
+        f"On {FEW:,} samples, samples that were seen are predicted better than "
+        "others: the test error is above the training error.",
+        gap > 0,
+        otherwise=f"On {FEW:,} samples, the test error is not above the training "
+        "error everywhere.",
+    ),
 }
-values = {f"{model}_{place}".lower(): factor(errors[model, place, "test"]) for model in MODELS for place in PLACES}
 for model in MODELS:
-    curves = zip(*(of[model, place, "test"] for place in ("few", "middle", "many")), strict=True)
-    trend = number(mean([exponent(SAMPLE_SIZES, curve) for curve in curves]))
-    falls = f"The test error of {model} falls as the samples grow."
-    findings[f"falls_{model.lower()}"] = judge(falls, check("Exponent over the samples", trend, below=0))
-    values[f"trend_{model.lower()}"] = trend
-pd.DataFrame(findings.values())
+    claims[f"falls_{model.lower()}"] = claim(
+        f"The test error of {model} falls as the samples grow.",
+        trend[model] < 0,
+        otherwise=f"The test error of {model} does not fall as the samples grow.",
+        undecided=f"Whether the test error of {model} falls as the samples grow is "
+        "not decided.",
+    )
 
 # %%
 # The report takes everything from the results folder.
-tables = {"runs": runs, "errors": table}
-publish("noise_floor", tables=tables, values=values, findings=findings, figures={"errors": figure})
+
+publish(
+    "noise_floor",
+    runs=measured,
+    test=test,
+    training=training,
+    trend=trend,
+    errors=axes,
+    **claims,
+)

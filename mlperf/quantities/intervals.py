@@ -16,6 +16,9 @@ LEVEL = 0.95
 FEWEST_PROCESSES = 6
 """From so many processes on, the interval of a median rests on no model of the noise."""
 
+ROUNDING = 1e-12
+"""Relative change of a function that is no more than rounding."""
+
 Floats = NDArray[np.float64]
 
 _REDUCE: dict[str, Callable[..., Any]] = {"median": np.median, "mean": np.mean}
@@ -224,8 +227,11 @@ def combine(
         changes = np.array(
             [[function(*centre[:i], end, *centre[i + 1 :]) - value for end in pair] for i, pair in enumerate(ends)]
         )
+        # What cancels, as of (a / b) * (b / a), leaves no more than rounding.
+        changes = np.where(np.abs(changes) > ROUNDING * np.abs(value), changes, 0.0)
         low, high = (function(*_moved_together(direction * changes, estimates, centre, level)) for direction in (-1, 1))
-        unsteady = (changes[:, 0] * changes[:, 1] > 0).any(axis=0) | (low > value) | (high < value)
+        backwards = (low - value > ROUNDING * np.abs(value)) | (value - high > ROUNDING * np.abs(value))
+        unsteady = (changes[:, 0] * changes[:, 1] > 0).any(axis=0) | backwards
     missing = np.isnan(ends).any(axis=(0, 1))
     low, high = np.where(unsteady, -np.inf, low), np.where(unsteady, np.inf, high)
     return value, np.where(missing, np.nan, low)[()], np.where(missing, np.nan, high)[()]

@@ -1,124 +1,152 @@
-"""A verdict follows from the data and its uncertainty."""
+"""A claim has words for every verdict, and the verdict follows from all of its checks."""
 
+import math
 import re
 
-import numpy as np
 import pytest
 
-from mlperf.quantities.claims import FAILS, HOLDS, UNCLEAR, Finding, check, fact, judge, unmeasured
-from mlperf.quantities.intervals import Estimate, ratio
-from mlperf.quantities.units import duration, factor
-
-NAN = float("nan")
+from mlperf import Quantity, claim, exact, fact
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check
 
 
-@pytest.mark.parametrize(
-    ("interval", "threshold", "verdict"),
-    [
-        ((1.1, 1.3), {"above": 1}, HOLDS),
-        ((0.7, 0.9), {"above": 1}, FAILS),
-        ((0.9, 1.3), {"above": 1}, UNCLEAR),
-        ((1.0, 1.3), {"above": 1}, UNCLEAR),
-        ((1.0, 1.0), {"above": 1}, FAILS),
-        ((NAN, NAN), {"above": 1}, UNCLEAR),
-        ((0.7, 0.9), {"below": 1}, HOLDS),
-        ((1.1, 1.3), {"below": 1}, FAILS),
-        ((0.9, 1.3), {"below": 1}, UNCLEAR),
-        ((1.0, 1.0), {"below": 1}, FAILS),
-        ((NAN, NAN), {"below": 1}, UNCLEAR),
-        ((4.9, 5.1), {"within": (4.5, 5.5)}, HOLDS),
-        ((4.5, 5.5), {"within": (4.5, 5.5)}, HOLDS),
-        ((5.6, 5.8), {"within": (4.5, 5.5)}, FAILS),
-        ((4.0, 4.4), {"within": (4.5, 5.5)}, FAILS),
-        ((4.4, 5.1), {"within": (4.5, 5.5)}, UNCLEAR),
-        ((4.0, 6.0), {"within": (4.5, 5.5)}, UNCLEAR),
-        ((NAN, NAN), {"within": (4.5, 5.5)}, UNCLEAR),
-    ],
-)
-def test_verdict_depends_on_where_the_whole_interval_lies(interval, threshold, verdict):
-    value = 1.0 if np.isnan(interval[0]) else sum(interval) / 2
-    assert check("x", factor(Estimate(value, *interval)), **threshold).verdict == verdict
-
-
-def test_verdict_turns_with_the_data():
-    rng = np.random.default_rng(0)
-    slow, fast = rng.normal(2, 0.1, 10), rng.normal(1, 0.1, 10)
-    for a, b, verdict in [(slow, fast, HOLDS), (fast, slow, FAILS), (fast, rng.permutation(fast), UNCLEAR)]:
-        assert judge("A is slower than B.", check("A over B", factor(ratio(a, b)), above=1)).verdict == verdict
-
-
-def test_evidence_says_what_was_measured_and_what_was_asked():
-    finding = judge("A fit is quick.", check("Large", duration(Estimate(12.5, 12.1, 12.8)), below=20))
-    assert finding == Finding("A fit is quick.", "holds", "Large: 12.5\u00a0s (12.1 to 12.8), asked below 20\u00a0s.")
-    asked = check("Large", factor(Estimate(5.0, 4.9, 5.1)), within=(4.5, 5.5)).evidence
-    assert asked == "Large: 5.00× (4.90 to 5.10), asked 4.5× to 5.5×"
+def measured(*ends, unit="ratio"):
+    """Return a quantity with one cell for each (value, low, high)."""
+    return Quantity.from_estimates({f"cell {i}": end for i, end in enumerate(ends)}, by="cell", unit=unit)
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "verdict"),
+    ("ends", "verdict"),
     [
-        ([HOLDS, HOLDS], HOLDS),
-        ([HOLDS, UNCLEAR], UNCLEAR),
-        ([UNCLEAR, FAILS, HOLDS], FAILS),
+        ((2.0, 1.5, 2.5), HOLDS),
+        ((0.5, 0.4, 0.6), FAILS),
+        ((1.1, 0.9, 1.3), UNDECIDED),
+        ((2.0, math.nan, math.nan), UNDECIDED),
+        ((1.5, 1.0, 2.0), UNDECIDED),
     ],
 )
-def test_statement_holds_only_if_every_comparison_does(verdicts, verdict):
-    intervals = {HOLDS: (2, 3), FAILS: (0.1, 0.5), UNCLEAR: (0.5, 2)}
-    checks = [check("x", factor(Estimate(sum(intervals[v]) / 2, *intervals[v])), above=1) for v in verdicts]
-    assert judge("It grows.", *checks).verdict == verdict
-
-
-def test_evidence_names_the_deciding_comparisons_nearest_to_the_threshold_first():
-    checks = [check(f"n={n}", factor(Estimate(n, n - 0.5, n + 0.5)), above=1) for n in (9, 2, 5, 7, 1)]
-    finding = judge("It grows.", *checks[:4])
-    assert finding.evidence == (
-        "Holds in 4 of 4 comparisons: n=2: 2.0× (1.5 to 2.5), asked above 1×; n=5: 5.0× (4.5 to 5.5), asked above 1×; "
-        "n=7: 7.0× (6.5 to 7.5), asked above 1×; and 1 more."
-    )
-    finding = judge("It grows.", *checks)
-    assert finding.verdict == UNCLEAR
-    assert finding.evidence == ("Not distinguishable in 1 of 5 comparisons: n=1: 1.0× (0.5 to 1.5), asked above 1×.")
-
-
-def test_fact_holds_or_does_not():
-    assert judge("It is called most.", fact("most calls: aten::mm", True)).verdict == HOLDS
-    assert judge("It is called most.", fact("most calls: aten::add", False)) == Finding(
-        "It is called most.", FAILS, "most calls: aten::add."
-    )
-
-
-def test_mark_is_read_without_its_colour():
-    marks = [Finding("s", verdict, "e").mark for verdict in (HOLDS, FAILS, UNCLEAR)]
-    assert marks == ["✓ holds", "✗ does not hold", "≈ not distinguishable"]
+def test_a_comparison_holds_only_if_its_whole_interval_is_on_the_right_side(ends, verdict):
+    assert (measured(ends) > 1).verdict == verdict
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("ends", "verdict"),
     [
-        (lambda: judge(" "), "The 'statement' parameter of judge must not be empty."),
-        (lambda: judge("It is."), "judge must get at least one check for the statement 'It is.'. Got none instead."),
-        (lambda: check("x", factor(1)), "check must get one of 'above', 'below' and 'within'. Got 0 instead."),
-        (
-            lambda: check("x", factor(1), above=1, below=2),
-            "check must get one of 'above', 'below' and 'within'. Got 2 instead.",
-        ),
-        (
-            lambda: check("x", factor(1), within=(2, 1)),
-            "The 'within' parameter of check must be a pair in order. Got (2, 1) instead.",
-        ),
+        ((1.0, 0.95, 1.05), HOLDS),
+        ((1.0, 0.9, 1.1), HOLDS),
+        ((1.3, 1.2, 1.4), FAILS),
+        ((1.1, 1.0, 1.2), UNDECIDED),
     ],
 )
-def test_what_cannot_be_judged_is_refused(call, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        call()
+def test_a_range_includes_its_ends(ends, verdict):
+    assert measured(ends).within(0.9, 1.1).verdict == verdict
 
 
-def test_number_without_unit_is_refused():
-    with pytest.raises(TypeError, match=r"must be a quantity, such as duration\(median\(x\)\). Got 1.5 instead."):
-        check("x", 1.5, above=1)
+def test_a_claim_holds_if_all_checks_do_and_does_not_hold_if_one_fails():
+    good, bad, open_ = measured((2, 1.5, 2.5)), measured((0.5, 0.45, 0.55)), measured((1.0, 0.8, 1.2))
+    assert claim("It is.", good > 1, good > 1).verdict == HOLDS
+    assert claim("It is.", good > 1, open_ > 1).verdict == UNDECIDED
+    assert claim("It is.", good > 1, open_ > 1, bad > 1).verdict == FAILS
 
 
-@pytest.mark.parametrize("reason", ["memray is not installed", "memray is not installed."])
-def test_what_was_not_measured_is_not_distinguishable_and_says_why(reason):
-    expected = Finding("The heap holds less.", UNCLEAR, "Not measured here: memray is not installed.")
-    assert unmeasured("The heap holds less.", reason) == expected
+def test_the_level_at_which_one_of_many_comparisons_refutes_a_claim_is_divided_by_their_number():
+    just_below = (0.97, 0.945, 0.995)
+    assert (measured(just_below) > 1).verdict == FAILS
+    many = measured(just_below, *[(2.0, 1.9, 2.1)] * 20)
+    assert (many > 1).verdict == UNDECIDED
+
+
+def test_a_negated_check_holds_where_the_check_does_not():
+    falls = measured((0.5, 0.4, 0.6), (1.5, 1.4, 1.6)) < 1
+    assert falls.verdict == FAILS
+    assert (~falls).verdict == HOLDS
+    assert (~~falls).verdict == FAILS
+    assert (~(measured((1.0, 0.8, 1.2)) < 1)).verdict == UNDECIDED
+
+
+def test_a_check_is_neither_true_nor_false_and_says_what_to_do_instead():
+    with pytest.raises(TypeError, match=re.escape("holds, does not hold, or is undecided. Give it to claim")):
+        bool(measured((2, 1, 3)) > 1)
+    with pytest.raises(TypeError, match=re.escape("write q.within")):
+        assert 0 < measured((2, 1, 3)) < 4
+
+
+def test_a_claim_says_the_text_of_its_verdict():
+    texts = {"otherwise": "It is not.", "undecided": "Who knows.", "unmeasured": "Nobody looked."}
+    assert claim("It is.", measured((2, 1.5, 2.5)) > 1, **texts).text == "It is."
+    assert claim("It is.", measured((0.5, 0.4, 0.6)) > 1, **texts).text == "It is not."
+    assert claim("It is.", measured((1, 0.5, 1.5)) > 1, **texts).text == "Who knows."
+    assert claim("It is.", reason="no tool", **texts).text == "Nobody looked."
+
+
+def test_a_claim_has_a_text_for_every_verdict_even_if_none_was_written():
+    made = claim("R2 is high.", measured((2, 1.5, 2.5)) > 1)
+    assert set(made.texts) == {HOLDS, FAILS, UNDECIDED, UNMEASURED}
+    assert all(text.strip().endswith((".", "”.")) for text in made.texts.values())
+    assert made.texts[FAILS] == "The claim “R2 is high” does not hold here."
+
+
+def test_what_is_not_measured_is_a_verdict_of_its_own_with_its_reason():
+    made = claim("The heap holds less.", reason="memray is not installed")
+    assert made.mark == "– not measured"
+    assert "memray is not installed" in made.text
+    assert made.evidence == ()
+
+
+def test_an_undecided_claim_says_what_would_decide_it():
+    near = claim("It is.", Quantity({("a",): _sampled([1.0, 1.3, 1.1, 0.95, 1.2, 1.05, 1.15, 0.98])}, ["x"]) > 1)
+    assert near.verdict == UNDECIDED
+    assert "more processes would decide it" in near.advice
+    at_it = claim("It is.", Quantity({("a",): _sampled([0.9, 1.1, 0.95, 1.05, 0.99, 1.01, 0.98, 1.02])}, ["x"]) > 1)
+    assert at_it.advice.startswith("The value lies at the threshold")
+    once = claim("It is.", measured((2, math.nan, math.nan)) > 1)
+    assert once.advice.startswith("One process decides nothing")
+
+
+def _sampled(values):
+    import numpy as np
+
+    from mlperf.quantities.cells import Sampled
+
+    numbers = np.arange(len(values))
+    return Sampled(np.asarray(values), numbers, np.zeros_like(numbers), object())
+
+
+def test_evidence_is_said_as_people_say_it():
+    fit = exact({("Small", 1): 1.0, ("Large", 1): 3.5}, by=["model", "size"], unit="seconds")
+    (one,) = (fit["Large"] - fit["Small"] < 2).evidence()
+    assert one.sentence == "Large takes 2.5\u00a0s longer than Small (size 1); expected: less than 2\u00a0s."
+    (one,) = (fit["Large"] / fit["Small"]).within(1, 2).evidence()
+    assert one.sentence.startswith("Large takes 3.5 times as long as Small (size 1)")
+    assert one.expected == "1× to 2×"
+
+
+def test_the_comparisons_that_decided_come_first():
+    made = claim("It is.", measured((2, 1.5, 2.5), (0.5, 0.45, 0.55)) > 1)
+    assert [one.label for one in made.deciding] == ["cell 1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        (("It is.", [exact(1) > 0]), TypeError, "join several checks by commas or &, not in a list"),
+        (("It is.", True), TypeError, "there is fact(label, truth)"),
+        (("It is.",), ValueError, "must have a check, or a reason why nothing was measured"),
+        (("", exact(1) > 0), ValueError, "must be a sentence. Got '' instead"),
+    ],
+)
+def test_a_slip_in_a_claim_is_named(arguments, error, message):
+    with pytest.raises(error) as caught:
+        claim(*arguments)
+    assert message in str(caught.value)
+
+
+def test_a_fact_is_what_was_counted():
+    assert claim("It leads.", fact("mm leads", True)).verdict == HOLDS
+    assert claim("It leads.", fact("add leads", False)).deciding[0].sentence == "add leads."
+
+
+def test_checks_are_joined_by_and():
+    both = (exact(2) > 1) & (exact(2) < 1)
+    assert isinstance(both, Check)
+    assert len(both) == 2
+    assert both.verdict == FAILS
