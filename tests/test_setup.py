@@ -4,6 +4,7 @@ import ast
 import errno
 import fcntl
 import os
+import runpy
 import shutil
 import signal
 import socket
@@ -191,6 +192,19 @@ def test_waiting_lasts_as_long_as_the_build_and_is_announced(tmp_path):
 def test_nothing_is_waited_for_where_no_build_ever_was(tmp_path):
     subprocess.run([sys.executable, ROOT / ".ci" / "wait", tmp_path / "docs" / ".lock"], check=True)
     assert not [*tmp_path.iterdir()]
+
+
+def test_on_a_file_system_without_locks_tests_run_at_once_and_say_so(tmp_path, monkeypatch, capsys):
+    def flock(_file, _operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    (tmp_path / ".lock").touch()
+    monkeypatch.setattr(fcntl, "flock", flock)
+    monkeypatch.setattr(sys, "argv", ["wait", str(tmp_path / ".lock")])
+    runpy.run_path(str(ROOT / ".ci" / "wait"))
+    said = capsys.readouterr().err
+    assert is_one_sentence(said)
+    assert said.startswith("Not waiting for other builds")
 
 
 def serve(folder, port):
@@ -449,10 +463,12 @@ def test_a_real_set_up_stays_in_its_environment_whatever_pip_is_told(tmp_path):
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
     shutil.copy(ROOT / "Makefile", folder)
+    left = write_script(folder / ".venv" / "lib" / "left by a Python that was removed")
     done = make(
         folder, "setup", f"PYTHON={sys.executable}", PIP_USER="1", PIP_TARGET=str(tmp_path / "astray"), PIP_NO_INDEX="1"
     )
     assert done.returncode == 0, done.stderr
     subprocess.run([folder / ".venv" / "bin" / "python", "-c", "import tiny"], check=True)
     assert {path.name for path in tmp_path.iterdir()} == {folder.name}
+    assert not left.exists()
     assert make(folder, "setup").stdout == "", "the second does nothing"
