@@ -1,285 +1,180 @@
-"""Publish what a script measured, with its provenance, and read it back.
+"""Publish what a script measured, with its provenance.
 
-A result is a JSON file and the CSV and SVG files that it names with their digests: what is missing, half-written,
+A result is a JSON file and the CSV, SVG and PDF files that it lists with their digests: what is missing, half-written,
 corrupt or foreign is recognised.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import math
 import os
 import re
 import sys
+import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pandas as pd
-
-from mlperf.results.atomic import finish, stage
-from mlperf.quantities.claims import Finding
+from mlperf.results import atomic, journal
+from mlperf.results.folder import KEY, NAME, content_of, names_in, results_folder
+from mlperf.results.kinds import describe
 from mlperf.results.provenance import inputs, provenance
-from mlperf.quantities.intervals import Estimate
-from mlperf.quantities.units import Quantity, number
+from mlperf.results.reading import FORMAT, Result, listed
+from mlperf.results.sealed import digest, seal
 
-FORMAT = 1
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_PLACES = ("left", "center", "right")
+PREVIEW = "Measured with the quick protocol, on small settings, to see that everything works: not the report's numbers."
 
 
-class ResultError(Exception):
-    """A published result is missing, half-written, corrupt or foreign; the message says what to run."""
-
-
-class Result(NamedTuple):
-    r"""A published result, as `read` returns it.
-
-    Examples
-    --------
-    >>> from mlperf.results.publishing import publish, read
-    >>> from mlperf.quantities.units import duration
-    >>> file = publish("my_fits", values={"large": duration(0.5)})
-    >>> str(read("my_fits").values["large"])
-    '500\xa0ms'
-    """
-
-    name: str
-    folder: Path
-    values: dict[str, Quantity | str]
-    findings: dict[str, Finding]
-    tables: dict[str, dict[str, Any]]
-    figures: dict[str, dict[str, Any]]
-    provenance: dict[str, Any]
-    inputs: dict[str, str]
-
-    def table(self, name: str) -> pd.DataFrame:
-        """Return one of the published tables."""
-        return pd.read_csv(self.folder / self.tables[name]["file"], keep_default_na=False, na_values=[""])
-
-
-def results_folder() -> Path:
-    """Return where results are: the folder named by ``MLPERF_RESULTS``, else ``results`` in the current one.
-
-    Examples
-    --------
-    >>> import os
-    >>> from mlperf.results.publishing import results_folder
-    >>> results_folder().name == os.path.basename(os.environ.get("MLPERF_RESULTS", "results"))
-    True
-    """
-    return Path(os.environ.get("MLPERF_RESULTS") or "results").resolve()
-
-
-def publish(
-    name: str,
-    *,
-    tables: Mapping[str, pd.DataFrame] | None = None,
-    values: Mapping[str, Quantity | float | str] | None = None,
-    findings: Mapping[str, Finding] | None = None,
-    figures: Mapping[str, Any] | None = None,
-) -> Path:
+def publish(name: str, **things: Any) -> None:
     """Write what a script measured to the results folder, replacing its former result at once.
+
+    What it found is said on the terminal. The script's journal of runs, which an interrupted script continues from, is
+    dropped: its next start measures anew.
 
     Parameters
     ----------
     name : str
-        The result's name, lower case: "training_time". Written as a literal, so that the report finds the
-        script behind it.
-    tables : mapping of str to DataFrame, default=None
-        Raw rows and tables to be shown; each becomes ``<name>.<table>.csv``.
-    values : mapping of str to Quantity, number or str, default=None
-        What sentences refer to: ``{"large_10k": duration(median(seconds, processes))}``.
-    findings : mapping of str to Finding, default=None
-        From `mlperf.quantities.claims.judge`.
-    figures : mapping of str to Figure, default=None
-        Matplotlib figures; each becomes ``<name>.<figure>.svg``, and its title the text for those who do not
-        see it.
-
-    Returns
-    -------
-    Path
-        The JSON file.
+        The result's name, lower case: "training_time". Written as a literal, so that the report finds the script behind
+        it without running it.
+    **things : object
+        What is published, by name; pages refer to it as "training_time.fit". What becomes of a thing follows from its
+        type: `Runs` and a DataFrame are tables (CSV), a `Quantity` gives values, a `Claim` a verdict and what to say,
+        a matplotlib Figure, its Axes or several of them a figure (SVG and PDF), and text and numbers are kept as they
+        are. The title of a figure is what those are told who do not see it, so that it must have one. A mapping of
+        claims is unpacked: ``**claims``; a name such as "scikit-learn" becomes "scikit_learn".
 
     Raises
     ------
-    ValueError
-        If a name or a thing to publish is of the wrong kind.
+    TypeError, ValueError
+        If a name or a thing is of the wrong kind. Nothing is written then.
     OSError
         If the folder cannot be written. The former result is then what it was.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> from mlperf.results.publishing import publish
-    >>> from mlperf.quantities.units import duration
-    >>> runs = pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]})
-    >>> publish("my_fits", tables={"runs": runs}, values={"large": duration(0.5)}).name
-    'my_fits.json'
+    >>> from mlperf import claim, exact, publish
+    >>> steps = exact({"Small": 100, "Large": 100}, by="model")
+    >>> publish("my_fits", steps=steps, few=claim("There are fewer than a thousand steps.", steps < 1_000))
+    ✓ holds: There are fewer than a thousand steps.
+    Published my_fits in results.
     """
     script = Path(sys._getframe(1).f_code.co_filename)
-    _check("name", {name: name}, str, "a string")
-    _check("tables", tables, pd.DataFrame, "a DataFrame")
-    _check("values", values, (Quantity, int, float, str), "a Quantity, a number or a string")
-    _check("findings", findings, Finding, "a Finding")
-    _check("figures", figures, object, "a Figure")
-
+    _check_name(name)
+    record: dict[str, Any] = {"format": FORMAT, "name": name, "things": {}}
     files: dict[str, bytes] = {}
-
-    def file(key: str, suffix: str, content: bytes, about: dict[str, Any]) -> dict[str, Any]:
-        files[f"{name}.{key}.{suffix}"] = content
-        return {"file": f"{name}.{key}.{suffix}", **about, "sha256": _sha256(content)}
-
-    record = {
-        "format": FORMAT,
-        "name": name,
-        "values": {key: _value(value) for key, value in (values or {}).items()},
-        "findings": {key: finding._asdict() for key, finding in (findings or {}).items()},
-        "tables": {key: file(key, "csv", *_table(frame)) for key, frame in (tables or {}).items()},
-        "figures": {
-            key: file(key, "svg", *_figure(figure, f"{name}.{key}")) for key, figure in (figures or {}).items()
-        },
-        "provenance": provenance(script),
-        "inputs": inputs(script, measured=True),
-    }
-    files[f"{name}.json"] = (json.dumps(record, indent=1, allow_nan=False) + "\n").encode()
-
+    for key, thing in _named(things).items():
+        entry, made = describe(thing, f"{name}.{key}")
+        known = {ending: digest(content) for ending, content in made.items()}
+        record["things"][key] = {**entry, "files": known} if made else entry
+        files |= {f"{name}.{key}.{ending}": content for ending, content in made.items()}
+    record |= {"provenance": provenance(script), "inputs": inputs(script, measured=True)}
     folder = results_folder()
+    result = _checked(name, folder, record, files)
+    files[f"{name}.json"] = seal(record)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        finish(folder, name, _listed)
-        stage(folder, files)
-        finish(folder, name, _listed)
+        with atomic.writing(folder):
+            _finish(folder, name)
+            atomic.stage(folder, files)
+            _finish(folder, name)
     except OSError as error:
         raise OSError(
             error.errno, f"The result {name!r} cannot be written to {folder}: {error.strerror or error}"
         ) from error
-    return folder / f"{name}.json"
+    journal.clear(script)
+    _tell(result)
 
 
-def read(name: str, folder: str | Path | None = None) -> Result:
-    """Return a published result.
+def finish(folder: str | Path | None = None) -> None:
+    """Let the files of interrupted calls of `publish` take their places, and clear away what is left of others.
+
+    Only for a folder of one's own: reading needs it not, but who links to the files does.
 
     Parameters
     ----------
-    name : str
-        The name that it was published under.
     folder : str or Path, default=None
-        Where it is; see `results_folder`.
-
-    Returns
-    -------
-    Result
+        The results; see `mlperf.results.folder.results_folder`.
 
     Raises
     ------
-    ResultError
-        If it is missing, half-written, corrupt, or not one of ours.
+    OSError
+        If it cannot be written.
 
     Examples
     --------
-    >>> import pandas as pd
-    >>> from mlperf.results.publishing import publish, read
-    >>> runs = pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]})
-    >>> file = publish("my_fits", tables={"runs": runs})
-    >>> read("my_fits").table("runs")
-       model  seconds
-    0  Small      0.1
-    1  Large      0.5
+    >>> from mlperf.results.publishing import finish
+    >>> finish()
     """
     folder = results_folder() if folder is None else Path(folder)
-    with suppress(OSError):
-        finish(folder, name, _listed)
-    path = folder / f"{name}.json"
-    remedy = "Run the script that publishes it, or `make html`."
+    if not folder.is_dir():
+        return
+    with atomic.writing(folder):
+        for name in names_in(folder):
+            _finish(folder, name)
+
+
+def _finish(folder: Path, name: str) -> None:
+    def waiting() -> list[str] | None:
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
+            content = content_of(atomic.staged(folder, f"{name}.json"))
+            return None if content is None else list(listed(name, content))
+        return None
+
+    atomic.finish(folder, name, waiting)
+
+
+def name_of(text: str) -> str:
+    """Return a text as a name: "scikit-learn" is "scikit_learn"; empty if nothing of it can be in one.
+
+    Examples
+    --------
+    >>> from mlperf.results.publishing import name_of
+    >>> name_of("scikit-learn"), name_of("Large, 10K")
+    ('scikit_learn', 'large_10k')
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub("[^a-z0-9]+", "_", plain).strip("_")
+
+
+def _check_name(name: str) -> None:
+    if isinstance(name, str) and NAME.fullmatch(name):
+        return
+    near = name_of(name) if isinstance(name, str) else ""
+    hint = f" Did you mean {near!r}?" if NAME.fullmatch(near) else ""
+    raise ValueError(
+        "The 'name' parameter of publish must be lower case letters, digits and underscores, a letter first. Got "
+        f"{name!r} instead.{hint}"
+    )
+
+
+def _named(things: Mapping[str, Any]) -> dict[str, Any]:
+    """Return things by names that files can have."""
+    named: dict[str, Any] = {}
+    for given, thing in things.items():
+        key = given if KEY.fullmatch(given) else name_of(given)
+        if not KEY.fullmatch(key):
+            raise ValueError(f"What publish gets must have a name of Latin letters and digits. Got {given!r} instead.")
+        if key in named:
+            raise ValueError(f"The names of what publish gets must differ in letters and digits. Got {key!r} twice.")
+        named[key] = thing
+    return named
+
+
+def _checked(name: str, folder: Path, record: dict[str, Any], files: dict[str, bytes]) -> Result:
+    """Return the result as it will be read back: what cannot be is refused before anything is written."""
     try:
-        record = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise ResultError(f"The result {name!r} is missing: there is no {name}.json in {folder}. {remedy}") from None
-    except (OSError, ValueError) as error:
-        raise ResultError(f"The result {name!r} is corrupt: {path} cannot be read ({error}). {remedy}") from None
-    if not isinstance(record, dict) or record.get("format") != FORMAT or record.get("name") != name:
-        raise ResultError(f"{path} is foreign: it is not a result {name!r} of this version of mlperf. {remedy}")
-    try:
-        for about in [*record["tables"].values(), *record["figures"].values()]:
-            file = folder / about["file"]
-            if not file.is_file():
-                raise ResultError(f"The result {name!r} is half-written: {file} is missing. {remedy}")
-            if _sha256(file.read_bytes()) != about["sha256"]:
-                raise ResultError(
-                    f"The result {name!r} is corrupt: {file} is not the file that {name}.json names. {remedy}"
-                )
-        return Result(
-            name,
-            folder,
-            {key: _revive(value) for key, value in record["values"].items()},
-            {key: Finding(**finding) for key, finding in record["findings"].items()},
-            record["tables"],
-            record["figures"],
-            record["provenance"],
-            record["inputs"],
-        )
-    except (AttributeError, KeyError, TypeError, OSError) as error:
-        raise ResultError(f"The result {name!r} is corrupt: {path} lacks {error}. {remedy}") from None
+        return Result(name, folder, record, files)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"The result {name!r} could not be read back: {error}.") from error
 
 
-def _listed(content: bytes) -> list[str]:
-    record = json.loads(content)
-    return [about["file"] for about in [*record["tables"].values(), *record["figures"].values()]]
-
-
-def _table(frame: pd.DataFrame) -> tuple[bytes, dict[str, int]]:
-    """Return a table as CSV, and how many processes and repeats are in it."""
-    plain = frame.index.nlevels == 1 and frame.index.name is None
-    content = (frame if plain else frame.reset_index()).to_csv(index=False).encode()
-    return content, {column: int(frame[column].nunique()) for column in ("process", "repeat") if column in frame}
-
-
-def _figure(figure: Any, name: str) -> tuple[bytes, dict[str, Any]]:
-    """Return a figure as SVG, its titles, and its size in pixels, of which 4 are 3 of its points."""
-    titles = [figure.get_suptitle(), *(axes.get_title(loc) for axes in figure.axes for loc in _PLACES)]
-    alt = " ".join(" ".join(title.split()) for title in dict.fromkeys(titles) if title)
-    if not alt:
-        raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", bbox_inches="tight", metadata={"Date": None})
-    size = re.findall(r'\b(width|height)="([\d.]+)pt"', buffer.getvalue()[:2_000].decode(errors="replace"))
-    return buffer.getvalue(), {"alt": alt, "size": {side: f"{float(pt) * 4 / 3:.0f}" for side, pt in size}}
-
-
-def _value(value: Quantity | float | str) -> dict[str, Any]:
-    if isinstance(value, str):
-        return {"text": value}
-    given = value if isinstance(value, Quantity) else number(value)
-    ends = [None if math.isnan(end) else end for end in given.estimate]
-    return {"text": str(given), "estimate": ends, "unit": given.unit}
-
-
-def _revive(value: dict[str, Any]) -> Quantity | str:
-    if "estimate" not in value:
-        return str(value["text"])
-    return Quantity(Estimate(*(math.nan if end is None else end for end in value["estimate"])), value["unit"])
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def _check(parameter: str, given: Any, kind: Any, wanted: str) -> None:
-    if given is not None and not isinstance(given, Mapping):
-        raise ValueError(
-            f"The '{parameter}' parameter of publish must be a mapping of names. Got {type(given).__name__} instead."
-        )
-    for name, thing in (given or {}).items():
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise ValueError(
-                f"A name in the '{parameter}' parameter of publish must be lower case letters, digits and "
-                f"underscores. Got {name!r} instead."
-            )
-        if not isinstance(thing, kind):
-            raise ValueError(
-                f"The {parameter} {name!r} of publish must be {wanted}. Got {type(thing).__name__} instead."
-            )
+def _tell(result: Result) -> None:
+    claims = [result[key] for key in result.keys("claim")]
+    # Whichever is shorter, from the current folder or from the root.
+    place = min(os.path.relpath(result.folder), str(result.folder), key=len)
+    lines = [*(f"{one.mark}: {one.text}" for one in claims), f"Published {result.name} in {place}."]
+    if result.provenance["protocol"]["MODE"] == "quick":
+        lines.append(f"A preview. {PREVIEW}")
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    with suppress(OSError, ValueError):  # nobody listens any more
+        print("\n".join(lines).encode(encoding, "replace").decode(encoding))

@@ -2,23 +2,83 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pandas as pd
+
+from mlperf.quantities.claims import Claim
+from mlperf.quantities.quantity import Quantity, exact
+from mlperf.quantities.tables import Column, columns
+from mlperf.quantities.units import unit_of
 from mlperf.results import tables
-from mlperf.quantities.claims import Finding
-from mlperf.results.provenance import inputs, moved, published_names
-from mlperf.results.publishing import Result, ResultError, read
-from mlperf.quantities.intervals import ratio_of_estimates
-from mlperf.results.tables import Column
-from mlperf.quantities.units import Quantity, factor
+from mlperf.results.atomic import staged
+from mlperf.results.folder import ResultError, content_of, names_in
+from mlperf.results.provenance import inputs, moved
+from mlperf.results.publishing import PREVIEW
+from mlperf.results.reading import Result, read
+from mlperf.results.references import cells, parse
+from mlperf.results.sealed import digest
+from mlperf.results.sources import problem_of, published_names
 
-PREVIEW = "Measured with the quick protocol, on small settings, to see that everything works: not the report's numbers."
+KINDS = {
+    "values": ("quantity", "value"),
+    "claims": ("claim",),
+    "tables": ("table", "quantity"),
+    "figures": ("figure",),
+}
+"""What pages look for, and the kinds of things that it may be."""
+
+# A row of the table of claims names at most this many comparisons; the page of its script has the others.
+MOST_SHOWN = 3
+
+
+class ClaimRow(NamedTuple):
+    """A row of the table of claims.
+
+    Attributes
+    ----------
+    statement, original, measured, verdict : str
+        What was put to the test, what the original report said, what was measured, and the verdict with its symbol.
+    other : str
+        The verdict of the other results; empty if they lack it or there is nothing to compare.
+    result, key : str
+        Where it was published.
+    script : str
+        What published it.
+    claim : Claim
+        All of it.
+    """
+
+    statement: str
+    original: str
+    measured: str
+    verdict: str
+    other: str
+    result: str
+    key: str
+    script: str
+    claim: Claim
+
+
+class Notice(NamedTuple):
+    """What a page must say of its results.
+
+    Attributes
+    ----------
+    kind : {"measured", "warning", "note"}
+    title : str
+        Empty for the line that says when and on what they were measured.
+    lines : list of str
+    """
+
+    kind: str
+    title: str
+    lines: list[str]
 
 
 class Shelf:
@@ -33,6 +93,13 @@ class Shelf:
     other : Path, default=None
         Other results to compare them with, from another machine or another day.
 
+    Attributes
+    ----------
+    scripts : dict of Path
+        The script behind each result, by its name, in the order of the scripts.
+    problems : list of str
+        What is wrong with scripts, a sentence each; all others are not affected.
+
     Raises
     ------
     ResultError
@@ -42,20 +109,33 @@ class Shelf:
     def __init__(self, folder: Path, scripts: Iterable[Path] = (), other: Path | None = None) -> None:
         self.folder = folder
         self.other = other
-        self.scripts = {name: script for script in scripts for name in published_names(script)}
+        self.scripts: dict[str, Path] = {}
+        self.problems: list[str] = []
+        for script in scripts:
+            self._add(script)
         self._read: dict[tuple[str, Path], Result] = {}
         self._now: dict[Path, dict[str, str]] = {}
-        if other and not [self.get(path.stem, other) for path in sorted(other.glob("*.json"))]:
+        if other and not [self.get(name, other) for name in names_in(other)]:
             raise ResultError(f"There are no results to compare with in {other}.")
+
+    def _add(self, script: Path) -> None:
+        if problem := problem_of(script):
+            self.problems.append(problem)
+        for name in published_names(script):
+            first = self.scripts.setdefault(name, script)
+            if first != script:
+                self.problems.append(
+                    f"{script.name} and {first.name} both publish {name!r}: each replaces what the other published."
+                )
 
     @cached_property
     def names(self) -> list[str]:
         """The results that are there or should be, in the order of their scripts."""
-        return list(dict.fromkeys([*self.scripts, *sorted(path.stem for path in self.folder.glob("*.json"))]))
+        return list(dict.fromkeys([*self.scripts, *names_in(self.folder)]))
 
-    def named(self, names: list[str]) -> list[str]:
+    def named(self, names: Sequence[str]) -> list[str]:
         """Return names; for "*", those of all scripts, or of all results where no script is known."""
-        return (list(self.scripts) or self.names) if "*" in names else names
+        return (list(self.scripts) or self.names) if "*" in names else list(names)
 
     def get(self, name: str, folder: Path | None = None) -> Result:
         """Return a result; a `ResultError` names the script to run."""
@@ -73,10 +153,10 @@ class Shelf:
 
         Parameters
         ----------
-        kind : {"values", "tables", "figures", "findings"}
-            What is looked for.
+        kind : {"values", "claims", "tables", "figures"}
+            What is looked for. A quantity is a value and a table.
         reference : str
-            The result and the name in it: "training_time.large_many".
+            "training_time.fit[Large, last]"; see `mlperf.results.references.parse`.
 
         Returns
         -------
@@ -88,47 +168,108 @@ class Shelf:
         ResultError
             If there is no such thing, with the nearest name; or if its result is missing or broken.
         """
-        name, _, key = reference.partition(".")
-        if name in self.names and key in (things := getattr(self.get(name), kind)):
-            return self.get(name), key, things[key]
+        asked = parse(reference)
+        if asked.result in self.names and asked.key in (result := self.get(asked.result)).keys(*KINDS[kind]):
+            thing = result[asked.key]
+            if asked.labels and not isinstance(thing, Quantity):
+                raise ResultError(f"{asked.name!r} has no cells to choose from. Got {reference!r}.")
+            return result, asked.key, cells(thing, asked.labels, asked.name) if asked.labels else thing
         known: list[str] = []
-        for other in self.names:
+        for name in self.names:
             with suppress(ResultError):
-                known += [f"{other}.{thing}" for thing in getattr(self.get(other), kind)]
-        near = get_close_matches(reference, known, n=1, cutoff=0)
+                known += [f"{name}.{key}" for key in self.get(name).keys(*KINDS[kind])]
+        near = get_close_matches(asked.name, known, n=1, cutoff=0)
         hint = f" The nearest name is {near[0]!r}." if near else f" There are no results in {self.folder}."
-        raise ResultError(f"Nothing named {reference!r} is published among the {kind}.{hint}")
+        raise ResultError(f"Nothing named {asked.name!r} is published among the {kind}.{hint}")
 
     def beside(self, name: str) -> Result | None:
         """Return the result of this name of the others; None if they lack it or there is nothing to compare."""
-        there = self.other and (self.other / f"{name}.json").is_file()
-        return self.get(name, self.other) if there else None
+        return self.get(name, self.other) if self.other and name in names_in(self.other) else None
 
-    def compared(self, kind: str, name: str, key: str) -> Any:
+    def compared(self, kind: str, reference: str) -> Any:
         """Return the same thing of the other results; None if they lack it or there is nothing to compare."""
-        other = self.beside(name)
-        return getattr(other, kind).get(key) if other else None
+        asked = parse(reference)
+        other = self.beside(asked.result)
+        if other is None or asked.key not in other.keys(*KINDS[kind]):
+            return None
+        thing = other[asked.key]
+        try:
+            return cells(thing, asked.labels, asked.name) if asked.labels else thing
+        except (ResultError, AttributeError):
+            return None
 
     def say(self, kind: str, reference: str, form: str = "") -> tuple[Result, str]:
-        """Return a result, and the text of one of its values or verdicts, beside that of the other results."""
-        result, key, thing = self.find(kind, reference)
-        other = self.compared(kind, result.name, key)
-        said, beside = (_text(x, form) for x in (thing, other))
+        """Return a result, and the text of something in it, beside that of the other results.
+
+        Parameters
+        ----------
+        kind : {"values", "claims"}
+            What is looked for.
+        reference : str
+            See `mlperf.results.references.parse`.
+        form : str, default=""
+            Of a value, "short" leaves out the interval. Of a claim, "text" is what it says for its verdict, and empty
+            the verdict itself.
+        """
+        result, _, thing = self.find(kind, reference)
+        other = self.compared(kind, reference)
+        said = _text(thing, form)
         if other is None:
             return result, said
+        if isinstance(thing, Claim):
+            same = form == "text" and isinstance(other, Claim) and other.verdict == thing.verdict
+            return result, said if same else f"{said} [other results: {_text(other, '')}]"
         ratio = None
-        if isinstance(thing, Quantity) and isinstance(other, Quantity) and thing.unit == other.unit:
-            ratio = ratio_of_estimates(thing.estimate, other.estimate)
-        return result, f"{said} [other results: {beside}{f', ratio {factor(ratio)}' if ratio else ''}]"
+        if isinstance(thing, Quantity) and isinstance(other, Quantity) and len(thing) == len(other) == 1:
+            ratio = tables.ratio_of(thing, other) if thing.unit == other.unit else None
+        return result, f"{said} [other results: {_text(other, form)}{f', ratio {ratio}' if ratio else ''}]"
 
-    def lay(
-        self, result: Result, key: str, *, columns: str = "", unit: str | None = None, **choice: Any
-    ) -> list[Column]:
-        """Lay a table out with what `mlperf.results.tables.choose` leaves of it, and its ratio to that of the other results."""
-        frame = tables.choose(result.table(key), show=columns, **choice)
-        other = self.beside(result.name)
-        ratio = tables.ratios(frame, other.table(key)) if other and key in other.tables else None
-        return [*tables.columns(frame, unit), *([ratio] if ratio else [])]
+    def frame(self, reference: str) -> pd.DataFrame:
+        """Return a table, or a quantity as one; its name says the unit.
+
+        Raises
+        ------
+        ResultError
+            As `find`.
+        """
+        return _framed(self.find("tables", reference)[2])
+
+    def lay(self, reference: str, frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
+        """Lay out what was chosen of a table, with its ratio to the same rows of the other results."""
+        laid = columns(frame, unit)
+        other = self.compared("tables", reference)
+        if other is None:
+            return laid
+        ratio = tables.ratios(frame, _framed(other))
+        return [*laid, *([ratio] if ratio else [])]
+
+    def claims(self, names: Sequence[str], *, original: bool = False) -> list[ClaimRow]:
+        """Return the rows of the table of claims.
+
+        Parameters
+        ----------
+        names : sequence of str
+            The results; "*" stands for all.
+        original : bool, default=False
+            Leave out claims that the original report did not make.
+
+        Raises
+        ------
+        ResultError
+            If there are none, or a result is missing or broken.
+        """
+        rows = []
+        for name in self.named(names):
+            result = self.get(name)
+            for key in result.keys("claim"):
+                one: Claim = result[key]
+                other = self.compared("claims", f"{name}.{key}")
+                seen = one.statement, one.original, _measured(one), one.mark, other.mark if other else ""
+                rows.append(ClaimRow(*seen, name, key, result.provenance["script"] or "", one))
+        chosen = [row for row in rows if row.original] if original else rows
+        if not chosen:
+            raise ResultError(f"There are no claims in {self.folder}.")
+        return chosen
 
     def moved(self, name: str) -> list[str]:
         """Say what differs between the inputs of a result and those of today, as far as its script is known."""
@@ -143,26 +284,26 @@ class Shelf:
         """Return a digest of all that can be shown of a result ("*": of all results), to tell when it changes."""
         if name == "*":
             return " ".join(map(self.state, self.named(["*"])))
-        seen = [folder / f"{name}.json" for folder in (self.folder, self.other) if folder]
-        parts = [path.read_bytes() if path.is_file() else b"" for path in seen]
+        parts = []
+        for folder in filter(None, (self.folder, self.other)):
+            for path in (folder / f"{name}.json", staged(folder, f"{name}.json")):
+                try:
+                    parts.append(content_of(path) or b"")
+                except OSError as error:
+                    parts.append(str(error).encode())
         try:
             parts.append(" ".join(self.moved(name)).encode())
         except ResultError as error:
             parts.append(str(error).encode())
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()
+        return digest(b"\0".join(parts))
 
-    def notices(self, names: Iterable[str | None]) -> list[tuple[str, str, list[str]]]:
+    def notices(self, names: Iterable[str | None]) -> list[Notice]:
         """Return what a page that shows these results must say: when and on what they were measured, what is wrong.
 
         Parameters
         ----------
         names : iterable of str
             The results; "*" stands for all.
-
-        Returns
-        -------
-        list of tuple
-            The kind of each notice ("measured", "warning", "note"), its title and its lines.
         """
         results = {}
         for name in self.named([name for name in names if name]):
@@ -170,9 +311,9 @@ class Shelf:
                 results[name] = self.get(name)
         if not results:
             return []
-        said = [("measured", "", [f"{measured(*results.values())}."])]
+        said = [Notice("measured", "", [f"{measured(*results.values())}."])]
         if any(result.provenance["protocol"]["MODE"] == "quick" for result in results.values()):
-            said.append(("warning", "Preview numbers", [PREVIEW]))
+            said.append(Notice("warning", "Preview numbers", [PREVIEW]))
         stale: dict[str, list[str]] = {}
         for name in results:
             stale.setdefault(", ".join(self.moved(name)), []).append(name)
@@ -182,39 +323,20 @@ class Shelf:
                 f"Since {', '.join(those)} {'was' if len(those) == 1 else 'were'} measured, this has changed: {what}."
                 for what, those in stale.items()
             ]
-            said.append(("warning", "Out of date", lines))
+            said.append(Notice("warning", "Out of date", lines))
         if len(machines(results.values())) > 1:
-            said.append(("warning", "Different machines", ["Not all numbers here are from the same machine."]))
+            said.append(Notice("warning", "Different machines", ["Not all numbers here are from the same machine."]))
         if self.other:
-            others = {name: other for name in results if (other := self.beside(name))}
-            lines = ["The other results have nothing of this."]
-            if others:
-                differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
-                lines = [f"The other results: {measured(*others.values())}."]
-                lines += [f"From there to here, this differs: {', '.join(dict.fromkeys(differ))}."] if differ else []
-            said.append(("note", "Comparison", lines))
+            said.append(Notice("note", "Comparison", self._comparison(results)))
         return said
 
-    def findings(self, names: list[str]) -> tuple[list[Column], list[Result]]:
-        """Return the table of the findings of some results ("*": of all), and the result that each row is from."""
-        rows = [
-            (self.get(name), key, finding)
-            for name in self.named(names)
-            for key, finding in self.get(name).findings.items()
-        ]
-        if not rows:
-            raise ResultError(f"There are no findings in {self.folder}.")
-        laid = [
-            Column("Statement", [finding.statement for *_, finding in rows], None),
-            Column("Verdict", [finding.mark for *_, finding in rows], None),
-        ]
-        if self.other:
-            pairs = [(finding, self.compared("findings", result.name, key)) for result, key, finding in rows]
-            said = [f"{o.mark}{'' if o.verdict == f.verdict else ' (differs)'}" if o else "" for f, o in pairs]
-            laid.append(Column("Other results", said, None))
-        # Last, as on a phone it is out of sight.
-        laid.append(Column("Measured here", [finding.evidence for *_, finding in rows], None))
-        return laid, [result for result, *_ in rows]
+    def _comparison(self, results: dict[str, Result]) -> list[str]:
+        others = {name: other for name in results if (other := self.beside(name))}
+        if not others:
+            return ["The other results have nothing of this."]
+        differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
+        lines = [f"The other results: {measured(*others.values())}."]
+        return [*lines, f"From there to here, this differs: {', '.join(dict.fromkeys(differ))}."] if differ else lines
 
 
 def measured(*results: Result) -> str:
@@ -225,7 +347,7 @@ def measured(*results: Result) -> str:
     threads = about["protocol"]["THREADS"]
     said = [f"{threads} thread{'s' * (threads != 1)}", f"torch {about['machine']['torch']}"]
     for what, plural in (("process", "processes"), ("repeat", "repeats")):
-        most = max((table.get(what, 0) for result in results for table in result.tables.values()), default=0)
+        most = max(result.most(what) for result in results)
         said += [f"{most} {what if most == 1 else plural}"] if most else []
     return f"Measured {span} UTC on {' and '.join(machines(results))}, {', '.join(said)}"
 
@@ -236,7 +358,30 @@ def machines(results: Iterable[Result]) -> list[str]:
     return list(dict.fromkeys(f"{one['processor']} ({one['cores']} cores, {one['system']})" for one in about))
 
 
+def _measured(claim: Claim) -> str:
+    """Return what was measured to decide a claim, in a line."""
+    deciding = claim.deciding
+    said = [f"{one.label}: {one.measured}" if one.measured else one.label for one in deciding[:MOST_SHOWN]]
+    more = [f"and {len(deciding) - MOST_SHOWN} more"] if len(deciding) > MOST_SHOWN else []
+    return "; ".join([*said, *more]) or claim.advice
+
+
+def _framed(thing: pd.DataFrame | Quantity) -> pd.DataFrame:
+    if not isinstance(thing, Quantity):
+        return thing
+    frame = thing.frame()
+    if unit_of(thing.name) == thing.unit:
+        return frame
+    return frame.rename(
+        columns={f"{thing.name}{end}": f"{thing.name}_{thing.unit}{end}" for end in ("", "_low", "_high")}
+    )
+
+
 def _text(thing: Any, form: str) -> str:
-    if isinstance(thing, Finding):
-        return thing.mark
+    if isinstance(thing, Claim):
+        return thing.text if form == "text" else thing.mark
+    if isinstance(thing, bool):
+        return "yes" if thing else "no"
+    if isinstance(thing, int | float):
+        thing = exact(thing)
     return format(thing, form) if isinstance(thing, Quantity) else str(thing)

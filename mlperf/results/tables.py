@@ -1,21 +1,21 @@
-"""Lay tables out for people: rows chosen, units in the headers, estimates in one cell, ratios to other results."""
+"""Choose from a table what a page shows, by options that are typed in a text, and compare it with other results."""
 
 from __future__ import annotations
 
 import shlex
-from math import isnan
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from mlperf.quantities.intervals import Estimate, ratio_of_estimates
-from mlperf.quantities.units import UNITS, decimals, digits, factor, prefix_of
-
-_WORDS = {"cpu": "CPU", "mse": "MSE", "r2": "R²", "n": "runs"}
+from mlperf.quantities.quantity import Quantity, label_text
+from mlperf.quantities.tables import Column, is_estimate
+from mlperf.results.folder import ResultError
+from mlperf.results.references import Label, label_of
 
 
 def choose(
-    frame: pd.DataFrame, *, where: str = "", sort: str = "", show: str = "", limit: int | None = None
+    frame: pd.DataFrame, *, where: str = "", sort: str = "", columns: str = "", limit: int | None = None
 ) -> pd.DataFrame:
     """Choose rows and columns by options that are typed in a text.
 
@@ -24,10 +24,11 @@ def choose(
     frame : DataFrame
         The table.
     where : str, default=""
-        Conditions that rows must meet: "model=Large, n_samples=10000"; levels with spaces are quoted.
+        Conditions that rows must meet: "model=Large, n_samples=last"; with quotes around one that has blanks, commas or
+        quotes in it: "'model=Large, wide'". ``first`` and ``last`` stand for the smallest and the largest label.
     sort : str, default=""
         The column to sort by, with a minus for the largest first.
-    show : str, default=""
+    columns : str, default=""
         The columns to keep, in this order; all by default.
     limit : int, default=None
         The most rows to keep.
@@ -38,44 +39,56 @@ def choose(
 
     Raises
     ------
-    ValueError
+    ResultError
         If there is no such column, or no row is left.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.results.tables import choose
+    >>> choose(pd.DataFrame({"model": ["Small", "Large"], "n": [1, 2]}), where="model=Large")
+       model  n
+    1  Large  2
     """
-    for condition in shlex.split(where.replace(",", " ")):
-        column, _, level = condition.partition("=")
-        frame = frame[_column(frame, column).astype(str) == level]
-    if frame.empty:
-        raise ValueError(f"No row of the table fits {where!r}.")
+    for condition in typed_words(where):
+        column, label = _condition(frame, condition)
+        known = list(dict.fromkeys(frame[column]))
+        frame = frame[frame[column] == label_of(Label(label), known, f"The column {column!r} has no")]
     if sort:
-        column = str(_column(frame, sort.lstrip("-")).name)
+        column = _column(frame, sort.removeprefix("-"))
         frame = frame.sort_values(column, ascending=not sort.startswith("-"), kind="stable")
-    names = [str(_column(frame, name).name) for name in show.replace(",", " ").split()]
+    names = [_column(frame, name) for name in typed_words(columns)]
     return frame[names or list(frame.columns)].head(len(frame) if limit is None else limit)
 
 
-def levels(frame: pd.DataFrame, by: str) -> dict[str, str]:
-    """Return what tells the parts of a table apart.
+def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.DataFrame]:
+    """Return the parts that a table falls into by some of its columns, without those, in the order of its rows.
 
     Parameters
     ----------
     frame : DataFrame
         The table.
-    by : str
-        The columns that name a part: "model, n_samples".
+    by : sequence of str
+        The columns that tell the parts apart.
 
     Returns
     -------
-    dict of str
-        A label for each part, "Large, 10,000 samples", and the condition that `choose` picks it by; in the
-        order of the rows.
+    dict of DataFrame
+        By a label for each of the columns: ("Large", "10,000 samples").
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf.results.tables import parts
+    >>> list(parts(pd.DataFrame({"model": ["Small", "Large"], "n_samples": [1_000, 1_000], "n": [1, 2]}), ["model"]))
+    [('Small',), ('Large',)]
     """
-    found = {}
-    parts = choose(frame, show=by).drop_duplicates()
-    for part in parts.itertuples(index=False):
-        pairs = list(zip(parts.columns, part, strict=True))
-        said = [f"{x:,} {name.removeprefix('n_')}" if isinstance(x, int) else str(x) for name, x in pairs]
-        found[", ".join(said)] = " ".join(shlex.quote(f"{name}={x}") for name, x in pairs)
-    return found
+    columns = [_column(frame, name) for name in by]
+    rest = frame.drop(columns=columns)
+    return {
+        tuple(label_text(name, label) for name, label in zip(columns, key, strict=True)): rest.loc[rows.index]
+        for key, rows in frame.groupby(columns, sort=False, dropna=False)
+    }
 
 
 def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
@@ -84,102 +97,57 @@ def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
     Rows are the same where all columns in front of the estimate are; None if the tables have no such column.
     """
     names = [str(name) for name in frame.columns]
-    at = next((i for i in range(len(names)) if _is_estimate(names, i)), None)
-    if at is None or not set(names[: at + 3]) <= set(other.columns):
+    place = next((i for i in range(len(names)) if is_estimate(names, i)), None)
+    if place is None or not set(names[: place + 3]) <= set(other.columns):
         return None
-    found = [_by_key(table[names[: at + 3]], at) for table in (frame, other)]
-    pairs = [(mine, found[1].get(key)) for key, mine in found[0].items()]
-    made = [ratio_of_estimates(mine, theirs) if theirs else None for mine, theirs in pairs]
-    texts = [str(factor(ratio)) if ratio else "" for ratio in made]
-    return Column("Ratio to the other results", texts, [ratio.value if ratio else 0.0 for ratio in made])
+    mine, theirs = (_estimates(table[names[: place + 3]], place) for table in (frame, other))
+    found = [ratio_of(estimate, theirs.get(key)) for key, estimate in mine.items()]
+    texts = [str(ratio) if ratio else "" for ratio in found]
+    return Column("Ratio to the other results", texts, [ratio.value if ratio else 0.0 for ratio in found])
 
 
-def _by_key(frame: pd.DataFrame, at: int) -> dict[tuple[str, ...], Estimate]:
-    return {tuple(map(str, row[:at])): Estimate(*row[at:]) for row in frame.itertuples(index=False, name=None)}
+def ratio_of(mine: Quantity, theirs: Quantity | None) -> Quantity | None:
+    """Return how many times the one is of the other; None if they cannot be divided."""
+    try:
+        return mine / theirs if theirs else None
+    except ValueError:
+        return None
 
 
-def _is_estimate(names: list[str], at: int) -> bool:
-    return names[at + 1 : at + 3] in (["low", "high"], [f"{names[at]}_low", f"{names[at]}_high"])
+def typed_words(text: str) -> list[str]:
+    """Return the words of an option, set apart by commas or blanks; in quotes they may hold these.
+
+    Examples
+    --------
+    >>> from mlperf.results.tables import typed_words
+    >>> typed_words("model, 'n samples'")
+    ['model', 'n samples']
+    """
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=False)
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = ", \t\r\n", True, ""
+    try:
+        return list(lexer)
+    except ValueError:
+        raise ResultError(f"A quote is not closed in {text!r}.") from None
+
+
+def _estimates(frame: pd.DataFrame, place: int) -> dict[tuple[str, ...], Quantity]:
+    return {
+        tuple(map(str, row[:place])): Quantity.from_estimates({(): row[place:]})
+        for row in frame.itertuples(index=False, name=None)
+    }
+
+
+def _condition(frame: pd.DataFrame, condition: str) -> tuple[Any, str]:
+    for column in frame.columns:
+        if condition.startswith(f"{column}="):
+            return column, condition[len(f"{column}=") :]
+    return _column(frame, condition.partition("=")[0]), ""
 
 
 def _column(frame: pd.DataFrame, name: str) -> Any:
-    if name not in frame.columns:
-        raise ValueError(f"There is no column {name!r} in the table, only {', '.join(map(str, frame.columns))}.")
-    return frame[name]
-
-
-def unit_of(column: str, unit: str | None = None) -> str:
-    """Return the unit that a column's name ends in ("peak_bytes" -> "bytes"), else `unit`, else "number"."""
-    ends = [name for name in UNITS if column == name or column.endswith(f"_{name}")]
-    return max(ends, key=len) if ends else unit or "number"
-
-
-class Column(NamedTuple):
-    """One column of a table for people: its header with unit, its texts, and the numbers to sort them by."""
-
-    header: str
-    texts: list[str]
-    numbers: list[float] | None
-
-
-def columns(frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
-    """Lay a table out: units in the headers, one prefix a column, estimates in one cell.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        A column whose name ends in a unit ("peak_bytes") is shown in it. Three neighbours ``x``, ``low`` and
-        ``high`` (or ``x``, ``x_low`` and ``x_high``) are one estimate. A column "mean" is shown with as many
-        digits as the interval of that estimate supports.
-    unit : str, default=None
-        The unit of estimates whose name says none ("median").
-
-    Returns
-    -------
-    list of Column
-    """
-    laid: list[Column] = []
-    names = [str(name) for name in frame.columns]
-    taken: set[str] = set()
-    for i, name in enumerate(names):
-        if name in taken:
-            continue
-        series = frame.iloc[:, i]
-        if _is_estimate(names, i):
-            low, high = names[i + 1 : i + 3]
-            taken |= {low, high}
-            laid.append(_numeric(name, unit_of(name, unit), series, frame[low], frame[high]))
-        elif name == "mean" and {"low", "high"} <= taken:
-            laid.append(_numeric(name, unit_of(name, unit), series, frame["low"], frame["high"], ends=False))
-        elif pd.api.types.is_numeric_dtype(series) and not pd.api.types.is_bool_dtype(series):
-            laid.append(_numeric(name, unit_of(name), series, series, series))
-        else:
-            laid.append(Column(_header(name), ["" if pd.isna(x) else str(x) for x in series], None))
-    return laid
-
-
-def _numeric(name: str, unit: str, *estimate: Any, ends: bool = True) -> Column:
-    cells = [Estimate(*map(float, cell)) for cell in zip(*estimate, strict=True)]
-    sizes = sorted(abs(cell.value) for cell in cells if cell.value and not isnan(cell.value))
-    prefix, scale = prefix_of(unit, sizes[len(sizes) // 2] if sizes else 0.0)
-    texts = []
-    for cell in cells:
-        if isnan(cell.value):
-            texts.append("")
-            continue
-        places = decimals(cell, scale)
-        text = digits(cell.value / scale, places)
-        if ends and cell.low < cell.high:
-            text += f" ({digits(cell.low / scale, places)} to {digits(cell.high / scale, places)})"
-        texts.append(text)
-    symbol = prefix + UNITS[unit].symbol
-    stem = name.removesuffix(unit).rstrip("_")
-    # "peak_bytes" is read as "Peak memory (MB)".
-    header = _header(name if stem == name else f"{stem}_{UNITS[unit].noun}".lstrip("_"))
-    return Column(header + (f" ({symbol})" if symbol else ""), texts, [cell.value for cell in cells])
-
-
-def _header(name: str) -> str:
-    words = [_WORDS.get(word, word) for word in name.removeprefix("n_").split("_")]
-    text = " ".join(words)
-    return text[:1].upper() + text[1:]
+    """Return a column's label, which may be no text."""
+    known = {str(column): column for column in frame.columns}
+    if name not in known:
+        raise ResultError(f"There is no column {name!r} in the table, only {', '.join(known)}.")
+    return known[name]

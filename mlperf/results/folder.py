@@ -1,0 +1,94 @@
+"""The folder of results: which names its files have, and how a file is opened that anybody may have put there."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from pathlib import Path
+
+NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
+"""What a result may be called."""
+KEY = re.compile(r"[a-z0-9][a-z0-9_]*", re.ASCII)
+"""What a thing in it may be called."""
+ENDINGS = ("csv", "svg", "pdf")
+"""Kinds of files that publishing writes, beside the JSON file that lists them."""
+MOST_BYTES = 200_000_000
+"""No file of a result is larger."""
+
+_FILE = re.compile(rf"(?P<name>{NAME.pattern})(\.{KEY.pattern}\.({'|'.join(ENDINGS)})|\.json)", re.ASCII)
+
+
+class ResultError(Exception):
+    """A published result is missing, half-written, corrupt or foreign; the message says what to run."""
+
+
+def results_folder() -> Path:
+    """Return where results are: the folder named by ``MLPERF_RESULTS``, else ``results`` in the current one.
+
+    Examples
+    --------
+    >>> import os
+    >>> from mlperf.results.folder import results_folder
+    >>> results_folder().name == os.path.basename(os.environ.get("MLPERF_RESULTS", "results"))
+    True
+    """
+    return Path(os.environ.get("MLPERF_RESULTS") or "results").resolve()
+
+
+def is_file_of(name: str, file: str) -> bool:
+    """Return whether a file is called as publishing calls the files of a result.
+
+    Examples
+    --------
+    >>> from mlperf.results.folder import is_file_of
+    >>> is_file_of("fits", "fits.bars.svg"), is_file_of("fits", "fits.bars.py"), is_file_of("fits", "../fits.json")
+    (True, False, False)
+    """
+    match = _FILE.fullmatch(file)
+    return bool(match and match["name"] == name)
+
+
+def names_in(folder: Path) -> list[str]:
+    """Return the names of the results in a folder, whole or not, in alphabetical order; none if it cannot be read."""
+    try:
+        files = os.listdir(folder)  # noqa: PTH208 - names alone
+    except OSError:
+        return []
+    plain = [file.removeprefix(".").removesuffix(".next") if file.startswith(".") else file for file in files]
+    return sorted(
+        {
+            file.removesuffix(".json")
+            for file in plain
+            if is_file_of(file.partition(".")[0], file) and file.endswith(".json")
+        }
+    )
+
+
+def content_of(path: Path) -> bytes | None:
+    """Return what is in a plain file, None if there is none.
+
+    Nothing is followed and nothing is waited for: in a folder from elsewhere there may be links that lead out of it,
+    and pipes and devices that never end.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no plain file, or is larger than `MOST_BYTES`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if path.is_symlink():
+            raise OSError(f"{path} is a link, not a file") from None
+        raise error
+    with os.fdopen(descriptor, "rb") as file:
+        about = os.fstat(descriptor)
+        if not stat.S_ISREG(about.st_mode):
+            raise OSError(f"{path} is no plain file")
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise OSError(f"{path} is larger than {MOST_BYTES:,} bytes")
+    return content

@@ -1,0 +1,295 @@
+"""What can be published: each kind of thing, as an entry of the result's JSON with its files, and as a thing again.
+
+Reading trusts nothing: what is not as it was written is refused.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from html import escape
+from math import isfinite, isnan, nan
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mlperf.quantities.cells import Given, Sampled
+from mlperf.quantities.checks import Check, Evidence
+from mlperf.quantities.claims import SYMBOLS, Claim
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.runs import Runs
+from mlperf.quantities.units import UNITS
+from mlperf.results.frames import cell_of, described_cell, to_csv
+
+Entry = dict[str, Any]
+Files = dict[str, bytes]
+
+KINDS = ("table", "quantity", "claim", "figure", "value")
+_INFINITE = {"inf": float("inf"), "-inf": float("-inf")}
+_PLACES = ("left", "center", "right")
+_SLIPS = (
+    (Check, "a check is not a claim yet: put it into one, claim('what it says', check)"),
+    (Mapping, "to publish what is in a mapping, unpack it: publish(..., **claims)"),
+    (pd.Series, "make it a table: series.to_frame()"),
+    (list | tuple, "name each thing in it, or make it a DataFrame"),
+    (type(None), "there is nothing to publish"),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that was published: as it is read back, and as a notebook shows it.
+
+    Attributes
+    ----------
+    svg : bytes
+        The drawing.
+    alt : str
+        What is seen, for those who do not see it: the titles of the figure.
+    width, height : int
+        In pixels.
+    """
+
+    svg: bytes
+    alt: str
+    width: int
+    height: int
+
+    def _repr_html_(self) -> str:
+        # As the source of an image, a drawing from elsewhere runs no scripts.
+        source = base64.b64encode(self.svg).decode()
+        size = f'width="{self.width}" height="{self.height}"'
+        return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}" {size}>'
+
+
+def describe(thing: Any, name: str) -> tuple[Entry, Files]:
+    """Return the entry of a thing in the result's JSON, and its files by their endings.
+
+    Parameters
+    ----------
+    thing : Runs, DataFrame, Quantity, Claim, Figure, Axes, array of Axes, str, number or bool
+        What is published.
+    name : str
+        What it is published as, for messages: "fits.bars".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it cannot be published; one sentence names the slip.
+    """
+    if isinstance(thing, np.generic) or (isinstance(thing, np.ndarray) and thing.ndim == 0):
+        thing = thing.item()
+    if isinstance(thing, Runs | pd.DataFrame):
+        return _describe_table(thing.frame if isinstance(thing, Runs) else thing, name)
+    if isinstance(thing, Quantity):
+        return _describe_quantity(thing, name)
+    if isinstance(thing, Claim):
+        return {"kind": "claim", **_strings(thing)}, {}
+    if isinstance(thing, str | Real):
+        return _describe_value(thing, name)
+    figure = _figure_of(thing, name)
+    if figure is not None:
+        return _describe_figure(figure, name)
+    slip = next((f": {slip}" for kind, slip in _SLIPS if isinstance(thing, kind)), "")
+    raise TypeError(
+        f"What publish gets as {name!r} must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
+        f"number. Got {type(thing).__name__} instead{slip}."
+    )
+
+
+def revive(entry: Entry, files: Files) -> Any:
+    """Return the thing of an entry; of a table, None, since it is read when it is needed.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError
+        If it is not as `describe` makes it.
+    """
+    kind = entry["kind"]
+    if kind == "table":
+        for key, expected in {"described": dict, "process": int, "repeat": int}.items():
+            _checked(entry[key], expected)
+        return None
+    if kind == "quantity":
+        return _revive_quantity(entry)
+    if kind == "claim":
+        return _revive_claim(entry)
+    if kind == "value":
+        value = _checked(entry["value"], str | int | float | bool)
+        if isinstance(value, float) and not isfinite(value):
+            raise ValueError("a value must be finite")
+        return value
+    if kind == "figure":
+        alt, width, height = _checked(entry["alt"], str), _checked(entry["width"], int), _checked(entry["height"], int)
+        return Picture(files["svg"], alt, width, height)
+    raise ValueError(f"there is no kind {kind!r}")
+
+
+def _describe_table(frame: pd.DataFrame, name: str) -> tuple[Entry, Files]:
+    try:
+        content, described = to_csv(frame)
+    except ValueError as error:
+        raise ValueError(f"The table {name!r} cannot be kept: {error}.") from None
+    counts = {
+        column: int(frame[column].nunique()) if list(frame.columns).count(column) == 1 else 0
+        for column in ("process", "repeat")
+    }
+    return {"kind": "table", **counts, "described": described}, {"csv": content}
+
+
+def _describe_quantity(quantity: Quantity, name: str) -> tuple[Entry, Files]:
+    first = next(iter(quantity.cells.values()), None)
+    cells = []
+    for key, cell in quantity.cells.items():
+        low, high = cell.interval()
+        cells.append(
+            {
+                "labels": [_described_label(label, name) for label in key],
+                "value": float(cell.value),
+                "low": _described_end(low),
+                "high": _described_end(high),
+                "runs": cell.n_runs,
+                "processes": cell.n_processes,
+            }
+        )
+    entry: Entry = {
+        "kind": "quantity",
+        "name": quantity.name,
+        "unit": quantity.unit,
+        "by": list(quantity.by),
+        "statistic": first.statistic if isinstance(first, Sampled) else None,
+        "cells": cells,
+    }
+    return entry, {"csv": quantity.frame().to_csv(index=False).encode()}
+
+
+def _revive_quantity(entry: Entry) -> Quantity:
+    by = [_checked(level, str) for level in _checked(entry["by"], list)]
+    cells: dict[tuple[Any, ...], Given] = {}
+    for cell in _checked(entry["cells"], list):
+        key = tuple(_label(label) for label in _checked(cell["labels"], list))
+        value = _checked(cell["value"], float)
+        low, high = (_end(cell[end]) for end in ("low", "high"))
+        if len(key) != len(by) or key in cells or not isfinite(value) or isnan(low) != isnan(high) or low > high:
+            raise ValueError(f"the cell {key} is none of a quantity")
+        cells[key] = Given(value, low, high, _checked(cell["runs"], int), _checked(cell["processes"], int))
+    if len(set(by)) < len(by) or _checked(entry["unit"], str) not in UNITS:
+        raise ValueError("levels or unit are none of a quantity")
+    return Quantity(cells, by, unit=entry["unit"], name=_checked(entry["name"], str))
+
+
+def _described_label(label: Any, name: str) -> Any:
+    """Return a label as JSON has it: as it is if it can be, else with the letter of its type."""
+    if isinstance(label, np.generic) and not isinstance(label, np.datetime64 | np.timedelta64):
+        label = label.item()
+    if isinstance(label, tuple):
+        return [_described_label(part, name) for part in label]
+    if type(label) in (str, int, bool) or (type(label) is float and isfinite(label)):
+        return label
+    try:
+        letter, text = described_cell(label, "a label")
+    except ValueError as error:
+        raise ValueError(f"The quantity {name!r} cannot be kept: {error}.") from None
+    return {letter: text}
+
+
+def _label(described: Any) -> Any:
+    if isinstance(described, list):
+        return tuple(_label(part) for part in described)
+    if isinstance(described, dict):
+        ((letter, text),) = described.items()
+        return cell_of(letter, _checked(text, str))
+    return _checked(described, str | int | float | bool)
+
+
+def _described_end(end: float) -> float | str | None:
+    return None if isnan(end) else float(end) if isfinite(end) else str(float(end))
+
+
+def _end(described: Any) -> float:
+    if described is None:
+        return nan
+    if isinstance(described, str):
+        return _INFINITE[described]
+    if not isfinite(_checked(described, float)):
+        raise ValueError("an end of an interval is no number of JSON")
+    return described
+
+
+def _strings(claim: Claim) -> Entry:
+    evidence = [one._asdict() for one in claim.evidence]
+    return {field.name: getattr(claim, field.name) for field in fields(claim)} | {"evidence": evidence}
+
+
+def _revive_claim(entry: Entry) -> Claim:
+    given = {field.name: entry[field.name] for field in fields(Claim)}
+    evidence = tuple(Evidence(**_texts(one)) for one in _checked(given.pop("evidence"), list))
+    texts = _texts(given.pop("texts"))
+    made = Claim(**_texts(given), evidence=evidence, texts=texts)
+    if set(texts) != set(SYMBOLS) or not {made.verdict, *(one.verdict for one in evidence)} <= set(SYMBOLS):
+        raise ValueError("a verdict is none of a claim")
+    return made
+
+
+def _texts(given: Any) -> dict[str, str]:
+    return {key: _checked(text, str) for key, text in _checked(given, dict).items()}
+
+
+def _describe_value(value: Any, name: str) -> tuple[Entry, Files]:
+    if isinstance(value, str):
+        return {"kind": "value", "value": str(value)}, {}
+    plain = value if isinstance(value, int) else float(value)
+    if not isfinite(plain):
+        raise ValueError(f"The number {name!r} of publish must be finite. Got {value} instead.")
+    return {"kind": "value", "value": plain}, {}
+
+
+def _figure_of(thing: Any, name: str) -> Any:
+    """Return the figure that a figure, axes or several axes stand for; None if it is something else."""
+    if "matplotlib" not in sys.modules:
+        return None
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, SubFigure
+
+    if isinstance(thing, Figure | SubFigure):
+        return thing.figure
+    parts = list(thing.flat) if isinstance(thing, np.ndarray) else thing if isinstance(thing, list | tuple) else [thing]
+    if not parts or not all(isinstance(part, Axes) for part in parts):
+        return None
+    figures = {id(part.figure.figure): part.figure.figure for part in parts}
+    if len(figures) > 1:
+        raise ValueError(f"The axes {name!r} of publish must be of one figure. Got those of {len(figures)} instead.")
+    return next(iter(figures.values()))
+
+
+def _describe_figure(figure: Any, name: str) -> tuple[Entry, Files]:
+    from matplotlib import rc_context
+
+    titles = [figure.get_suptitle(), *(axes.get_title(loc) for axes in figure.axes for loc in _PLACES)]
+    alt = " ".join(" ".join(title.split()) for title in dict.fromkeys(titles) if title)
+    if not alt:
+        raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
+    files = {}
+    # The same figure makes the same files.
+    with rc_context({"svg.hashsalt": "mlperf"}):
+        for ending, undated in (("svg", "Date"), ("pdf", "CreationDate")):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=ending, bbox_inches="tight", metadata={undated: None})
+            files[ending] = buffer.getvalue()
+    # Points in the file; four pixels are three of them.
+    size = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', files["svg"][:2_000].decode(errors="replace")))
+    pixels = {side: round(float(points) * 4 / 3) for side, points in size.items()}
+    return {"kind": "figure", "alt": alt, **pixels}, files
+
+
+def _checked(given: Any, kind: Any) -> Any:
+    """Return what is given if it is of a kind; for Python a boolean is an integer, here it is not."""
+    if not isinstance(given, kind) or (isinstance(given, bool) and kind is int):
+        raise TypeError(f"{given!r:.50} is of the wrong type")
+    return given

@@ -1,0 +1,284 @@
+"""Read what was published. Nothing is written, and nothing is trusted: a folder may come from elsewhere.
+
+A result is one JSON file and the files that it lists with their digests. A reader takes the new files from where they
+wait if their writer was interrupted, and comes again if it writes at the same moment.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mlperf.results.atomic import staged
+from mlperf.results.folder import KEY, NAME, ResultError, content_of, is_file_of, results_folder
+from mlperf.results.frames import from_csv
+from mlperf.results.kinds import KINDS, Entry, Files, revive
+from mlperf.results.sealed import digest, unseal
+
+FORMAT = 2
+"""Number of the format of the JSON file; it grows when what was written before is not read any more."""
+
+REMEDY = "Run the script that publishes it, or `make html`."
+# A writer that publishes without a pause is outrun in milliseconds.
+PATIENCE_SECONDS = 30
+# What files from elsewhere may make of being read.
+_SURPRISES = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError)
+
+
+class Result:
+    r"""A published result, as `read` returns it: what it holds, by name.
+
+    Parameters
+    ----------
+    name : str
+        What it was published as.
+    folder : Path
+        Where it is.
+    record : dict
+        The content of its JSON file.
+    files : dict of bytes
+        Its other files.
+
+    Attributes
+    ----------
+    name, folder
+        As given.
+    provenance : dict
+        When, where and with what it was measured: "script", "time", "machine", "protocol", "commit".
+    inputs : dict of str
+        What it depends on: versions, and digests of sources.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish, read
+    >>> publish("my_fits", parameters=exact({"Small": 225, "Large": 11_649}, by="model"), library="torch")
+    Published my_fits in results.
+    >>> result = read("my_fits")
+    >>> print(result["parameters"]["Large"], result["library"])
+    11,649 torch
+    """
+
+    def __init__(self, name: str, folder: Path, record: dict[str, Any], files: Files) -> None:
+        self.name, self.folder = name, folder
+        self.provenance: dict[str, Any] = _checked_provenance(record["provenance"])
+        self.inputs: dict[str, str] = _texts(record["inputs"])
+        self._entries: dict[str, Entry] = record["things"]
+        self._files = files
+        self._things = {key: revive(entry, self._of(key)) for key, entry in self._entries.items()}
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a published thing: a table as a DataFrame, a figure as a `mlperf.results.kinds.Picture`.
+
+        Raises
+        ------
+        ResultError
+            If there is none of this name; the message says the nearest.
+        """
+        if key not in self._things:
+            near = get_close_matches(str(key), self._things, n=1, cutoff=0)
+            hint = f" The nearest name is {near[0]!r}." if near else ""
+            raise ResultError(f"The result {self.name!r} holds nothing named {key!r}.{hint}")
+        if self.kind(key) == "table" and self._things[key] is None:
+            try:
+                self._things[key] = from_csv(self._of(key)["csv"], self._entries[key]["described"])
+            except _SURPRISES as error:
+                raise _corrupt(self.name, self.folder / f"{self.name}.{key}.csv", error) from None
+        thing = self._things[key]
+        return thing.copy() if isinstance(thing, pd.DataFrame) else thing
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._things)
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._things
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{key} ({self.kind(key)})" for key in self)
+        return f"Result {self.name!r}, measured {self.provenance['time']}: {held or 'empty'}"
+
+    def kind(self, key: str) -> str:
+        """Return what something is: "table", "quantity", "claim", "figure" or "value"."""
+        return str(self._entries[key]["kind"])
+
+    def keys(self, *kinds: str) -> list[str]:
+        """Return the names of all things, or of those of some kinds."""
+        return [key for key in self if not kinds or self.kind(key) in kinds]
+
+    def paths(self, key: str) -> dict[str, Path]:
+        """Return where the files of a thing are, by their endings: a figure's "svg" and "pdf", a table's "csv"."""
+        return {ending: self.folder / f"{self.name}.{key}.{ending}" for ending in self._of(key)}
+
+    def most(self, column: str) -> int:
+        """Return how many different numbers a column "process" or "repeat" has in any of the tables, 0 without one."""
+        return max((self._entries[key][column] for key in self.keys("table")), default=0)
+
+    def _of(self, key: str) -> Files:
+        return {ending: self._files[f"{self.name}.{key}.{ending}"] for ending in self._entries[key].get("files", {})}
+
+
+def read(name: str, folder: str | Path | None = None) -> Result:
+    """Return a published result.
+
+    Parameters
+    ----------
+    name : str
+        The name that it was published under.
+    folder : str or Path, default=None
+        Where it is; see `mlperf.results.folder.results_folder`.
+
+    Returns
+    -------
+    Result
+        As the last complete call of `publish` wrote it.
+
+    Raises
+    ------
+    ResultError
+        If it is missing, half-written, corrupt, or not one of ours.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf import publish, read
+    >>> publish("my_fits", runs=pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]}))
+    Published my_fits in results.
+    >>> read("my_fits")["runs"]
+       model  seconds
+    0  Small      0.1
+    1  Large      0.5
+    """
+    folder = results_folder() if folder is None else Path(folder)
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise ResultError(f"A result's name has lower case letters, digits and underscores. Got {name!r} instead.")
+    until = time.monotonic() + PATIENCE_SECONDS
+    seen: Any = None
+    while True:
+        result, problem, state = _attempt(name, folder)
+        if result:
+            return result
+        # What did not change meanwhile is not being written: it is broken.
+        if state == seen:
+            raise problem
+        if time.monotonic() > until:
+            raise ResultError(f"The result {name!r} in {folder} is being written without a pause.")
+        seen = state
+        time.sleep(0.002)
+
+
+def _attempt(name: str, folder: Path) -> tuple[Result | None, ResultError, Any]:
+    """Return the result, or what is wrong with it and what of it was seen."""
+    problem = ResultError(f"The result {name!r} is missing: there is no {name}.json in {folder}. {REMEDY}")
+    path = folder / f"{name}.json"
+    state: list[str] = []
+    # A list that waits counts: it came when all of its files were there.
+    for listing in (staged(folder, path.name), path):
+        try:
+            content = content_of(listing)
+        except OSError as error:
+            state.append(str(error))
+            problem = _corrupt(name, listing, error)
+            continue
+        state.append(digest(content) if content is not None else "")
+        if content is None:
+            continue
+        try:
+            return _whole(name, folder, content), problem, state
+        except ResultError as error:
+            problem = error
+        except _SURPRISES as error:
+            problem = _corrupt(name, listing, error)
+    return None, problem, state
+
+
+def listed(name: str, content: bytes) -> dict[str, str]:
+    """Return the names of the files that a result's JSON lists, with their digests.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError, AttributeError
+        If it is not the JSON of this result.
+    """
+    return _listed(name, _record(name, content))
+
+
+def _record(name: str, content: bytes) -> dict[str, Any]:
+    record = unseal(content)
+    if record["format"] != FORMAT or record["name"] != name:
+        raise ValueError(f"it is not a result {name!r} of this version of mlperf")
+    return record
+
+
+def _listed(name: str, record: dict[str, Any]) -> dict[str, str]:
+    files = {}
+    for key, entry in record["things"].items():
+        if not KEY.fullmatch(key) or entry["kind"] not in KINDS:
+            raise ValueError(f"it lists {key!r}")
+        for ending, known in entry.get("files", {}).items():
+            file = f"{name}.{key}.{ending}"
+            if not is_file_of(name, file) or not isinstance(known, str):
+                raise ValueError(f"it lists {file!r}")
+            files[file] = known
+    return files
+
+
+def _whole(name: str, folder: Path, content: bytes) -> Result:
+    """Return the result that a list describes, if all of its files are there."""
+    if _is_foreign(content):
+        raise ResultError(
+            f"{folder / name}.json is foreign: it is not a result {name!r} of this version of mlperf. {REMEDY}"
+        )
+    record = _record(name, content)
+    files = {}
+    for file, known in _listed(name, record).items():
+        found = [content_of(path) for path in (staged(folder, file), folder / file)]
+        if not any(content is not None for content in found):
+            raise ResultError(f"The result {name!r} is half-written: {folder / file} is missing. {REMEDY}")
+        whole = [content for content in found if content is not None and digest(content) == known]
+        if not whole:
+            raise ResultError(
+                f"The result {name!r} is corrupt: {folder / file} is not the file that {name}.json names. {REMEDY}"
+            )
+        files[file] = whole[0]
+    return Result(name, folder, record, files)
+
+
+def _is_foreign(content: bytes) -> bool:
+    """Return whether it is JSON, but of another program or another version of this one."""
+    try:
+        record = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return not isinstance(record, dict) or record.get("format") != FORMAT
+
+
+def _corrupt(name: str, path: Path, error: BaseException) -> ResultError:
+    said = f"it lacks {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return ResultError(f"The result {name!r} is corrupt: {path} cannot be read ({said}). {REMEDY}")
+
+
+def _checked_provenance(given: Any) -> dict[str, Any]:
+    """Return a provenance whose parts are what pages expect of them."""
+    datetime.fromisoformat(given["time"])
+    machine, protocol = _texts(given["machine"]), given["protocol"]
+    known = {"processor", "cores", "system", "torch"} <= set(machine)
+    if not known or protocol["MODE"] not in ("published", "quick") or type(protocol["THREADS"]) is not int:
+        raise ValueError("its provenance is not that of a result")
+    if not all(given[key] is None or isinstance(given[key], str) for key in ("script", "commit")):
+        raise TypeError("its provenance is not text")
+    return dict(given)
+
+
+def _texts(given: Any) -> dict[str, str]:
+    if not all(isinstance(text, str) for text in given.values()):
+        raise TypeError("its provenance is not text")
+    return dict(given)

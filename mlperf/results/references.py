@@ -1,0 +1,129 @@
+"""What a page refers to: a thing in a result, and the cells of it, as they are typed in a text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from difflib import get_close_matches
+from numbers import Real
+from typing import Any, NamedTuple
+
+from mlperf.quantities.quantity import Quantity
+from mlperf.results.folder import ResultError
+
+_REFERENCE = re.compile(r"\s*([^.\[\]\s]+)\.([^.\[\]\s]+?)\s*(?:\[(.*)\])?\s*", re.DOTALL)
+_LABEL = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,"']+?))\s*(?:,|$)""", re.DOTALL)
+
+
+class Label(NamedTuple):
+    """A label as it was typed; in quotes it stands for nothing but itself."""
+
+    text: str
+    quoted: bool = False
+
+
+class Reference(NamedTuple):
+    """What a page refers to: "training_time.fit[Large, last]"."""
+
+    result: str
+    key: str
+    labels: tuple[Label, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What it refers to, without labels."""
+        return f"{self.result}.{self.key}"
+
+
+def parse(text: str) -> Reference:
+    """Return a reference from its text.
+
+    Parameters
+    ----------
+    text : str
+        The result, a dot, and the name of a thing in it; in brackets, for the cells of a quantity, a label for each of
+        its levels, in order. A label with a comma, a bracket or blanks at its ends is quoted. ``first`` and ``last``
+        stand for the smallest and the largest label of a level, or the first and the last where they are no numbers,
+        and a colon for all labels.
+
+    Raises
+    ------
+    ResultError
+        If it is no reference.
+
+    Examples
+    --------
+    >>> from mlperf.results.references import parse
+    >>> parse('training_time.fit[Large, last]').labels
+    (Label(text='Large', quoted=False), Label(text='last', quoted=False))
+    """
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        raise ResultError(f"A reference has the form result.name or result.name[label, label]. Got {text!r} instead.")
+    return Reference(match[1], match[2], _labels(match[3], text) if match[3] is not None else ())
+
+
+def _labels(typed: str, text: str) -> tuple[Label, ...]:
+    labels: list[Label] = []
+    place = 0
+    while place < len(typed) or not labels:
+        match = _LABEL.match(typed, place)
+        if match is None:
+            raise ResultError(
+                f"The labels of a reference are set apart by commas, with quotes around odd ones. Got {text!r}."
+            )
+        quoted = match[3] is None
+        content = re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]) if quoted else match[3]
+        labels.append(Label(content, quoted))
+        place = match.end()
+    return tuple(labels)
+
+
+def cells(quantity: Quantity, labels: Sequence[Label], name: str) -> Quantity:
+    """Return the cells of a quantity that labels choose.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        What is referred to.
+    labels : sequence of Label
+        One for each level, or fewer.
+    name : str
+        What it is called, for messages.
+
+    Raises
+    ------
+    ResultError
+        If there is no such cell; the message says the nearest label.
+    """
+    if len(labels) > len(quantity.by):
+        levels = ", ".join(quantity.by) or "none"
+        raise ResultError(f"{name!r} has the levels {levels}. Got {len(labels)} labels.")
+    chosen = {
+        level: label_of(label, quantity.labels(level), f"{name!r} has no {level}")
+        for level, label in zip(quantity.by, labels, strict=False)
+        if label != Label(":")
+    }
+    try:
+        return quantity.at(**chosen) if chosen else quantity
+    except KeyError as error:
+        raise ResultError(str(error.args[0])) from None
+
+
+def label_of(typed: Label, known: Sequence[Any], problem: str) -> Any:
+    """Return the label of a level that a text stands for.
+
+    Raises
+    ------
+    ResultError
+        If there is none: `problem`, the text, and the labels that there are.
+    """
+    texts = {str(label): label for label in reversed(known)}
+    if typed.text in texts:
+        return texts[typed.text]
+    if not typed.quoted and typed.text in ("first", "last") and known:
+        numbers = all(isinstance(label, Real) and not isinstance(label, bool) for label in known)
+        return (sorted(known) if numbers else list(known))[0 if typed.text == "first" else -1]
+    near = get_close_matches(typed.text, list(texts), n=1)
+    hint = f" The nearest is {near[0]!r}." if near else ""
+    raise ResultError(f"{problem} {typed.text!r}, only {', '.join(map(str, known))}.{hint}")
