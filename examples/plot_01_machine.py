@@ -11,8 +11,8 @@ machine is asked. The figure sets its caches beside what training keeps in them.
 
 import pandas as pd
 
-from mlperf import exact, generate_samples, headline, machine, measure, publish
-from mlperf.machine import cache_bytes
+from mlperf import exact, generate_samples, headline, measure, publish
+from mlperf.machine import cache_bytes, machine
 from mlperf.profilers.work import n_parameters
 from mlperf.protocol import BATCH_SIZE, EPOCHS, LEARNING_RATE, MODELS, N_FEATURES
 from mlperf.protocol import PROFILE_EPOCHS, SAMPLE_SIZES, THREADS, TIMED

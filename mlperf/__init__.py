@@ -20,7 +20,6 @@ PUBLIC = {
     "fact": "mlperf.quantities.checks",
     "generate_samples": "mlperf.data",
     "headline": "mlperf.quantities.drawing",
-    "machine": "mlperf.machine",
     "measure": "mlperf.profilers.measure",
     "operators": "mlperf.profilers.operators",
     "publish": "mlperf.results.publishing",

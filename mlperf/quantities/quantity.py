@@ -502,7 +502,7 @@ class Quantity:
             )
         else:
             unit = self.unit
-        name = self.name if unit == self.unit else other.name if unit == other.unit else unit
+        name = self._name_with(other, unit, scaling)
 
         by = (*self.by, *(level for level in other.by if level not in self.by))
         for level in set(self.by) & set(other.by):
@@ -522,6 +522,12 @@ class Quantity:
                 level: part._replace(verb="") if isinstance(part, _Contrast) else part for level, part in fixed.items()
             }
         return self._like(cells, by, unit=unit, name=name, fixed=fixed)
+
+    def _name_with(self, other: Quantity, unit: str, scaling: bool) -> str:
+        """Return what a combination measures: what one of the two does, if it has that one's unit."""
+        if unit == self.unit and (scaling or other.name in (self.name, other.unit)):
+            return self.name
+        return other.name if scaling and unit == other.unit else unit
 
     def _applied(self, function: Callable[..., Any], one: Cell, two: Cell, key: Labels, by: Sequence[str]) -> Cell:
         with np.errstate(divide="ignore", invalid="ignore"):
