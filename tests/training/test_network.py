@@ -1,8 +1,8 @@
 import torch
 from torch import nn
 
-from mlperf.training.engines import eager
 from mlperf.profilers.work import counted_flops, step_flops
+from mlperf.training.engines import eager
 from mlperf.training.network import network, training_steps
 
 

@@ -7,9 +7,9 @@ from sklearn.linear_model import LinearRegression
 from torch import nn
 
 from mlperf.data import generate_samples
-from mlperf.training.together import fit_together, one_by_one, together
 from mlperf.model import MLPRegressor
 from mlperf.training.network import network
+from mlperf.training.together import fit_together, one_by_one, together
 
 
 def _modules(count, sizes=(5, 16, 8, 1)):

@@ -1,0 +1,101 @@
+"""The program itself: it touches its own memory alone, and computes the same with any vectors, compiler, processor."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlperf.training.kernel import source
+
+# Trains on made-up data in memory that ends where the data end, and says what the loss was.
+MAIN = r"""
+#include <cstdio>
+#include <cstdlib>
+
+static float *made_up(int64_t n) {
+    float *values = (float *)malloc(n * sizeof(float));
+    static uint32_t state = 1;
+    for (int64_t i = 0; i < n; i++)
+        values[i] = int32_t(state = state * 1664525 + 1013904223) / 4294967296.0f;
+    return values;
+}
+
+int main() {
+    const int sizes[] = {SIZES}, n_layers = sizeof(sizes) / sizeof(int) - 1;
+    const int64_t n = 150;
+    float *X = made_up(n * sizes[0]), *y = made_up(n * sizes[n_layers]), *tensors[2 * n_layers];
+    for (int i = 0; i < n_layers; i++) {
+        tensors[2 * i] = made_up(sizes[i] * sizes[i + 1]);
+        tensors[2 * i + 1] = made_up(sizes[i + 1]);
+    }
+    int64_t *order = (int64_t *)malloc(n * sizeof(int64_t));
+    for (int64_t i = 0; i < n; i++)
+        order[i] = n - 1 - i;
+    for (int threads = 1; threads < 3; threads++)
+        for (int64_t batch_size : {1, 64, 1000}) {
+            int64_t bytes = mlperf_memory(threads);
+            char *memory = (char *)aligned_alloc(64, bytes);
+            memset(memory, 0, bytes);
+            double powers[2] = {1, 1};
+            for (int epoch = 0; epoch < 2; epoch++)
+                printf("%.9g\n", mlperf_epoch(memory, tensors, X, y, order, n, batch_size, 0.001, powers, threads));
+            free(memory);
+        }
+    for (float *tensor : tensors)
+        free(tensor);
+    free(X), free(y), free(order);
+}
+"""
+
+SHAPES = [(5, 32, 1), (3, 70, 20, 2, 9)]
+
+
+def compiled(folder, sizes, compiler="g++", options=(), **choices):
+    if not shutil.which(compiler):
+        pytest.skip(f"no {compiler} here")
+    program = source(sizes, **choices) + MAIN.replace("SIZES", ", ".join(map(str, sizes)))
+    path = Path(folder, "trial")
+    command = [compiler, "-std=c++20", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *options]
+    made = subprocess.run(
+        [*command, "-x", "c++", "-", "-o", str(path)], input=program, text=True, capture_output=True, check=False
+    )
+    if re.search(r"cannot find.*(asan|ubsan)|unsupported option '-fsanitize", made.stderr):
+        pytest.skip("no sanitizers here")
+    assert made.returncode == 0, made.stderr
+    return path
+
+
+def losses(*command):
+    done = subprocess.run(command, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return [float(line) for line in done.stdout.split()]
+
+
+@pytest.mark.parametrize("sizes", SHAPES, ids=str)
+def test_no_memory_is_touched_but_its_own(tmp_path, sizes):
+    sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    found = losses(compiled(tmp_path, sizes, options=sanitized, vector_bytes=32))
+    assert found[1] < found[0]
+
+
+def test_threads_do_not_race(tmp_path):
+    assert losses(compiled(tmp_path, (5, 32, 1), options=["-O1", "-fsanitize=thread"]))
+
+
+def test_vectors_and_compilers_change_no_more_than_the_rounding(tmp_path):
+    sizes = SHAPES[1]
+    usual = losses(compiled(tmp_path, sizes, options=["-O2"]))
+    for vector_bytes in (16, 64):
+        assert losses(compiled(tmp_path, sizes, options=["-O2"], vector_bytes=vector_bytes)) == pytest.approx(usual)
+    if shutil.which("clang++"):
+        assert losses(compiled(tmp_path, sizes, "clang++", ["-O2"])) == pytest.approx(usual)
+
+
+def test_a_processor_of_arm_computes_the_same(tmp_path):
+    if not shutil.which("qemu-aarch64"):
+        pytest.skip("no qemu-aarch64 here")
+    usual = losses(compiled(tmp_path, (5, 32, 1), options=["-O2"]))
+    arm = compiled(tmp_path, (5, 32, 1), "aarch64-linux-gnu-g++", ["-O2", "-static"])
+    assert losses("qemu-aarch64", arm) == pytest.approx(usual)
