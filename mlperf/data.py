@@ -1,7 +1,7 @@
-"""The data: a linear regression problem with known noise, split for training, validation and test."""
+"""The data: a linear regression problem with known noise, or one's own, split for training, validation and test."""
 
 from numbers import Integral, Real
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import make_regression
@@ -9,12 +9,12 @@ from sklearn.model_selection import train_test_split
 
 
 class Samples(NamedTuple):
-    """The eight arrays of one problem; unpacks in this order and has names.
+    """The eight arrays of one problem; unpacks in this order.
 
     Attributes
     ----------
     X, y : ndarray of shape (n_samples, n_features) and (n_samples,)
-        All samples.
+        All samples. From `split`, data frames or targets of several outputs where it got such.
     Xtr, Xval, Xte : ndarray of shape (n, n_features)
         Features of the training, validation and test split (60, 20 and 20 % of the samples).
     ytr, yval, yte : ndarray of shape (n,)
@@ -95,6 +95,67 @@ def generate_samples(n_samples: int, n_features: int = 5, noise: float = 1, rand
         )
 
     X, y = make_regression(n_samples=n_samples, n_features=n_features, noise=noise, random_state=random_state)
-    Xrest, Xte, yrest, yte = train_test_split(X, y, test_size=0.2, random_state=random_state)
-    Xtr, Xval, ytr, yval = train_test_split(Xrest, yrest, test_size=0.25, random_state=random_state)
+    return split(X, y, random_state=random_state, stratify=False)
+
+
+def split(X: Any, y: Any, *, random_state: int | None = 42, stratify: bool | None = None) -> Samples:
+    """Split one's own data 60 / 20 / 20, for training, validation and test.
+
+    Two calls of :func:`sklearn.model_selection.train_test_split` are made: 20 % of the samples become the test split,
+    then 25 % of the rest the validation split, with the same `random_state`.
+
+    Parameters
+    ----------
+    X : array-like or DataFrame of shape (n_samples, n_features)
+        Features; at least 5 samples, so that no split is empty.
+    y : array-like or Series of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    random_state : int or None, default=42
+        Seed of both splits; None draws anew at each call.
+    stratify : bool, default=None
+        Whether each class has the same share in every split. By default, if the targets are labels: a single column, no
+        floating-point numbers, and at least 5 samples of each class.
+
+    Returns
+    -------
+    Samples
+        ``X, y, Xtr, Xval, Xte, ytr, yval, yte``: data frames of data frames, else arrays.
+
+    Raises
+    ------
+    ValueError
+        If `X` and `y` differ in length, or are too short to be split.
+
+    Examples
+    --------
+    >>> from mlperf import split
+    >>> from sklearn.datasets import load_iris
+    >>> samples = split(*load_iris(return_X_y=True))
+    >>> len(samples.ytr), [int((samples.yte == label).sum()) for label in (0, 1, 2)]
+    (90, [10, 10, 10])
+    """
+    X, y = (data if hasattr(data, "iloc") else np.asarray(data) for data in (X, y))
+    if len(X) != len(y):
+        raise ValueError(
+            f"The 'X' and 'y' parameters of split must be of equal length. Got {len(X)} and {len(y)} instead."
+        )
+    if len(X) < 5:
+        raise ValueError(f"The 'X' parameter of split must have at least 5 samples. Got {len(X)} instead.")
+    if stratify is None:
+        stratify = _are_labels(y)
+    Xrest, Xte, yrest, yte = train_test_split(
+        X, y, test_size=0.2, random_state=random_state, stratify=y if stratify else None
+    )
+    Xtr, Xval, ytr, yval = train_test_split(
+        Xrest, yrest, test_size=0.25, random_state=random_state, stratify=yrest if stratify else None
+    )
     return Samples(X, y, Xtr, Xval, Xte, ytr, yval, yte)
+
+
+def _are_labels(y: Any) -> bool:
+    values = np.asarray(y)
+    if values.ndim != 1 or values.dtype.kind in "fc":
+        return False
+    # Text of pandas is made of objects, which need not be comparable.
+    _, counts = np.unique(values.astype(str) if values.dtype == object else values, return_counts=True)
+    return bool(counts.min() >= 5)

@@ -1,42 +1,54 @@
-"""Accuracy of a fitted estimator on every split, in the units of the target."""
+"""How good a fitted estimator is on every split: errors of a regressor, right answers of a classifier."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
-from sklearn.metrics import mean_squared_error, r2_score
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
 
 from mlperf.data import Samples
-from mlperf.quantities.intervals import mean
+from mlperf.quantities.intervals import interval
+
+# Quantile of the normal distribution behind a 95 % interval.
+Z = 1.959963984540054
 
 
 def accuracy(estimator: Any, samples: Samples) -> pd.DataFrame:
-    """Compute mean squared error and R2 on the training, validation and test split.
+    """Score a fitted estimator on the training, validation and test split.
 
     Parameters
     ----------
     estimator : object
-        Anything fitted that has ``predict(X)``.
+        Anything fitted that has ``predict(X)``. Of scikit-learn's estimators it is known which are classifiers; any
+        other one is a classifier if neither its predictions nor the targets are floating-point numbers.
     samples : Samples
-        The data it was fitted to, as :func:`mlperf.data.generate_samples` returns it.
+        The data it was fitted to, from :func:`mlperf.data.split` or :func:`mlperf.data.generate_samples`.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each split: ``split`` ("training", "validation" or "test"); ``mse``, in squared units of the
-        target, by :func:`sklearn.metrics.mean_squared_error`; ``r2``, by :func:`sklearn.metrics.r2_score`; and for
-        each of the two the ends of its 95 % interval, ``mse_low`` to ``r2_high``.
+        One row for each split, indexed by ``split``: "training", "validation" or "test". Of a regressor, ``mse``, the
+        mean squared error in squared units of the target, and ``r2``, the share of the target's variance in the split
+        that is explained. Of a classifier, ``accuracy_fraction``, the share of right answers. Each with the ends of its
+        95 % interval, ``mse_low`` to ``accuracy_fraction_high``. NaN is what cannot be told: R2 and the intervals of a
+        regressor on a single row, R2 of a constant target, errors of predictions that are not finite.
+
+    Raises
+    ------
+    ValueError
+        If there is not one prediction for each row.
 
     Notes
     -----
-    The intervals tell how much depends on the samples that happen to be in a split: those of the mean of the
-    squared errors, by :func:`mlperf.quantities.intervals.mean`. R2 is one minus the ratio of the error to the target's variance in the
-    split, and its interval follows from that of the error with this variance as it is.
+    The intervals tell how much depends on the rows that happen to be in a split. For the mean of the squared errors,
+    see `mlperf.quantities.intervals.interval`; R2 follows from it, with the variance of the split as it is. The
+    interval of the share of right answers is by E. B. Wilson, "Probable Inference, the Law of Succession, and
+    Statistical Inference", Journal of the American Statistical Association 22, 1927.
 
     Examples
     --------
+    >>> from mlperf import accuracy, generate_samples
     >>> from sklearn.linear_model import LinearRegression
-    >>> from mlperf.profilers.accuracy import accuracy
-    >>> from mlperf.data import generate_samples
     >>> samples = generate_samples(1_000, noise=0)
     >>> accuracy(LinearRegression().fit(samples.Xtr, samples.ytr), samples).r2.round(6).tolist()
     [1.0, 1.0, 1.0]
@@ -46,19 +58,66 @@ def accuracy(estimator: Any, samples: Samples) -> pd.DataFrame:
         "validation": (samples.Xval, samples.yval),
         "test": (samples.Xte, samples.yte),
     }
-    rows = []
+    rows = {}
     for split, (X, y) in splits.items():
-        predicted = estimator.predict(X)
-        error = mean((y - predicted) ** 2)
-        rows.append(
-            {
-                "split": split,
-                "mse": mean_squared_error(y, predicted),
-                "mse_low": error.low,
-                "mse_high": error.high,
-                "r2": r2_score(y, predicted),
-                "r2_low": 1 - error.high / y.var(),
-                "r2_high": 1 - error.low / y.var(),
-            }
-        )
-    return pd.DataFrame(rows)
+        target = _array(y)
+        predicted = _predictions(estimator.predict(X), target)
+        score = _right if _classifies(estimator, predicted, target) else _errors
+        rows[split] = score(predicted, target)
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("split")
+
+
+def _array(values: Any) -> np.ndarray:
+    # A tensor that is part of a graph is no array.
+    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+
+
+def _predictions(values: Any, target: np.ndarray) -> np.ndarray:
+    """Return predictions in the shape of the target: a column is one prediction for each row."""
+    predicted = _array(values)
+    if predicted.shape != target.shape:
+        if predicted.size != target.size or len(predicted) != len(target):
+            raise ValueError(
+                f"The predictions must have the shape of the targets, {target.shape}. Got {predicted.shape} instead."
+            )
+        predicted = predicted.reshape(target.shape)
+    return predicted
+
+
+def _classifies(estimator: Any, predicted: np.ndarray, target: np.ndarray) -> bool:
+    if isinstance(estimator, BaseEstimator) and (is_classifier(estimator) or is_regressor(estimator)):
+        return is_classifier(estimator)
+    return "f" not in (predicted.dtype.kind, target.dtype.kind)
+
+
+def _right(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """Return the share of right answers with Wilson's interval."""
+    right = (predicted == target).reshape(len(target), -1).all(axis=1)
+    n, share = len(right), float(right.mean())
+    centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)
+    half = Z / (1 + Z**2 / n) * np.sqrt(share * (1 - share) / n + Z**2 / (4 * n**2))
+    # Rounding must not leave a share of 1 outside its own interval.
+    low, high = min(centre - half, share), max(centre + half, share)
+    return {
+        "accuracy_fraction": share,
+        "accuracy_fraction_low": max(0.0, float(low)),
+        "accuracy_fraction_high": min(1.0, float(high)),
+    }
+
+
+def _errors(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """Return the mean squared error and R2 with their intervals; several outputs of a row count as one observation."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = (target.astype(np.float64) - predicted.astype(np.float64)) ** 2
+        errors = squares.reshape(len(target), -1).mean(axis=1)
+        variance = float(target.astype(np.float64).var(axis=0).mean())
+    mse, low, high = interval(errors, statistic="mean") if np.isfinite(errors).all() else (np.nan,) * 3
+    known = variance if len(target) > 1 and variance > 0 else np.nan
+    return {
+        "mse": mse,
+        "mse_low": low,
+        "mse_high": high,
+        "r2": 1 - mse / known,
+        "r2_low": 1 - high / known,
+        "r2_high": 1 - low / known,
+    }

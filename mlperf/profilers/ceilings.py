@@ -1,4 +1,4 @@
-"""What the machine allows at most: products, copies, and what it takes to dispatch an operator."""
+"""What the machine allows at most: the rates of products, by each library in torch, and of copies."""
 
 import math
 from collections.abc import Sequence
@@ -10,18 +10,28 @@ from mlperf.machine import cache_bytes
 from mlperf.profilers.timing import seconds_per_call
 
 
-def product_rate(n_rows: int, n_inner: int, n_columns: int) -> float:
+def product_rate(n_rows: int, n_inner: int, n_columns: int, *, library: str = "torch.mm") -> float:
     """Measure the rate at which torch multiplies two float32 matrices that fit.
 
     Parameters
     ----------
     n_rows, n_inner, n_columns : int
-        The product is of shapes (n_rows, n_inner) and (n_inner, n_columns), into a matrix that is there already.
+        The product is of shapes (n_rows, n_inner) and (n_inner, n_columns).
+    library : {"torch.mm", "oneDNN"}, default="torch.mm"
+        What multiplies: the BLAS that torch was built with, which is what a network gets and which here writes into
+        a matrix that is there already, or oneDNN, another library in torch, with both matrices in its own layout and a
+        matrix made anew at each call. On processors that the BLAS was not made for, oneDNN can be twice as fast at
+        large products. It is slower at small ones.
 
     Returns
     -------
     float
         Floating-point operations per second, with the threads that torch has now.
+
+    Raises
+    ------
+    ValueError
+        If there is no such library in this torch.
 
     Examples
     --------
@@ -29,9 +39,31 @@ def product_rate(n_rows: int, n_inner: int, n_columns: int) -> float:
     >>> product_rate(64, 64, 64) > product_rate(1, 1, 1)
     True
     """
+    if library not in libraries():
+        raise ValueError(
+            f"The 'library' parameter of product_rate must be one of {libraries()} here. Got {library!r} instead."
+        )
     left, right = torch.rand(n_rows, n_inner), torch.rand(n_inner, n_columns)
-    out = torch.empty(n_rows, n_columns)
-    return 2 * n_rows * n_inner * n_columns / seconds_per_call(lambda: torch.mm(left, right, out=out))
+    if library == "torch.mm":
+        out = torch.empty(n_rows, n_columns)
+        seconds = seconds_per_call(lambda: torch.mm(left, right, out=out))
+    else:
+        theirs, weight = left.to_mkldnn(), right.t().contiguous().to_mkldnn()
+        with torch.no_grad():
+            seconds = seconds_per_call(lambda: torch.nn.functional.linear(theirs, weight))
+    return 2 * n_rows * n_inner * n_columns / seconds
+
+
+def libraries() -> list[str]:
+    """Return the libraries of this torch that multiply matrices.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.ceilings import libraries
+    >>> libraries()[0]
+    'torch.mm'
+    """
+    return ["torch.mm", *(["oneDNN"] if torch.backends.mkldnn.is_available() else [])]
 
 
 def product_seconds(layer_sizes: Sequence[int], n_rows: int) -> float:
@@ -101,9 +133,11 @@ def roofs(product: tuple[int, int, int], n_bytes: int) -> dict[str, float]:
     Returns
     -------
     dict of float
-        ``"product"``, in floating-point operations per second; then, in bytes per second, ``"L2"`` and ``"L3"`` as
-        far as they are known, by copies that fill half of one, and ``"memory"``. A copy within the first level is
-        over before its own dispatch is, so it would tell nothing of that cache.
+        In floating-point operations per second, ``"product_flop_per_second"``, by :func:`torch.mm`, and
+        ``"onednn_product_flop_per_second"`` where there is oneDNN: the larger one is the roof. In bytes per second,
+        ``"L2_bytes_per_second"`` and ``"L3_bytes_per_second"`` as far as they are known, by copies that fill half of
+        one, and ``"memory_bytes_per_second"``. A copy within the first level is over before its own dispatch is, so it
+        would tell nothing of that cache.
 
     References
     ----------
@@ -113,36 +147,11 @@ def roofs(product: tuple[int, int, int], n_bytes: int) -> dict[str, float]:
     Examples
     --------
     >>> from mlperf.profilers.ceilings import roofs
-    >>> {"product", "memory"} <= set(roofs((256, 256, 256), 10_000_000))
+    >>> {"product_flop_per_second", "memory_bytes_per_second"} <= set(roofs((256, 256, 256), 10_000_000))
     True
     """
+    names = {"torch.mm": "product", "oneDNN": "onednn_product"}
+    products = {f"{names[library]}_flop_per_second": product_rate(*product, library=library) for library in libraries()}
     copies = {level: size // 2 for level, size in cache_bytes().items() if level != "L1d"}
     copies["memory"] = n_bytes
-    return {"product": product_rate(*product), **{place: copy_rate(size) for place, size in copies.items()}}
-
-
-def dispatch_seconds() -> dict[str, float]:
-    """Measure what an operator costs that has nothing to do: on tensors of shape (1, 1).
-
-    Returns
-    -------
-    dict of float
-        Seconds per call of a few operators that a training step is made of, each with the tensor it makes.
-
-    Examples
-    --------
-    >>> from mlperf.profilers.ceilings import dispatch_seconds
-    >>> all(seconds > 0 for seconds in dispatch_seconds().values())
-    True
-    """
-    one = torch.rand(1, 1)
-    calls = {
-        "aten::mm": lambda: torch.mm(one, one),
-        "aten::addmm": lambda: torch.addmm(one, one, one),
-        "aten::add": lambda: torch.add(one, one),
-        "aten::relu": lambda: torch.relu(one),
-        "aten::sum": lambda: torch.sum(one, 0),
-        "aten::t": lambda: one.t(),
-    }
-    with torch.no_grad():
-        return {name: seconds_per_call(call) for name, call in calls.items()}
+    return products | {f"{place}_bytes_per_second": copy_rate(size) for place, size in copies.items()}

@@ -5,12 +5,13 @@ import platform
 import resource
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch.profiler import ProfilerActivity, profile
+
+from mlperf.profilers.profiled import profiled
+from mlperf.profilers.work import n_parameters
 
 FLOAT32 = 4
 INT64 = 8
@@ -56,7 +57,7 @@ def predicted_bytes(layer_sizes: Sequence[int], n_rows: int, *, batch_size: int)
     >>> predicted_bytes([5, 32, 1], 600, batch_size=64)["parameters"]
     900
     """
-    parameters = sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(layer_sizes))
+    parameters = n_parameters(layer_sizes)
     return {
         "data": n_rows * (INT64 + FLOAT32 * (layer_sizes[0] + layer_sizes[-1])),
         "parameters": FLOAT32 * parameters,
@@ -91,8 +92,7 @@ def live_tensors(call: Callable[[], object]) -> pd.DataFrame:
     >>> int(live_tensors(lambda: torch.ones(1_000))["live_bytes"].max())
     4000
     """
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
-        call()
+    profiler = profiled(call, memory=True)
     with tempfile.TemporaryDirectory() as folder:
         trace = Path(folder, "trace.json")
         profiler.export_chrome_trace(str(trace))

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
-import torch
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import profile
+
+from mlperf.profilers.profiled import profiled
 
 MICROSECOND = 1e-6
 
-# The profiler's library prints a line at every start and stop, at a level above its errors.
-os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+COLUMNS = ("calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes")
 
 
 def operators(
@@ -34,32 +34,30 @@ def operators(
     Returns
     -------
     pandas.DataFrame
-        What :meth:`torch.profiler.profile.key_averages` holds, most self CPU time first: ``operator`` (name),
+        What :meth:`torch.profiler.profile.key_averages` holds, most self CPU time first. Indexed by ``operator``;
         ``calls``, ``self_cpu_seconds`` (without the operators called inside), ``cpu_seconds`` (with them),
         ``self_cpu_bytes`` and ``cpu_bytes``. The bytes are signed sums of what was allocated and freed inside
-        the operator, over all its calls: churn, not a peak.
+        the operator, over all its calls: churn, not a peak. Without rows if the call ran no operator.
 
     Raises
     ------
     ValueError
         If `trace` has another ending.
+    FileNotFoundError
+        If the folder of `trace` does not exist.
 
     Examples
     --------
     >>> import torch
-    >>> from mlperf.profilers.operators import operators
-    >>> profiled = operators(lambda: torch.ones(4, 8) @ torch.ones(8, 2)).set_index("operator")
+    >>> from mlperf import operators
+    >>> profiled = operators(lambda: torch.ones(4, 8) @ torch.ones(8, 2))
     >>> int(profiled.loc["aten::mm", "calls"]), int(profiled.loc["aten::mm", "self_cpu_bytes"])
     (1, 32)
     """
-    if trace is not None and not os.fspath(trace).endswith((".json", ".json.gz")):
-        raise ValueError(
-            f"The 'trace' parameter of operators must be a path ending in .json or .json.gz. Got {trace!r} instead."
-        )
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=memory) as profiler:
-        call()
-    if trace is not None:
-        _write_trace(profiler, Path(trace))
+    path = None if trace is None else _checked(Path(trace))
+    profiler = profiled(call, memory=memory)
+    if path is not None:
+        _write_trace(profiler, path)
     # The averages are made of an object for each call of an operator; hunting for garbage among so many that all
     # live takes as long as the work itself.
     collecting = gc.isenabled()
@@ -69,20 +67,19 @@ def operators(
     finally:
         if collecting:
             gc.enable()
-    averages = pd.DataFrame.from_records(
-        [
-            {
-                "operator": event.key,
-                "calls": event.count,
-                "self_cpu_seconds": event.self_cpu_time_total * MICROSECOND,
-                "cpu_seconds": event.cpu_time_total * MICROSECOND,
-                "self_cpu_bytes": event.self_cpu_memory_usage,
-                "cpu_bytes": event.cpu_memory_usage,
-            }
-            for event in events
-        ]
-    )
-    return averages.sort_values("self_cpu_seconds", ascending=False, ignore_index=True)
+    rows = [
+        (
+            event.count,
+            event.self_cpu_time_total * MICROSECOND,
+            event.cpu_time_total * MICROSECOND,
+            event.self_cpu_memory_usage,
+            event.cpu_memory_usage,
+        )
+        for event in events
+    ]
+    names = pd.Index([event.key for event in events], name="operator", dtype="str")
+    averages = pd.DataFrame(rows, index=names, columns=list(COLUMNS))
+    return averages.sort_values("self_cpu_seconds", ascending=False, kind="stable")
 
 
 def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
@@ -98,22 +95,21 @@ def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per caller, the most frequent first: ``function`` (the first of Python above the operator, as
-        "file(line where it begins): name"; empty if there is none), ``operator`` (what that function called: the
-        outermost operator on the way down to the asked one, or that one itself) and ``calls``.
+        One row per caller, the most frequent first. Indexed by ``function`` (the first of Python above the operator,
+        as "file(line where it begins): name"; empty if there is none) and ``operator`` (what that function called: the
+        outermost operator on the way down to the asked one, or that one itself); ``calls``. Without rows if the
+        operator did not run.
 
     Examples
     --------
     >>> import torch
     >>> from mlperf.profilers.operators import callers
-    >>> callers(lambda: torch.ones(3) + torch.ones(3), "aten::empty")[["operator", "calls"]]
-         operator  calls
-    0  aten::ones      2
+    >>> made = callers(lambda: torch.ones(3) + torch.ones(3), "aten::empty")
+    >>> made.droplevel("function")["calls"].to_dict()
+    {'aten::ones': 2}
     """
-    with profile(activities=[ProfilerActivity.CPU], with_stack=True) as profiler:
-        call()
     calls: Counter[tuple[str, str]] = Counter()
-    for event in profiler.events() or []:
+    for event in profiled(call, stacks=True).events() or []:
         if event.name == operator:
             outermost, above = operator, event.cpu_parent
             while above is not None and ".py(" not in above.name:
@@ -121,10 +117,23 @@ def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
                 above = above.cpu_parent
             calls["" if above is None else above.name, outermost] += 1
     rows = [(*caller, count) for caller, count in calls.most_common()]
-    return pd.DataFrame(rows, columns=["function", "operator", "calls"])
+    return pd.DataFrame(rows, columns=["function", "operator", "calls"]).set_index(["function", "operator"])
 
 
-def _write_trace(profiler: torch.profiler.profile, path: Path) -> None:
+def _checked(path: Path) -> Path:
+    """Return where a timeline is to be written, if it can be: a long call is not profiled for nothing."""
+    if not path.name.endswith((".json", ".json.gz")):
+        raise ValueError(
+            f"The 'trace' parameter of operators must be a path ending in .json or .json.gz. Got {str(path)!r} instead."
+        )
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"The 'trace' parameter of operators must be a path in an existing folder. There is no {path.parent}."
+        )
+    return path
+
+
+def _write_trace(profiler: profile, path: Path) -> None:
     # Written beside its place and renamed, so that an interrupted export leaves no half of a trace.
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         finished = Path(folder, path.name)

@@ -7,6 +7,10 @@ from time import perf_counter
 
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
 SHORTEST = 0.005
+# An interval on a clock that advances in steps is known to one of them.
+STEPS = 20
+# A clock that has not moved after so many readings, or calls, stands still.
+MOST_READINGS = 1_000_000
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -100,12 +104,17 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     call : callable
         Called without arguments: once uncounted, then in runs that double until one is long enough.
     at_least : float, default=0.005
-        Shortest interval, in seconds, that counts.
+        Shortest interval, in seconds, that counts. On a coarse clock it is 20 of the clock's steps at least.
 
     Returns
     -------
     float
         Seconds of the last run divided by its calls; the loop around them is a part of it.
+
+    Raises
+    ------
+    RuntimeError
+        If the clock stands still for a million calls.
 
     Examples
     --------
@@ -113,6 +122,7 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     >>> 0 < seconds_per_call(lambda: sum(range(10))) < 0.005
     True
     """
+    at_least = max(at_least, STEPS * _clock_step())
     call()
     n_calls = 1
     while True:
@@ -122,8 +132,21 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
         elapsed = perf_counter() - start
         if elapsed >= at_least:
             return elapsed / n_calls
+        if elapsed <= 0 and n_calls >= MOST_READINGS:
+            raise RuntimeError(f"time.perf_counter() stood still for {n_calls:,} calls: nothing can be timed here.")
         # Aim a little beyond, so that noise does not ask for one more round each time.
-        n_calls = max(2 * n_calls, int(1.2 * n_calls * at_least / elapsed))
+        aim = int(1.2 * n_calls * at_least / elapsed) if elapsed > 0 else 0
+        n_calls = max(2 * n_calls, aim)
+
+
+def _clock_step() -> float:
+    """Return by how much the clock advances at least; 0 if it does not while it is looked at."""
+    start = perf_counter()
+    for _ in range(MOST_READINGS):
+        step = perf_counter() - start
+        if step > 0:
+            return step
+    return 0.0
 
 
 def seconds_per_part(work: Iterable[str]) -> dict[str, float]:

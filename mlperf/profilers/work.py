@@ -6,6 +6,33 @@ from itertools import pairwise
 from torch.utils.flop_counter import FlopCounterMode
 
 
+def n_parameters(layer_sizes: Sequence[int]) -> int:
+    """Return the number of weights and biases of a fully connected network.
+
+    Parameters
+    ----------
+    layer_sizes : sequence of int
+        Units of every layer from the inputs to the outputs, at least two.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than two layers or a number is below 1.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.work import n_parameters
+    >>> n_parameters([5, 32, 1])
+    225
+    """
+    _check_layers("n_parameters", layer_sizes)
+    return sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(layer_sizes))
+
+
 def step_flops(layer_sizes: Sequence[int], n_rows: int) -> int:
     """Return the floating-point operations in the matrix products of one training step.
 
@@ -34,11 +61,7 @@ def step_flops(layer_sizes: Sequence[int], n_rows: int) -> int:
     >>> step_flops([5, 32, 1], 64)  # twice for the first layer, three times for the second
     53248
     """
-    if len(layer_sizes) < 2 or min(layer_sizes) < 1:
-        raise ValueError(
-            "The 'layer_sizes' parameter of step_flops must be at least two ints of at least 1. "
-            f"Got {layer_sizes!r} instead."
-        )
+    _check_layers("step_flops", layer_sizes)
     if n_rows < 1:
         raise ValueError(f"The 'n_rows' parameter of step_flops must be an int of at least 1. Got {n_rows!r} instead.")
     weights = [n_inputs * n_outputs for n_inputs, n_outputs in pairwise(layer_sizes)]
@@ -68,8 +91,7 @@ def step_bytes(layer_sizes: Sequence[int], n_rows: int) -> int:
     >>> step_bytes([5, 32, 1], 64) > step_bytes([5, 32, 1], 32)
     True
     """
-    parameters = sum((n_inputs + 1) * n_outputs for n_inputs, n_outputs in pairwise(layer_sizes))
-    return 4 * (10 * parameters + 4 * n_rows * sum(layer_sizes[1:]))
+    return 4 * (10 * n_parameters(layer_sizes) + 4 * n_rows * sum(layer_sizes[1:]))
 
 
 def counted_flops(call: Callable[[], object]) -> int:
@@ -95,3 +117,11 @@ def counted_flops(call: Callable[[], object]) -> int:
     with FlopCounterMode(display=False) as counter:
         call()
     return int(counter.get_total_flops())
+
+
+def _check_layers(owner: str, layer_sizes: Sequence[int]) -> None:
+    if len(layer_sizes) < 2 or min(layer_sizes) < 1:
+        raise ValueError(
+            f"The 'layer_sizes' parameter of {owner} must be at least two ints of at least 1. "
+            f"Got {layer_sizes!r} instead."
+        )

@@ -122,8 +122,8 @@ def test_fit_of_a_million_samples_takes_at_most_four_times_their_size_in_float32
         fit(300)  # what is loaded only once, and the step compiled
         return {"bytes": process_peak(lambda: fit(MEGABYTE)), "data_bytes": 4 * (X.size + y.size)}
 
-    measured = measure(run, repeats=1, warmup=False, engine=[engine])
-    assert measured.bytes.item() <= 4 * measured.data_bytes.item()
+    runs = measure(run, processes=1, warmup=False, engine=[engine])
+    assert runs["bytes"].value <= 4 * runs["data_bytes"].value
 
 
 def test_shuffled_data_are_held_once_however_many_epochs_follow():

@@ -1,5 +1,7 @@
 import gzip
 import json
+import subprocess
+import sys
 from itertools import pairwise
 
 import pytest
@@ -23,7 +25,7 @@ def fit():
 @pytest.fixture(scope="module")
 def training():
     fit()
-    return operators(fit).set_index("operator")
+    return operators(fit)
 
 
 def layers():
@@ -45,7 +47,7 @@ def test_the_table_holds_what_key_averages_holds(training):
 
 def test_the_self_times_of_all_operators_add_up_to_the_totals_of_the_outermost():
     weight = torch.ones(64, 64)
-    table = operators(lambda: torch.nn.functional.linear(weight, weight, torch.ones(64))).set_index("operator")
+    table = operators(lambda: torch.nn.functional.linear(weight, weight, torch.ones(64)))
     inside = table.loc[table.index.str.startswith("aten::")]
     outermost = table.cpu_seconds["aten::linear"] + table.cpu_seconds["aten::ones"]
     assert inside.self_cpu_seconds.sum() == pytest.approx(outermost, rel=1e-6)
@@ -68,7 +70,7 @@ def test_matrix_products_are_called_as_often_as_layers_and_batches_say(training)
 
 def test_prediction_is_profiled_alike():
     fitted = fit()
-    table = operators(lambda: fitted.predict(SAMPLES.Xte)).set_index("operator")
+    table = operators(lambda: fitted.predict(SAMPLES.Xte))
     assert table.calls["aten::addmm"] == len(layers())
     assert table.self_cpu_bytes["aten::addmm"] == len(SAMPLES.Xte) * sum(after for _, after in layers()) * FLOAT32
 
@@ -109,16 +111,20 @@ def make_zeros_and_ones():
 
 def test_callers_are_the_functions_and_the_operators_that_they_call():
     table = callers(make_zeros_and_ones, "aten::empty")
-    assert table.operator.tolist() == ["aten::ones", "aten::zeros"]
+    assert table.index.names == ["function", "operator"]
+    assert table.index.get_level_values("operator").tolist() == ["aten::ones", "aten::zeros"]
     assert table.calls.tolist() == [2, 1]
-    for caller, function in zip(table.function, [make_ones, make_zeros_and_ones], strict=True):
+    for caller, function in zip(
+        table.index.get_level_values("function"), [make_ones, make_zeros_and_ones], strict=True
+    ):
         assert caller.endswith(f"test_operators.py({function.__code__.co_firstlineno}): {function.__name__}")
 
 
 def test_operator_that_python_calls_itself_is_its_own_caller():
-    (row,) = callers(lambda: torch.empty(3), "aten::empty").itertuples(index=False)
-    assert (row.operator, row.calls) == ("aten::empty", 1)
-    assert row.function.endswith("<lambda>")
+    table = callers(lambda: torch.empty(3), "aten::empty")
+    ((function, operator),) = table.index
+    assert (operator, table.calls.item()) == ("aten::empty", 1)
+    assert function.endswith("<lambda>")
 
 
 def test_every_call_has_one_caller(training):
@@ -126,4 +132,38 @@ def test_every_call_has_one_caller(training):
 
 
 def test_operator_that_is_not_called_has_no_callers():
-    assert callers(make_ones, "aten::mm").columns.tolist() == ["function", "operator", "calls"]
+    table = callers(make_ones, "aten::mm")
+    assert len(table) == 0
+    assert table.index.names == ["function", "operator"]
+    assert table.columns.tolist() == ["calls"]
+
+
+def test_call_that_ran_no_operator_has_an_empty_table():
+    table = operators(lambda: None)
+    assert len(table) == 0
+    assert table.index.name == "operator"
+    assert table.columns.tolist() == ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes"]
+
+
+def test_folder_of_the_trace_is_looked_for_before_the_call(tmp_path):
+    called = []
+    with pytest.raises(FileNotFoundError, match=r"in an existing folder\. There is no .*missing\.$"):
+        operators(lambda: called.append(1), trace=tmp_path / "missing" / "trace.json")
+    assert not called
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "operators.operators(call)",
+        "operators.callers(call, 'aten::ones')",
+        "memory.live_tensors(call)",
+    ],
+)
+def test_nothing_that_the_profiler_prints_reaches_the_terminal(call):
+    """Its library printed two lines that begin with USDT for each profile."""
+    module = call.partition(".")[0]
+    code = f"import torch\nfrom mlperf.profilers import {module}\ndef call(): torch.ones(3)\n{call}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    assert done.stderr == b""
+    assert done.stdout == b""

@@ -58,6 +58,44 @@ def test_short_call_is_repeated_until_the_interval_is_long_enough(monkeypatch):
     assert len(calls) >= 11
 
 
+class Clock:
+    """A clock that advances in steps, and by a microsecond whenever it is read or work is done."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def work(self, seconds=1e-6):
+        self.now += seconds
+
+    def __call__(self):
+        self.work()
+        return self.now // self.step * self.step
+
+
+@pytest.mark.parametrize("step", [1e-6, 0.0156])
+@pytest.mark.parametrize("seconds", [3e-6, 0.3])
+def test_call_is_timed_on_a_coarse_clock_too(step, seconds, monkeypatch):
+    """The clock of some systems advances every 15 ms: a single step would be wrong by as much."""
+    clock = Clock(step)
+    monkeypatch.setattr("mlperf.profilers.timing.perf_counter", clock)
+    assert seconds_per_call(lambda: clock.work(seconds)) == pytest.approx(seconds, rel=0.06)
+
+
+def test_clock_that_stands_still_is_named(monkeypatch):
+    monkeypatch.setattr("mlperf.profilers.timing.perf_counter", lambda: 1.0)
+    monkeypatch.setattr("mlperf.profilers.timing.MOST_READINGS", 1000)
+    with pytest.raises(RuntimeError, match=r"^time\.perf_counter\(\) stood still for 1,024 calls"):
+        seconds_per_call(lambda: None)
+
+
+@pytest.mark.parametrize("clock", [lambda: 1.0, Clock(0.0156)])
+def test_costs_of_a_fit_are_no_division_by_zero_on_a_bad_clock(clock, monkeypatch):
+    monkeypatch.setattr("mlperf.profilers.timing.perf_counter", clock)
+    costs = fit_costs(lambda epochs: None, 10, at_least=2)  # noqa: ARG005
+    assert costs["whole_seconds"] >= 0
+    assert seconds(lambda: None) >= 0
+
+
 def test_parts_are_summed_by_name_and_what_is_left_is_between_them(monkeypatch):
     # The clock moves on by a second whenever it is read, and by what the work takes.
     now = [0.0]

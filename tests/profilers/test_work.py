@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from mlperf.profilers.work import counted_flops, step_bytes, step_flops
+from mlperf.profilers.work import counted_flops, n_parameters, step_bytes, step_flops
 
 
 def _step(sizes, n_rows):
@@ -25,11 +25,17 @@ def test_product_counts_two_operations_for_each_multiplied_pair():
     assert counted_flops(lambda: torch.rand(3, 5) @ torch.rand(5, 7)) == 2 * 3 * 5 * 7
 
 
-@pytest.mark.parametrize(("sizes", "shown"), [([5], "[5]"), ([5, 0, 1], "[5, 0, 1]")])
-def test_network_without_layers_is_refused(sizes, shown):
-    message = f"The 'layer_sizes' parameter of step_flops must be at least two ints of at least 1. Got {shown} instead."
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        step_flops(sizes, 64)
+@pytest.mark.parametrize("sizes", [[5], [5, 0, 1]])
+@pytest.mark.parametrize("count", [n_parameters, lambda sizes: step_flops(sizes, 64)], ids=["parameters", "flops"])
+def test_network_without_layers_is_refused(sizes, count):
+    message = f"must be at least two ints of at least 1. Got {sizes} instead."
+    with pytest.raises(ValueError, match=f"{re.escape(message)}$"):
+        count(sizes)
+
+
+@pytest.mark.parametrize("sizes", [[5, 1], [5, 128, 64, 32, 16, 1]])
+def test_parameters_are_those_of_a_network_of_torch(sizes):
+    assert n_parameters(sizes) == sum(p.numel() for a, b in pairwise(sizes) for p in nn.Linear(a, b).parameters())
 
 
 def test_empty_batch_is_refused():

@@ -1,0 +1,38 @@
+"""Run a call under torch's profiler, without what the profiler prints."""
+
+import os
+from collections.abc import Callable
+
+from torch.profiler import ProfilerActivity, profile
+
+# The profiler's library prints a line at every start and stop, at a level above its errors. It reads this once, at its
+# first start in a process.
+os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+
+
+def profiled(call: Callable[[], object], *, memory: bool = False, stacks: bool = False) -> profile:
+    """Profile one call on the CPU.
+
+    Parameters
+    ----------
+    call : callable
+        Called once without arguments.
+    memory : bool, default=False
+        Record what is allocated and freed.
+    stacks : bool, default=False
+        Record the functions of Python around each operator.
+
+    Returns
+    -------
+    torch.profiler.profile
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.profilers.profiled import profiled
+    >>> [event.name for event in profiled(lambda: torch.ones(3)).events()][:1]
+    ['aten::ones']
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=memory, with_stack=stacks) as profiler:
+        call()
+    return profiler
