@@ -99,30 +99,6 @@ def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
     return fit("power", sizes, costs).b
 
 
-def fixed_cost(sizes: ArrayLike, costs: ArrayLike) -> float:
-    """Return the part of the affine model that is paid whatever the size, in the unit of the costs.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.scaling import fixed_cost
-    >>> round(fixed_cost([1, 10, 100], [12, 30, 210]), 6)
-    10.0
-    """
-    return fit("affine", sizes, costs).a
-
-
-def marginal_cost(sizes: ArrayLike, costs: ArrayLike) -> float:
-    """Return what one more unit of size costs in the affine model, in the unit of the costs.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.scaling import marginal_cost
-    >>> round(marginal_cost([1, 10, 100], [12, 30, 210]), 6)
-    2.0
-    """
-    return fit("affine", sizes, costs).b
-
-
 def break_even(sizes: ArrayLike, costs: ArrayLike) -> float:
     """Return the size at which the two parts of the affine model are equal; below it the fixed part dominates.
 

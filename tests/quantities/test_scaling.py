@@ -10,9 +10,7 @@ from mlperf.quantities.scaling import (
     break_even,
     exponent,
     fit,
-    fixed_cost,
     held_out_error,
-    marginal_cost,
 )
 
 SIZES = np.geomspace(250, 1_000_000, 10)
@@ -58,12 +56,6 @@ def test_model_that_made_the_costs_predicts_held_out_sizes_best(cost, best):
 @pytest.mark.parametrize("cost", [Cost("constant", 2.0, 0.0), Cost("affine", 2.0, 1e-3), Cost("power", 0.1, 1.5)])
 def test_fit_returns_the_coefficients_of_exact_costs(cost):
     assert fit(cost.form, SIZES, cost(SIZES)) == pytest.approx(cost)
-
-
-def test_an_affine_cost_is_taken_apart_into_what_is_fixed_and_what_each_unit_adds():
-    costs = Cost("affine", 2.0, 1e-3)(SIZES)
-    assert fixed_cost(SIZES, costs) == pytest.approx(2.0)
-    assert marginal_cost(SIZES, costs) == pytest.approx(1e-3)
 
 
 def test_parts_of_an_affine_cost_are_equal_at_their_ratio():
