@@ -145,14 +145,14 @@ covered_means = means[[noise for noise in NOISES if noise != uneven]]
 lognormals = [noise for noise in NOISES if noise.startswith("lognormal")]
 fewest = ENOUGH[0]
 claims = {
-    "medians": claim(
+    "medians_covered": claim(
         f"From {fewest} processes on, every interval of a median or of a ratio of "
         f"medians covers {BARS}.",
         medians[medians.idxmin()] > LEAST,
         medians[medians.idxmax()] < MOST,
         otherwise=f"Intervals of medians cover {medians}.",
     ),
-    "means": claim(
+    "means_covered": claim(
         f"From {fewest} processes on, every interval of a mean or of a difference of "
         f"means covers {BARS}, unless one of two modes is rarer.",
         covered_means[covered_means.idxmin()] > LEAST,
