@@ -1,16 +1,14 @@
-"""Settings of the report. What makes it executed prose is in `_ext`; what is measured, in `mlperf.protocol`."""
+"""Settings of the report. What makes it executed prose is `mlperf.sphinxext`; what is measured, `mlperf.protocol`."""
 
 import os
-import sys
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
+from xml.sax.saxutils import escape
 
 import pandas as pd
 
 from mlperf import __version__
 from mlperf.protocol import MODE
-
-sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "How fast do small networks train?"
 author = "the mlperf report's authors"
@@ -20,11 +18,10 @@ version = release = __version__
 extensions = [
     "sphinx.ext.autodoc",
     "numpydoc",
-    "published",
+    "mlperf.sphinxext",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "sphinx_sitemap",
     "sphinxext.opengraph",
 ]
 # Each protocol keeps its gallery apart, so that a preview costs no published page.
@@ -81,7 +78,7 @@ html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
-html_js_files = [("vendor/sortable.min.js", {"defer": "defer"}), ("tables.js", {"defer": "defer"})]
+html_js_files = [("gallery.js", {"defer": "defer"})]
 html_show_sourcelink = html_copy_source = html_domain_indices = False
 
 # Where the site will be; whoever hosts it says so.
@@ -95,8 +92,22 @@ ogp_image = f"{html_baseurl}_images/sphx_glr_plot_02_training_time_001_2_00x.png
 ogp_image_alt = "Time of one fit, by model and number of samples"
 ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image">']
 ogp_social_cards = {"enable": False}
-sitemap_url_scheme = "{link}"
-sitemap_excludes = ["404.html", "genindex.html", "py-modindex.html", "search.html"]
+
+latex_engine = "xelatex"  # the signs of verdicts are not in the fonts of the others
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+
+def write_sitemap(app, exception):
+    """List every page for search engines, also those that this build did not write anew."""
+    if exception is None and app.builder.name == "html":
+        pages = [urljoin(html_baseurl, app.builder.get_target_uri(page)) for page in sorted(app.env.found_docs)]
+        lines = "".join(f"<url><loc>{escape(page)}</loc></url>\n" for page in pages)
+        head = '<?xml version="1.0" encoding="utf-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n'
+        Path(app.outdir, "sitemap.xml").write_text(f"{head}{lines}</urlset>\n", encoding="utf-8")
+
+
+def setup(app):
+    """Connect what is not a setting."""
+    app.connect("build-finished", write_sitemap)

@@ -1,32 +1,41 @@
-"""Re-run what is out of date, one build at a time, and say on each page when and on what it was measured."""
+"""Run again what is out of date, one build at a time, and read again what shows something that changed."""
+
+from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from docutils import nodes
 from filelock import FileLock, Timeout
-from sphinx.application import Sphinx
-from sphinx.errors import ExtensionError
+from sphinx.builders.html import StandaloneHTMLBuilder
+from sphinx.util import logging
 
-from mlperf.sphinxext.gallery import Gallery
-from mlperf.results.publishing import ResultError, results_folder
+from mlperf.results import publishing
+from mlperf.results.folder import ResultError
 from mlperf.results.shelf import Shelf
+from mlperf.sphinxext.domain import published
+from mlperf.sphinxext.gallery import Gallery
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+    from sphinx.environment import BuildEnvironment
+
+logger = logging.getLogger(__name__)
 
 
-class Report:
-    """The report that is being built: its results, and the gallery of the scripts behind them."""
+class Build:
+    """One build of a project, from before its scripts run until its pages are written."""
 
     def start(self, app: Sphinx) -> None:
-        """Lock the tree, and let the gallery run the scripts whose results are missing, broken or out of date."""
-        self.lock = FileLock(Path(app.srcdir, "_build", ".lock"), blocking=False)
-        try:
-            self.lock.acquire()
-        except Timeout:
-            raise ExtensionError(f"Another build is under way in {app.srcdir}: wait until it is done.") from None
-        # It stays when the build is killed: nothing then tells which of the pages were written.
-        self.unfinished = Path(app.outdir, ".unfinished")
-        self.anew = self.unfinished.exists()
+        """Lock the sources, and let the gallery run the scripts whose results are missing, broken or out of date."""
+        self._lock(app)
+        # It stays when a build is killed or fails: nothing then tells which pages were read and written. Another format
+        # shares the pages that were read.
+        folder = Path(app.doctreedir)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.anew = any(folder.glob("*.unfinished"))
+        self.unfinished = folder / f"{app.builder.name}.unfinished"
         self.unfinished.touch()
 
         given = getattr(app.config, "sphinx_gallery_conf", {})
@@ -36,74 +45,93 @@ class Report:
         self.take_stock(app)
         if self.runs:
             # Where the pages look for results is where the scripts must leave them.
+            self.folder_before = os.environ.get("MLPERF_RESULTS")
             os.environ["MLPERF_RESULTS"] = str(self.shelf.folder)
             self.gallery.refresh(self.shelf)
+        else:
+            self.gallery.keep()
+
+    def _lock(self, app: Sphinx) -> None:
+        lock = Path(app.srcdir, "_build", ".lock")
+        self.lock = FileLock(lock)
+        try:
+            lock.parent.mkdir(exist_ok=True)
+            self.lock.acquire(blocking=False)
+        except Timeout:
+            # An error of Sphinx would be a page of text about Sphinx.
+            raise SystemExit(f"Another build is under way in {app.srcdir}: wait until it is done.") from None
+        except (NotImplementedError, OSError) as error:
+            logger.info("Other builds are not kept out: %s cannot be locked (%s).", lock, error)
 
     def take_stock(self, app: Sphinx) -> None:
         """Read the results anew: before the scripts run, and when they have run."""
-        folder, other = Path(app.srcdir, app.config.mlperf_results), app.config.mlperf_compare
+        folder, other = Path(app.srcdir, app.config.mlperf_results).resolve(), app.config.mlperf_compare
+        with suppress(OSError):  # a folder that only can be read is read
+            publishing.finish(folder)
         try:
-            self.shelf = Shelf(folder.resolve(), self.gallery.pages, Path(other).resolve() if other else None)
+            self.shelf = Shelf(folder, self.gallery.pages, Path(other).resolve() if other else None)
         except ResultError as error:
-            raise ExtensionError(str(error)) from None
+            self.lock.release()
+            raise SystemExit(str(error)) from None
+        domain = published(app.env)
+        domain.shelf, domain.gallery, domain.builder = self.shelf, self.gallery, app.builder
 
     def after_scripts(self, app: Sphinx) -> None:
+        """Take stock of what the scripts published, and say what is wrong with scripts."""
         self.take_stock(app)
+        for problem in self.shelf.problems:
+            logger.warning(problem, type="mlperf", subtype="script")
         if self.runs:
             self.gallery.settle(self.shelf)
+            if self.folder_before is None:
+                del os.environ["MLPERF_RESULTS"]
+            else:
+                os.environ["MLPERF_RESULTS"] = self.folder_before
+        else:
+            self.gallery.release()
 
-    def page_of(self, name: str) -> str | None:
-        """Return the document that the gallery makes of the script behind a result, if it is there."""
-        return self.gallery.page(self.shelf.scripts.get(name))
+    def outdated(self, _app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
+        """Return the pages to be read again."""
+        return sorted(env.found_docs) if self.anew else published(env).outdated()
 
-    def note(self, env: Any, *names: str | None) -> None:
-        """Note which results a document shows, and their state; None stands for one that it could not show."""
-        states = env.metadata[env.docname].setdefault("mlperf", {})
-        states.update({name: self.shelf.state(name) if name else "" for name in names})
-
-    def outdated(self, _app: Sphinx, env: Any, *_: Any) -> list[str]:
-        """Read again what shows a result that changed or became stale, or could not show one."""
-        if self.anew:
-            return sorted(env.found_docs)
-        return [
-            doc
-            for doc, about in env.metadata.items()
-            if any(name is None or was != self.shelf.state(name) for name, was in about.get("mlperf", {}).items())
-        ]
-
-    def explain(self, app: Sphinx, doctree: nodes.document) -> None:
-        """Put under a page's title what to beware of, and below its lead when and on what its numbers were measured."""
-        self.note(app.env, *(name for name in self.shelf.scripts if self.page_of(name) == app.env.docname))
-        lines, boxes = [], []
-        for kind, title, texts in self.shelf.notices(app.env.metadata[app.env.docname]["mlperf"]):
-            body = [nodes.paragraph("", text, classes=[kind]) for text in texts]
-            classes = [kind, nodes.make_id(title)]
-            boxes += [nodes.admonition("", nodes.title("", title), *body, classes=classes)] if title else []
-            lines += [] if title else body
-        for heading in list(doctree.findall(nodes.title))[:1]:
-            at = heading.parent.index(heading) + 1
-            lead = at + isinstance(heading.next_node(descend=False, siblings=True), nodes.paragraph)
-            heading.parent[lead:lead], heading.parent[at:at] = lines, boxes
+    def say_what_is_missing(self, _app: Sphinx, env: BuildEnvironment) -> None:
+        """Say once that there are no results, not at every place that shows one."""
+        domain = published(env)
+        pages = [page for page, states in domain.shown.items() if None in states]
+        if pages and domain.is_empty:
+            logger.error(
+                "There are no results in %s, and %s shows some. Run the scripts that publish them, or name their "
+                "folder in conf.py, as in mlperf_results = '../results'.",
+                domain.shelf.folder,
+                pages[0] if len(pages) == 1 else f"each of {len(pages)} pages",
+            )
 
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
-        """Release the tree; fail where something could not be shown, even when warnings are no errors."""
-        if any(None in about.get("mlperf", {}) for about in app.env.metadata.values()):
+        """Release the sources; fail where something could not be shown, even when warnings are no errors."""
+        if published(app.env).incomplete():
             app.statuscode = 1
-        if exception is None:
+        failed_on_warnings = getattr(app, "_fail_on_warnings", False) and app._warncount
+        if exception is None and not app.statuscode and not failed_on_warnings:
             self.unfinished.unlink(missing_ok=True)
+        if exception is None:
+            self._remove_former_pages(app)
         self.lock.release()
 
+    def _remove_former_pages(self, app: Sphinx) -> None:
+        """Remove what was written of scripts that are gone: Sphinx leaves it, and search engines find it."""
+        if not isinstance(app.builder, StandaloneHTMLBuilder) or app.builder.name not in ("html", "dirhtml"):
+            return
+        written = {Path(app.builder.get_outfilename(page)) for page in app.env.found_docs}
+        for folder in self.gallery.targets:
+            for file in set(Path(app.outdir, folder).rglob("*.html")) - written:
+                file.unlink()
 
-report = Report()
 
-
-def setup(app: Sphinx) -> dict[str, Any]:
+def setup(app: Sphinx) -> None:
     """Connect to the events: before the gallery at first, after it then."""
-    app.add_config_value("mlperf_results", str(results_folder()), "env")
-    app.add_config_value("mlperf_compare", os.environ.get("MLPERF_COMPARE", ""), "env")
-    app.connect("builder-inited", report.start, priority=1)
-    app.connect("builder-inited", report.after_scripts, priority=900)
-    app.connect("env-get-outdated", report.outdated)
-    app.connect("doctree-read", report.explain)
-    app.connect("build-finished", report.finish, priority=900)
-    return {"version": "1", "parallel_read_safe": False, "parallel_write_safe": True}
+    build = Build()
+    app.connect("builder-inited", build.start, priority=1)
+    app.connect("builder-inited", build.after_scripts, priority=900)
+    app.connect("env-get-outdated", build.outdated)
+    app.connect("env-updated", build.say_what_is_missing)
+    app.connect("build-finished", build.finish, priority=900)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mlperf.results.publishing import ResultError
+from mlperf.results.folder import ResultError
+from mlperf.results.provenance import inputs
 from mlperf.results.shelf import Shelf
 
 
@@ -27,9 +33,10 @@ class Gallery:
         self.pages = {
             script: Path(target, script.relative_to((source / folder).resolve())).with_suffix("").as_posix()
             for folder, target in zip(examples, self.targets, strict=True)
-            # The scripts of a folder before those of the folders in it, as the gallery shows them.
-            for script in sorted((source / folder).resolve().rglob("*.py"), key=lambda path: (len(path.parts), path))
+            for script in _scripts((source / folder).resolve())
         }
+        # What each page was made from, while the gallery is kept from making it again.
+        self._kept: dict[Path, str] = {}
 
     def page(self, script: Path | None) -> str | None:
         """Return the document that was made of a script, if it is there."""
@@ -37,36 +44,97 @@ class Gallery:
         return page if page and self._file(page, ".rst").is_file() else None
 
     def tidy(self) -> None:
-        """Remove the pages of scripts that are gone: nothing would lead to them."""
+        """Remove what was made of scripts that are gone: nothing would lead to it."""
         made = {self._file(page, ".py.md5") for page in self.pages.values()}
-        for left in {file for target in self.targets for file in (self.source / target).rglob("*.py.md5")} - made:
-            left.unlink()
-            left.with_suffix("").with_suffix(".rst").unlink(missing_ok=True)
+        for target in self.targets:
+            for left in set((self.source / target).rglob("*.py.md5")) - made:
+                for file in _files_of(left.parent, left.name.removesuffix(".py.md5")):
+                    file.unlink(missing_ok=True)
 
     def refresh(self, shelf: Shelf) -> None:
         """Make the gallery run each script again whose result is missing, broken or out of date."""
-        for name, script in shelf.scripts.items():
-            if not self._current(name, script, shelf):
+        for script in self.pages:
+            names = [name for name, publisher in shelf.scripts.items() if publisher == script]
+            current = all(self._current(name, script, shelf) for name in names) if names else self._unmoved(script)
+            if not current:
                 # sphinx-gallery skips a script by this file alone.
                 self._file(self.pages[script], ".py.md5").unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Keep the gallery, which is to run nothing, from making pages without tables and figures."""
+        for script, page in self.pages.items():
+            known = self._file(page, ".py.md5")
+            if self.page(script) and known.is_file():
+                # As sphinx-gallery reads it: with plain ends of lines.
+                content = script.read_text(encoding="utf-8").encode()
+                now = hashlib.md5(content, usedforsecurity=False).hexdigest()
+                if known.read_text() != now:
+                    self._kept[known] = known.read_text()
+                    known.write_text(now)
+
+    def release(self) -> None:
+        """Let the gallery make again what it was kept from, once it may run scripts."""
+        for known, was in self._kept.items():
+            known.write_text(was)
+
+    def is_edited(self, page: str) -> bool:
+        """Return whether a page shows an earlier version of its script."""
+        return self._file(page, ".py.md5") in self._kept
 
     def settle(self, shelf: Shelf) -> None:
         """Make each page as new as its result: the gallery leaves a page alone whose text did not change."""
         for name, script in shelf.scripts.items():
             with suppress(FileNotFoundError):  # nothing was made of the script
-                if self._older(name, script, shelf):
-                    self._file(self.pages[script], ".rst").touch()
+                page, result = self._times(name, script, shelf)
+                if page < result:
+                    # Not now: a result may be dated in the future.
+                    os.utime(self._file(self.pages[script], ".rst"), ns=(result, result))
+        for script in set(self.pages) - set(shelf.scripts.values()):
+            if self.page(script):
+                self._file(self.pages[script], ".py.inputs").write_text(_digest(script))
 
     def _current(self, name: str, script: Path, shelf: Shelf) -> bool:
         try:
             # A page that is older than its result was not written: the build was killed in between.
-            return not shelf.moved(name) and not self._older(name, script, shelf)
+            page, result = self._times(name, script, shelf)
+            return not shelf.moved(name) and page >= result and not self._is_empty(script)
         except (ResultError, FileNotFoundError):
             return False
 
-    def _older(self, name: str, script: Path, shelf: Shelf) -> bool:
-        page, result = self._file(self.pages[script], ".rst"), shelf.folder / f"{name}.json"
-        return page.stat().st_mtime < result.stat().st_mtime
+    def _unmoved(self, script: Path) -> bool:
+        """Return whether a script that publishes nothing is what its page was made from."""
+        known = self._file(self.pages[script], ".py.inputs")
+        return known.is_file() and known.read_text() == _digest(script) and not self._is_empty(script)
+
+    def _is_empty(self, script: Path) -> bool:
+        page = self._file(self.pages[script], ".rst")
+        return not page.is_file() or page.stat().st_size == 0
+
+    def _times(self, name: str, script: Path, shelf: Shelf) -> tuple[int, int]:
+        files = self._file(self.pages[script], ".rst"), shelf.folder / f"{name}.json"
+        page, result = (file.stat().st_mtime_ns for file in files)
+        return page, result
 
     def _file(self, page: str, suffix: str) -> Path:
         return self.source / f"{page}{suffix}"
+
+
+def _scripts(folder: Path) -> list[Path]:
+    """Return the scripts of a folder before those of the folders in it, as the gallery shows them; nothing hidden."""
+    found = [path for path in folder.rglob("*.py") if not _is_hidden(path.relative_to(folder))]
+    return sorted(found, key=lambda path: (len(path.parts), path))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _files_of(folder: Path, stem: str) -> Iterator[Path]:
+    """Yield what the gallery made of a script."""
+    yield from folder.glob(f"{stem}.*")
+    picture = re.compile(rf"sphx_glr_{re.escape(stem)}_(\d{{3}}|thumb)\b.*")
+    yield from (path for path in (folder / "images").rglob("sphx_glr_*") if picture.fullmatch(path.name))
+
+
+def _digest(script: Path) -> str:
+    return hashlib.sha256(json.dumps(inputs(script), sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,297 @@
+"""Directives: published tables, figures and claims, and text that depends on a verdict."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pandas as pd
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx import addnodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from mlperf.quantities.claims import Claim
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.tables import Column, columns, header
+from mlperf.results.folder import ResultError
+from mlperf.results.shelf import ClaimRow
+from mlperf.results.tables import choose, parts, typed_words
+from mlperf.sphinxext.domain import Found, published
+from mlperf.sphinxext.nodes import data_links, folded, results_table, source_line, summary, tab, tables_in_tabs
+from mlperf.sphinxext.sentences import parse_conditions
+from mlperf.sphinxext.transforms import page_link
+
+# Rows of a table on a page, at most: what is longer is cut, with a link to the data.
+MOST_ROWS = 200
+# Header of the column that stands beside other results: `mlperf.results.tables.ratios`.
+RATIO = "Ratio to the other results"
+
+
+class PublishedDirective(SphinxDirective):
+    """What the directives share: the lookup with its errors, the caption, the links to data and script."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
+
+    def run(self) -> list[nodes.Node]:
+        """Return what is shown, or the error in its place."""
+        self.domain = published(self.env)
+        try:
+            made = self.make()
+        except (ResultError, ValueError) as error:
+            self.domain.note(None)
+            if self.domain.is_empty:  # said once, for all pages
+                return []
+            raise self.error(str(error)) from None
+        return made
+
+    def make(self) -> list[nodes.Node]:
+        """Return what is shown."""
+        raise NotImplementedError
+
+    def caption(self, kind: type[nodes.TextElement], note: str = "") -> list[nodes.Node]:
+        """Return the content as a caption, in which roles work; and a note in it, which is shown as it is."""
+        text = " ".join(self.content)
+        if not text:
+            return []
+        parsed, messages = self.parse_inline(text, lineno=self.lineno)
+        said = kind(text, "", *parsed)
+        if note:
+            said += nodes.inline("", f" ({note})", support_smartquotes=False)
+        self.set_source_info(said)
+        return [said, *messages]
+
+    def source(self, found: Found, keys: Sequence[str] = ()) -> source_line:
+        """Return links to data, by their names in the result, and to the script."""
+        line = source_line("", classes=["provenance"])
+        links = [self.download(found._replace(key=key), key) for key in keys]
+        if links:
+            line += data_links("", "Data: ")
+            for link in links:
+                line[0].extend([link, nodes.Text(", ")])
+            line[0][-1] = nodes.Text(". ")
+        script = found.result.provenance["script"]
+        if script:
+            page = self.domain.page_of(found.result.name)
+            link = page_link(script, page) if page else nodes.inline("", script, support_smartquotes=False)
+            line.extend([nodes.Text("Script: "), link, nodes.Text(".")])
+        return line
+
+    def address(self, found: Found, ending: str) -> str:
+        """Return where a file of a thing is, from the folder of the sources."""
+        return "/" + os.path.relpath(found.result.paths(found.key)[ending], self.env.srcdir)
+
+    def download(self, found: Found, text: str) -> addnodes.download_reference:
+        """Return a link to the data of a thing."""
+        shown = nodes.literal("", text, classes=["xref", "download"])
+        link = addnodes.download_reference("", "", shown, reftype="download", refexplicit=True)
+        link["reftarget"], link["refdoc"] = self.address(found, "csv"), self.env.docname
+        return link
+
+    def table(self, columns: Sequence[Any], title: list[nodes.Node], **about: Any) -> results_table:
+        """Return a table."""
+        plain = [(column.header, list(column.texts), column.numbers) for column in columns]
+        table = results_table("", *title, columns=plain, classes=["results", "sortable", "colwidths-auto"], **about)
+        self.set_source_info(table)
+        return table
+
+
+class TableDirective(PublishedDirective):
+    """A published table or quantity, numbered; with ``tabs``, one for each label of the columns named there."""
+
+    option_spec: ClassVar[dict[str, Any]] = {
+        **PublishedDirective.option_spec,
+        **dict.fromkeys(("columns", "where", "sort", "unit", "tabs"), directives.unchanged),
+        "limit": directives.positive_int,
+    }
+
+    def make(self) -> list[nodes.Node]:
+        """Return the table, or the tables in tabs, and where they are from."""
+        found = self.domain.find("tables", self.arguments[0])
+        frame = plain_frame(self.domain.shelf.frame(self.arguments[0]))
+        by = typed_words(self.options.get("tabs", ""))
+        rows = choose(frame, **{option: self.options.get(option, "") for option in ("where", "sort")})
+        if not by:
+            return [*self.shown(found, rows), self.source(found, [found.key])]
+        several = parts(rows, by)
+        labels = [list(dict.fromkeys(part[place] for part in several)) for place in range(len(by))]
+        group = nodes.make_id(f"{self.env.docname}-tabs-{self.env.new_serialno('mlperf-tabs')}")
+        box = tables_in_tabs(levels=list(zip(map(header, by), labels, strict=True)), group=group)
+        for part, some in several.items():
+            box += tab("", *self.shown(found, rows.loc[some.index], by, part), labels=list(part))
+        return [box, self.source(found, [found.key])]
+
+    def shown(
+        self, found: Found, rows: pd.DataFrame, by: Sequence[str] = (), labels: Sequence[str] = ()
+    ) -> list[nodes.Node]:
+        """Return a table of some rows; the first of several has the name of all, the others add their labels to it."""
+        limit = self.options.get("limit", len(rows))
+        cut = rows.head(min(limit, MOST_ROWS))
+        # How many runs are behind a quantity is said by its data.
+        hidden = [*by, *(["runs"] if isinstance(found.thing, Quantity) else [])]
+        names = typed_words(self.options.get("columns", "")) or [name for name in rows.columns if name not in hidden]
+        laid = columns(cut[with_ends(names, cut)], self.options.get("unit"))
+        note = ", ".join(labels)
+        table = self.table([*laid, *self.ratio(cut)], self.caption(nodes.title, note))
+        if name := self.options.get("name"):
+            self.add_name(table)  # which takes the option away
+            self.options["name"] = f"{name} {note}" if note else name
+        return [table, *(self.cut(found, len(cut), len(rows)) if len(cut) < min(limit, len(rows)) else [])]
+
+    def ratio(self, rows: pd.DataFrame) -> list[Column]:
+        """Return a column with the ratio to the other results, where they hold the same rows."""
+        laid = self.domain.shelf.lay(self.arguments[0], rows)
+        return [column for column in laid if column.header == RATIO and len(column.texts) == len(rows)]
+
+    def cut(self, found: Found, shown: int, rows: int) -> list[nodes.Node]:
+        """Say how much of a table is shown, and where all of it is."""
+        link = self.download(found, f"{found.result.name}.{found.key}.csv")
+        said = nodes.paragraph("", f"The first {shown:,} of {rows:,} rows.", classes=["cut"])
+        said += data_links("", "", nodes.Text(" All of them: "), link, nodes.Text("."))
+        return [said]
+
+
+class FigureDirective(PublishedDirective):
+    """A published figure, numbered; its title says what is seen, for those who do not see it."""
+
+    def make(self) -> list[nodes.Node]:
+        """Return the figure and where it is from."""
+        found = self.domain.find("figures", self.arguments[0])
+        picture = found.thing
+        image = nodes.image(
+            uri=self.address(found, "svg"),
+            alt=picture.alt,
+            width=str(picture.width),
+            height=str(picture.height),
+            # Opened by itself, a drawing from elsewhere could run scripts: it is shown, not linked.
+            classes=["results-image", "no-scaled-link"],
+        )
+        if "pdf" in found.result.paths(found.key):
+            image["pdf"] = self.address(found, "pdf")
+        self.set_source_info(image)
+        figure = nodes.figure("", image, *self.caption(nodes.caption), classes=["results"])
+        self.set_source_info(figure)
+        if "name" in self.options:
+            self.add_name(figure)
+        return [figure, self.source(found, found.result.keys("table", "quantity"))]
+
+
+class ClaimDirective(PublishedDirective):
+    """One claim: its verdict and what is said for it; the evidence unfolds below."""
+
+    has_content = False
+
+    def make(self) -> list[nodes.Node]:
+        """Return the claim."""
+        found = self.domain.find("claims", self.arguments[0])
+        claim: Claim = found.thing
+        verdict = nodes.strong("", claim.mark, classes=["verdict"])
+        box = folded(classes=["claim", nodes.make_id(claim.verdict)])
+        box += summary("", "", verdict, nodes.Text(f": {claim.text}"), support_smartquotes=False)
+        items = [nodes.list_item("", plain(one.sentence)) for one in claim.deciding]
+        if items:
+            box += nodes.bullet_list("", *items, classes=["evidence"])
+        other = self.domain.shelf.compared("claims", self.arguments[0])
+        if other is not None and other.verdict != claim.verdict:
+            box += plain(f"The other results differ: {other.mark}. {other.text}", "compared")
+        if claim.advice:
+            box += plain(claim.advice, "advice")
+        box += self.source(found)
+        if "name" in self.options:
+            self.add_name(box)
+        return [box]
+
+
+class ClaimsDirective(PublishedDirective):
+    """The claims of some results, or of all, in a table."""
+
+    required_arguments, optional_arguments, final_argument_whitespace = 0, 1, True
+    option_spec: ClassVar[dict[str, Any]] = {
+        **PublishedDirective.option_spec,
+        "original": directives.flag,
+        "filter": directives.flag,
+    }
+
+    def make(self) -> list[nodes.Node]:
+        """Return the table."""
+        original = "original" in self.options
+        names = " ".join(self.arguments).replace(",", " ").split() or ["*"]
+        self.domain.note(*names)
+        claims = self.domain.shelf.claims(names, original=original)
+        shown = {
+            "Statement": [row.statement for row in claims],
+            "The original saw": [row.original for row in claims] if original else [],
+            "Measured here": [row.measured for row in claims],
+            "Verdict": [row.verdict for row in claims],
+            "Other results": [other_verdict(row) for row in claims] if self.domain.shelf.other else [],
+            "Script": [row.script or row.result for row in claims],
+        }
+        table = self.table(
+            [Column(heading, texts, None) for heading, texts in shown.items() if texts],
+            self.caption(nodes.title),
+            pages=[self.domain.page_of(row.result) for row in claims],
+            rows=[nodes.make_id(row.claim.verdict) for row in claims],
+        )
+        table["classes"] += ["claims", *(["verdict-filter"] if "filter" in self.options else [])]
+        if "name" in self.options:
+            self.add_name(table)
+        return [table]
+
+
+class WhenDirective(PublishedDirective):
+    """Text that stands on the page only under some verdicts: ``training_time.linear holds or is undecided``."""
+
+    final_argument_whitespace = True
+    option_spec: ClassVar[dict[str, Any]] = {}
+
+    def make(self) -> list[nodes.Node]:
+        """Return the content, or nothing of it: no number, no label and no line of the contents."""
+        verdicts = [
+            self.domain.find("claims", name).thing.verdict in words
+            for name, words in parse_conditions(self.arguments[0])
+        ]
+        return self.parse_content_to_nodes(allow_section_headings=True) if all(verdicts) else []
+
+
+def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its index among its columns, if that says something, and its rows numbered."""
+    return frame.reset_index(drop=all(name is None for name in frame.index.names))
+
+
+def with_ends(names: Sequence[str], frame: pd.DataFrame) -> list[str]:
+    """Return the columns that are shown: those chosen, each value followed by the ends of its interval.
+
+    Raises
+    ------
+    ResultError
+        If there is no such column.
+    """
+    found: list[str] = []
+    for name in choose(frame, columns=" ".join(shlex.quote(str(name)) for name in names)).columns:
+        ends = [end for end in (f"{name}_low", f"{name}_high") if end in frame.columns]
+        found += [column for column in (name, *ends) if column not in found]
+    return found
+
+
+def other_verdict(row: ClaimRow) -> str:
+    """Say the verdict of the other results, and whether it is another."""
+    return f"{row.other} (differs)" if row.other and row.other != row.verdict else row.other
+
+
+def plain(text: str, *classes: str) -> nodes.paragraph:
+    """Return a paragraph that is shown as it is."""
+    return nodes.paragraph("", text, classes=list(classes), support_smartquotes=False)
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives."""
+    app.add_directive("results-table", TableDirective)
+    app.add_directive("results-figure", FigureDirective)
+    app.add_directive("claim", ClaimDirective)
+    app.add_directive("claims-table", ClaimsDirective)
+    app.add_directive("when", WhenDirective)

@@ -1,0 +1,84 @@
+"""Roles: a value, a verdict or what a claim says, in a sentence."""
+
+from __future__ import annotations
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxRole
+
+from mlperf.results.folder import ResultError
+from mlperf.sphinxext.domain import PublishedDomain, published
+from mlperf.sphinxext.sentences import join, parse_sentences
+
+
+class PublishedRole(SphinxRole):
+    """What the roles share: text that is shown as it is, or the error in its place."""
+
+    kind = ""
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Return the text."""
+        domain = published(self.env)
+        try:
+            said = self.say(domain)
+        except (ResultError, ValueError) as error:
+            domain.note(None)
+            if domain.is_empty:  # said once, for all pages
+                return [nodes.inline(self.rawtext, self.text)], []
+            message = self.inliner.reporter.error(str(error), line=self.lineno)
+            return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
+        # Not even quotes are made typographic: it may be code.
+        return [nodes.inline(self.rawtext, said, classes=[self.kind], support_smartquotes=False)], []
+
+    def say(self, domain: PublishedDomain) -> str:
+        """Return what is shown."""
+        raise NotImplementedError
+
+
+class ValueRole(PublishedRole):
+    """A value, or the range of a quantity's values: ``training_time.fit[Large, last] short``."""
+
+    kind = "value"
+
+    def say(self, domain: PublishedDomain) -> str:
+        """Return the value, with its unit and its interval."""
+        reference, space, form = self.text.rpartition(" ")
+        reference, form = (reference, form) if form == "short" and space else (self.text, "")
+        result, said = domain.shelf.say("values", reference, form)
+        domain.note(result.name)
+        return said
+
+
+class VerdictRole(PublishedRole):
+    """The verdict on a claim: ``training_time.grows``."""
+
+    kind = "verdict"
+
+    def say(self, domain: PublishedDomain) -> str:
+        """Return the verdict with its sign."""
+        result, said = domain.shelf.say("claims", self.text)
+        domain.note(result.name)
+        return said
+
+
+class SaysRole(PublishedRole):
+    """What claims say for their verdicts, as a sentence: ``training_time.grows, but training_time.linear``."""
+
+    kind = "says"
+
+    def say(self, domain: PublishedDomain) -> str:
+        """Return the sentence; where other results are beside ours, it says whether their verdicts are others."""
+        names, joints, form = parse_sentences(self.text)
+        claims = [domain.find("claims", name).thing for name in names]
+        others = [domain.shelf.compared("claims", name) for name in names]
+        pairs = zip(claims, others, strict=True)
+        marks = [other.mark for mine, other in pairs if other and other.verdict != mine.verdict]
+        differ = f" [other results: {', '.join(marks)}]" if marks else ""
+        return join([claim.text for claim in claims], joints, form) + differ
+
+
+def setup(app: Sphinx) -> None:
+    """Register the roles."""
+    app.add_role("value", ValueRole())
+    app.add_role("verdict", VerdictRole())
+    app.add_role("says", SaysRole())

@@ -1,0 +1,108 @@
+"""Sentences that claims say are joined, and conditions on their verdicts are read, as authors type them."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from mlperf.quantities.claims import SYMBOLS
+from mlperf.results import folder
+
+NAME = rf"{folder.NAME.pattern}\.{folder.KEY.pattern}"
+_CONDITION = re.compile(rf"(?P<name>{NAME})\s+(is\s+)?(?P<negated>not\s+(?!measured\b))?(?P<verdicts>.+)")
+# Words that begin a sentence and are no names: within a sentence they are written small.
+STARTERS = frozenset(
+    """
+    A About After All Although An And Another As At Because Before Below Between Both But By Each Every Everything Few
+    For From Half Here How If In Into It Its Less Like Many More Most Neither No None Not Nothing Of On One Only Or
+    Other Over Per So Some Such Ten That The Their Then There These They This Those Three Through To Two Under Unlike
+    Until Up What When Where Whether Which While With Within Without
+    """.split()  # noqa: SIM905 - it is read as a text
+)
+
+
+def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
+    """Return the claims that a text names, what joins them, and the form: ``a.x, but b.y``.
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import parse_sentences
+    >>> parse_sentences("fits.grows, but fits.linear")
+    (['fits.grows', 'fits.linear'], [', but '], '')
+    """
+    parts = re.split(rf"(?<![\w.])({NAME})(?![\w.])", text.strip())
+    names, joints = parts[1::2], parts[2:-1:2]
+    form = parts[-1].strip()
+    if parts[0] or not names or form not in ("", "clause", "open"):
+        raise ValueError(
+            f"Claims are named by a result and a name in it, joined by words, and may be followed by clause or open: "
+            f"training_time.grows, but training_time.linear. Got {text!r} instead."
+        )
+    return names, joints, form
+
+
+def join(sentences: list[str], joints: list[str], form: str = "") -> str:
+    """Join sentences: within a sentence none ends with a full stop, and only names are written large.
+
+    Parameters
+    ----------
+    sentences : list of str
+        Each with its full stop.
+    joints : list of str
+        What stands between them, such as ", but "; sentences that only a space separates stay as they are.
+    form : {"", "clause", "open"}, default=""
+        "open" leaves the last full stop out, for a sentence that goes on; "clause" also begins with a small letter.
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import join
+    >>> join(["The time grows.", "It is not linear."], [", but "])
+    'The time grows, but it is not linear.'
+    >>> join(["Nothing is lost.", "JAX is faster."], ["; "], "clause")
+    'nothing is lost; JAX is faster'
+    """
+    text = lowered(sentences[0]) if form == "clause" else sentences[0]
+    for joint, sentence in zip(joints, sentences[1:], strict=True):
+        text = f"{opened(text)}{joint}{lowered(sentence)}" if joint.strip() else f"{text} {sentence}"
+    return opened(text) if form else text
+
+
+def opened(sentence: str) -> str:
+    """Return a sentence without its full stop."""
+    return sentence.rstrip().removesuffix(".")
+
+
+def lowered(sentence: str) -> str:
+    """Return a sentence as it stands within another one."""
+    first, space, rest = sentence.partition(" ")
+    return first.lower() + space + rest if first.rstrip(",") in STARTERS else sentence
+
+
+class Condition(NamedTuple):
+    """A claim, and the verdicts under which something is said."""
+
+    name: str
+    verdicts: frozenset[str]
+
+
+def parse_conditions(text: str) -> list[Condition]:
+    """Return the conditions that a text states, joined by "and".
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import parse_conditions
+    >>> [(name, sorted(verdicts)) for name, verdicts in parse_conditions("fits.grows holds or is undecided")]
+    [('fits.grows', ['holds', 'undecided'])]
+    """
+    found = []
+    for part in re.split(rf"\s+and\s+(?={NAME}\s)", " ".join(text.split())):
+        match = _CONDITION.fullmatch(part)
+        words = re.split(r"(?:\s*,\s*(?:or\s+)?|\s+or\s+)(?:is\s+)?", match["verdicts"]) if match else []
+        if match is None or not set(words) <= set(SYMBOLS):
+            raise ValueError(
+                f"A condition names a claim and verdicts out of {', '.join(SYMBOLS)}, as in 'training_time.grows holds "
+                f"or is undecided'. Got {part!r} instead."
+            )
+        verdicts = frozenset(SYMBOLS) - set(words) if match["negated"] else frozenset(words)
+        found.append(Condition(match["name"], verdicts))
+    return found
