@@ -17,6 +17,35 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas")
 """Packages whose version can move a measured number."""
 
 
+PREFIXES = (
+    "ATEN_",
+    "BLIS_",
+    "DNNL_",
+    "GOMP_",
+    "GOTO_",
+    "JAX_",
+    "KMP_",
+    "MALLOC_",
+    "MKL_",
+    "NPY_",
+    "NUMBA_",
+    "OMP_",
+    "ONEDNN_",
+    "OPENBLAS_",
+    "PYTORCH_",
+    "TORCHINDUCTOR_",
+    "VECLIB_",
+    "XLA_",
+)
+"""Of environment variables: those that numerical libraries, their threads and allocators read begin so."""
+
+LEFT_OUT = ("_NUM_THREADS", "_DIR", "_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
+"""Of these, names that end so are left out: `mlperf.measure` sets the threads, scikit-learn the last two when loaded."""
+
+VARIABLES = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC")
+"""Further environment variables that change how fast or what a process computes."""
+
+
 @functools.cache
 def fingerprint() -> dict[str, str]:
     """Return what tells this machine and its versions from others, without loading torch.
@@ -24,8 +53,8 @@ def fingerprint() -> dict[str, str]:
     Returns
     -------
     dict of str
-        Processor, usable cores, operating system, Python, and the version of each package that can move a
-        number.
+        Processor, usable cores, operating system, Python, the version of each package that can move a number, and
+        the environment variables that can (see `environment`).
 
     Examples
     --------
@@ -40,6 +69,32 @@ def fingerprint() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **versions,
+        "environment": ", ".join(f"{name}={value}" for name, value in environment().items()) or "nothing set",
+    }
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables that are set here and change how numerical libraries compute.
+
+    Returns
+    -------
+    dict of str
+        Those that choose a kernel, a layout, a policy of threads or an allocator, in alphabetical order. The numbers of
+        threads are not among them, as `mlperf.measure` sets them itself, nor are folders.
+
+    Examples
+    --------
+    >>> import os
+    >>> from mlperf.machine import environment
+    >>> os.environ["MKL_CBWR"] = "COMPATIBLE"
+    >>> environment()["MKL_CBWR"]
+    'COMPATIBLE'
+    >>> del os.environ["MKL_CBWR"]
+    """
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if (name in VARIABLES or name.startswith(PREFIXES)) and not name.endswith(LEFT_OUT)
     }
 
 
@@ -50,14 +105,14 @@ def machine() -> dict[str, str]:
     -------
     dict of str
         Processor, cores (those that this process may use: limits of a container and of affinity count), caches,
-        memory, operating system, Python, versions, torch's BLAS, vector instructions and threads. What cannot
-        be read says so.
+        memory, operating system, Python, versions, torch's BLAS, vector instructions and threads, and the
+        environment variables that change how libraries compute. What cannot be read says so.
 
     Examples
     --------
     >>> from mlperf.machine import machine
-    >>> sorted(machine())[:3]
-    ['BLAS of torch', 'L1 data cache', 'L2 cache']
+    >>> list(machine())[:3]
+    ['Processor', 'Physical cores', 'Logical cores']
     """
     import torch
 
@@ -78,6 +133,7 @@ def machine() -> dict[str, str]:
         "BLAS of torch": library[1] if library else blas[1] if blas else UNREADABLE,
         "Vector instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "Threads of torch": str(torch.get_num_threads()),
+        **environment(),
     }
 
 

@@ -59,3 +59,23 @@ def test_sizes_are_shown_in_binary_units():
         "1 MiB",
         "25.0 GiB",
     ]
+
+
+def test_variables_that_change_what_computes_are_told(monkeypatch):
+    """A variable of OpenBLAS halved the rate of its products, and no page said so."""
+    for name in list(machine.environment()):
+        monkeypatch.delenv(name)
+    machine.fingerprint.cache_clear()
+    assert machine.fingerprint()["environment"] == "nothing set"
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("DNNL_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/somewhere")
+    machine.fingerprint.cache_clear()
+    try:
+        assert machine.fingerprint()["environment"] == "DNNL_MAX_CPU_ISA=AVX2, OPENBLAS_CORETYPE=Haswell"
+        known = machine.machine()
+        assert known["OPENBLAS_CORETYPE"] == "Haswell"
+        assert "OMP_NUM_THREADS" not in known
+    finally:
+        machine.fingerprint.cache_clear()

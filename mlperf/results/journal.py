@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlperf.results.folder import content_of, results_folder
+from mlperf.results.provenance import inputs
 from mlperf.results.reach import reach
 
 FOLDER = ".journal"
@@ -52,7 +53,7 @@ class Journal:
         self._known: dict[tuple[str, int], list[dict[str, Any]]] = {}
         with suppress(Exception):
             path = _path(script)
-            digest = reach(depends, script) if path else None
+            digest = reach((depends, _data(script)), script) if path else None
             if path and digest:
                 # The second measurement of one kind in a script is not the first one again.
                 _calls[path, digest] += 1
@@ -112,6 +113,12 @@ def _path(script: str) -> Path | None:
     folder = results_folder() / FOLDER
     # Nothing is written through a link, which may lead anywhere.
     return folder / f"{Path(script).stem}.jsonl" if Path(script).is_file() and not folder.is_symlink() else None
+
+
+def _data(script: str) -> dict[str, str]:
+    """Return the digests of the data files that a script declares, as `mlperf.results.provenance.inputs` says how."""
+    known = inputs(script).items()
+    return {name: digest for name, digest in known if digest.startswith("sha256:") and not name.endswith(".py")}
 
 
 def _read(path: Path) -> dict[tuple[str, int], list[dict[str, Any]]]:

@@ -20,7 +20,6 @@ import numpy as np
 import mlperf
 from mlperf.results.provenance import inputs
 
-PACKAGE = Path(mlperf.__file__).parent
 INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 # What makes a class and is not its content.
 BOOKKEEPING = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
@@ -182,12 +181,13 @@ class _Digest:
     def source(self, name: str, path: Path | None) -> None:
         first = name.partition(".")[0]
         self.put("module", name)
-        if path is None or not path.is_file() or first in sys.stdlib_module_names:
+        # Our own package's front loads what is asked of it, and does nothing else.
+        if path is None or not path.is_file() or first in sys.stdlib_module_names or name == "mlperf":
             return
-        if path.is_relative_to(PACKAGE) or not any(path.is_relative_to(folder) for folder in INSTALLED):
-            self.file(path)
-        else:
+        if any(path.is_relative_to(folder) for folder in INSTALLED):
             self.put(_version(first))
+        else:
+            self.file(path)
 
     def file(self, path: Path) -> None:
         """Add a source of one's own, with all that it imports, the machine and the protocol."""

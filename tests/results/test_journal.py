@@ -42,8 +42,7 @@ def start(tmp_path, monkeypatch):
     """Start a script with some settings; return its pids, its errors and how many runs it carried out."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "helper.py").write_text("ONE = 1\n")
-    # Files that were written in the same instant as the process started would count as edited since.
-    os.utime(tmp_path / "helper.py", (1, 1))
+    os.utime(tmp_path / "helper.py", (1, 1))  # Python takes a source of the same date for the same one
 
     def started(**settings):
         Path("script.py").write_text(SCRIPT.format(**(SETTINGS | settings)))
@@ -87,6 +86,15 @@ def test_change_of_a_module_beside_the_script_measures_anew(start):
     Path("helper.py").write_text("ONE = 2\n")
     os.utime("helper.py", (1, 2))
     assert start()[2] == 4
+
+
+def test_change_of_a_data_file_that_the_script_declares_measures_anew(start):
+    declared = "# mlperf: depends on data.csv"
+    Path("data.csv").write_text("1")
+    start(comment=declared)
+    assert start(comment=declared)[2] == 0
+    Path("data.csv").write_text("2")
+    assert start(comment=declared)[2] == 4
 
 
 def test_level_that_is_new_is_measured_beside_those_that_are_known(start):
