@@ -1,9 +1,10 @@
-"""numba, loops by hand: who writes the loops and has them compiled needs no framework.
+"""Loops by hand, compiled by numba: who writes the loops needs no framework.
 
 An epoch is one compiled call; NumPy draws the order of its samples. ``fastmath`` lets sums be taken in vectors, and
 ``error_model="numpy"`` spares the check of every division. The matrix products go two rows and four terms at a time,
-which is more than twice as fast as three plain loops and still reads as such. All parameters lie in one array: one
-compiled function then serves every network, and Adam is one loop. What was compiled is kept (``cache=True``).
+which is more than twice as fast as three plain loops and still reads as such. The gradient passes ReLU as a factor of
+0 or 1: a branch would be mispredicted. All parameters lie in one array: one compiled function then serves every
+network, and Adam is one loop. What was compiled is kept (``cache=True``).
 """
 
 import os

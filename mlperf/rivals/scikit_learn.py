@@ -1,4 +1,4 @@
-"""scikit-learn's ``MLPRegressor``: the same network in NumPy, without a framework.
+"""The ``MLPRegressor`` of scikit-learn: the same network in NumPy, without a framework.
 
 Penalty, early stopping and the check for convergence are off (``alpha=0``, ``tol=0``,
 ``n_iter_no_change=max_iter``), so that it takes the steps that the others take. The data are given as float32, in which

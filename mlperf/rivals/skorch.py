@@ -1,4 +1,4 @@
-"""skorch's ``NeuralNetRegressor``: a torch module behind scikit-learn's interface.
+"""A torch module behind the interface of scikit-learn: ``NeuralNetRegressor`` of skorch.
 
 What it does beside training is off: no validation split, no printed log. The short last mini-batch is kept and the
 order drawn anew in every epoch, as everybody here does.
