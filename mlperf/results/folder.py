@@ -50,7 +50,15 @@ def is_file_of(name: str, file: str) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of the results in a folder, whole or not, in alphabetical order; none if it cannot be read."""
+    """Return the names of the results in a folder, whole or not, in alphabetical order; none if it cannot be read.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mlperf.results.folder import names_in
+    >>> names_in(Path("no such folder"))
+    []
+    """
     try:
         files = os.listdir(folder)  # noqa: PTH208 - names alone
     except OSError:
@@ -75,6 +83,13 @@ def content_of(path: Path) -> bytes | None:
     ------
     OSError
         If it cannot be read, is no plain file, or is larger than `MOST_BYTES`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mlperf.results.folder import content_of
+    >>> content_of(Path("no such file")) is None
+    True
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -80,7 +80,7 @@ def to_csv(frame: pd.DataFrame) -> tuple[bytes, Described]:
         "columns": {**columns, "labels": labels},
         "types": [part for part, _ in parts],
     }
-    heads = [" ".join(label) if isinstance(label, tuple) else str(label) for label in frame.columns]
+    heads = [" ".join(map(str, label)) if isinstance(label, tuple) else str(label) for label in frame.columns]
     names = [f"level_{i}" if name is None else str(name) for i, name in enumerate(frame.index.names)]
     texts = [*rows_of_index, *(texts for _, texts in parts)]
     rows = [[*names[: len(rows_of_index)], *heads], *(zip(*texts, strict=True) if texts else [[]] * len(frame))]
@@ -123,8 +123,10 @@ def from_csv(content: bytes, described: Described) -> pd.DataFrame:
     texts = list(zip(*rows, strict=True)) if rows else [()] * n_columns
     index = _axis(described["index"], texts[:n_levels], len(rows))
     columns = _axis(described["columns"], described["columns"]["labels"], len(described["types"]))
-    pairs = zip(described["types"], texts[n_levels:], strict=True)
-    frame = pd.DataFrame({place: pd.Series(_values(*pair), index=index) for place, pair in enumerate(pairs)}, index)
+    arrays = [_values(kind, part) for kind, part in zip(described["types"], texts[n_levels:], strict=True)]
+    # With its type, or pandas would choose one for a column of no type that holds text alone.
+    series = {place: pd.Series(array, index=index, dtype=array.dtype) for place, array in enumerate(arrays)}
+    frame = pd.DataFrame(series, index)
     frame.columns = columns
     return frame
 
@@ -145,14 +147,18 @@ def _axis(described: Described, texts: Sequence[Sequence[str]], size: int) -> pd
     if "range" in described:
         axis = pd.RangeIndex(*map(int, described["range"]), name=names[0])
     elif described["several"]:
-        arrays = [_values(level, part) for level, part in zip(described["levels"], texts, strict=True)]
-        axis = pd.MultiIndex.from_arrays(arrays, names=names)
+        levels = [_level(*level) for level in zip(described["levels"], texts, strict=True)]
+        axis = pd.MultiIndex.from_arrays(levels, names=names)
     else:
-        array = _values(described["levels"][0], texts[0])
-        axis = pd.Index(array, dtype=array.dtype, name=names[0])
+        axis = _level(described["levels"][0], texts[0]).rename(names[0])
     if len(axis) != size:
         raise ValueError(f"an index must have {size} labels")
     return axis
+
+
+def _level(described: Described, texts: Sequence[str]) -> pd.Index:
+    array = _values(described, texts)
+    return pd.Index(array, dtype=array.dtype)
 
 
 def _describe(values: pd.Series | pd.Index, place: str) -> tuple[Described, list[str]]:
@@ -242,7 +248,7 @@ def _values(described: Described, texts: Sequence[str]) -> Any:
     if name == "category":
         codes = {text: code for code, text in enumerate(described["texts"])}
         found = [-1 if c == "-" else codes[t] for t, c in zip(texts, letters, strict=True)]
-        categories = pd.Index(_values(described["categories"], described["texts"]))
+        categories = _level(described["categories"], described["texts"])
         return pd.Categorical.from_codes(found, categories, ordered=described["ordered"])
     if name != "object":
         raise ValueError(f"there is no type {name!r}")

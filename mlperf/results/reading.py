@@ -58,8 +58,9 @@ class Result:
     Examples
     --------
     >>> from mlperf import exact, publish, read
-    >>> publish("my_fits", parameters=exact({"Small": 225, "Large": 11_649}, by="model"), library="torch")
-    Published my_fits in results.
+    >>> parameters = exact({"Small": 225, "Large": 11_649}, by="model")
+    >>> publish("my_fits", parameters=parameters, library="torch")  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
     >>> result = read("my_fits")
     >>> print(result["parameters"]["Large"], result["library"])
     11,649 torch
@@ -150,8 +151,9 @@ def read(name: str, folder: str | Path | None = None) -> Result:
     --------
     >>> import pandas as pd
     >>> from mlperf import publish, read
-    >>> publish("my_fits", runs=pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]}))
-    Published my_fits in results.
+    >>> runs = pd.DataFrame({"model": ["Small", "Large"], "seconds": [0.1, 0.5]})
+    >>> publish("my_fits", runs=runs)  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
     >>> read("my_fits")["runs"]
        model  seconds
     0  Small      0.1
@@ -164,7 +166,7 @@ def read(name: str, folder: str | Path | None = None) -> Result:
     seen: Any = None
     while True:
         result, problem, state = _attempt(name, folder)
-        if result:
+        if result is not None:
             return result
         # What did not change meanwhile is not being written: it is broken.
         if state == seen:

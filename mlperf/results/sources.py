@@ -58,7 +58,19 @@ class Contents(NamedTuple):
 
 
 def published_names(script: str | Path) -> list[str]:
-    """Return the names of the results that a script publishes, read from its calls of `publish`."""
+    """Return the names of the results that a script publishes, read from its calls of `publish`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from mlperf.results.sources import published_names
+    >>> with TemporaryDirectory() as folder:
+    ...     script = Path(folder, "plot_fits.py")
+    ...     written = script.write_text("import mlperf; mlperf.publish('my_fits', n=3)")
+    ...     published_names(script)
+    ['my_fits']
+    """
     return list(contents(Path(script)).published)
 
 
