@@ -3,10 +3,10 @@
 import ctypes
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from mlperf.training.kernel import source
@@ -54,33 +54,96 @@ def compiled(
     >>> model.fit(samples.Xtr, samples.ytr)  # doctest: +SKIP
     MLPRegressor(engine='compiled', hidden_layer_sizes=(32,))
     """
-    sizes, n_samples = layer_sizes(module), len(X)
-    _check(module, X, y, sizes)
-    functions = load(source(sizes, **choices)).functions
-    separate(module)
-    n_threads = threads_for(sizes, min(batch_size, n_samples))
-    functions.mlperf_memory.restype = ctypes.c_int64
-    memory = torch.zeros(functions.mlperf_memory(n_threads), dtype=torch.uint8)
-    # All that the program is given the address of is held here, so that it stays where it is.
-    X, y, order, powers = X.contiguous(), y.contiguous(), torch.arange(n_samples), np.ones(2)
-    tensors = [parameter.detach() for parameter in module.parameters()]
-    addresses = (ctypes.c_void_p * len(tensors))(*(tensor.data_ptr() for tensor in tensors))
-    arguments: list[Any] = [
-        ctypes.c_void_p(memory.data_ptr()),
-        addresses,
-        *(ctypes.c_void_p(data.data_ptr()) for data in (X, y, order)),
-        ctypes.c_int64(n_samples),
-        ctypes.c_int64(batch_size),
-        ctypes.c_double(learning_rate),
-        ctypes.c_void_p(powers.ctypes.data),
-        ctypes.c_int(n_threads),
-    ]
-    train = functions.mlperf_epoch
-    train.restype = ctypes.c_double
+    training = Training([module], X[None], y[None], learning_rate=learning_rate, batch_size=batch_size, **choices)
     while True:
         if shuffled:
-            torch.randperm(n_samples, generator=generator, out=order)
-        yield train(*arguments)
+            torch.randperm(len(X), generator=generator, out=training.order[0])
+        yield float(training.epoch()[0])
+
+
+class Training:
+    """The training of one or many networks of the same layer sizes: their data, their state and one function call.
+
+    Parameters
+    ----------
+    modules : sequence of nn.Sequential
+        The networks; their parameters are updated in place, epoch by epoch.
+    X, y : Tensor of shape (n_networks, n_samples, n_features) and (n_networks, n_samples, n_outputs), float32
+        The data of each.
+    learning_rate : float or sequence of float
+        Step size of Adam, one for all or one for each.
+    batch_size : int
+        Rows in a mini-batch; the last one keeps what is left.
+    **choices : int
+        Choices of `mlperf.training.kernel.source`.
+
+    Attributes
+    ----------
+    order : Tensor of shape (n_networks, n_samples), int64
+        The rows of each network in the order in which the next epoch takes them: at first, as they lie.
+    learning_rates : ndarray of shape (n_networks,)
+        Step sizes of the next epoch.
+
+    Examples
+    --------
+    >>> from mlperf.training.compiled import Training
+    >>> training = Training(modules, X, y, learning_rate=[0.01, 0.001], batch_size=64)  # doctest: +SKIP
+    >>> training.epoch().shape  # doctest: +SKIP
+    (2,)
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[nn.Sequential],
+        X: Tensor,
+        y: Tensor,
+        *,
+        learning_rate: float | ArrayLike,
+        batch_size: int,
+        **choices: int,
+    ) -> None:
+        n_networks, n_samples, _ = X.shape
+        sizes = layer_sizes(modules[0])
+        for module, of_X, of_y in zip(modules, X, y, strict=True):
+            _check(module, of_X, of_y, sizes)
+        functions = load(source(sizes, **choices)).functions
+        # All that the program is given the address of is held here, so that it stays where it is.
+        for module in modules:
+            separate(module)
+        self._tensors = [parameter.detach() for module in modules for parameter in module.parameters()]
+        self._X, self._y = X.contiguous(), y.contiguous()
+        self.order = torch.arange(n_samples).repeat(n_networks, 1)
+        self.learning_rates = np.full(n_networks, learning_rate, dtype=np.float64)
+        self._powers, self._losses = np.ones((n_networks, 2)), np.empty(n_networks)
+        n_threads = threads_for(sizes, min(batch_size, n_samples) if n_networks == 1 else n_networks * n_samples)
+        functions.mlperf_memory.restype = ctypes.c_int64
+        self._memory = torch.zeros(functions.mlperf_memory(n_networks, n_threads), dtype=torch.uint8)
+        self._arguments = [
+            _address(self._memory),
+            ctypes.c_int(n_networks),
+            ctypes.c_int(n_threads),
+            (ctypes.c_void_p * len(self._tensors))(*(tensor.data_ptr() for tensor in self._tensors)),
+            *(_address(data) for data in (self._X, self._y, self.order)),
+            ctypes.c_int64(n_samples),
+            ctypes.c_int64(batch_size),
+            *(ctypes.c_void_p(data.ctypes.data) for data in (self.learning_rates, self._powers, self._losses)),
+        ]
+        self._train = functions.mlperf_epoch
+
+    def epoch(self) -> np.ndarray:
+        """Train for an epoch, in the order of `order`.
+
+        Returns
+        -------
+        ndarray of shape (n_networks,)
+            Mean squared error over the epoch, each mini-batch taken before its own step.
+        """
+        self._train(*self._arguments)
+        return self._losses.copy()
+
+
+def _address(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def threads_for(sizes: Sequence[int], n_rows: int) -> int:
@@ -120,17 +183,22 @@ def compile_seconds(sizes: Sequence[int], **choices: int) -> float:
     return load(source(sizes, **choices)).compile_seconds
 
 
-def _check(module: nn.Sequential, X: Tensor, y: Tensor, sizes: Sequence[int]) -> None:
-    # The program reads memory as it is told to: what does not fit would be read beyond its end.
+def _check(module: nn.Sequential, X: Tensor, y: Tensor, sizes: tuple[int, ...]) -> None:
+    # The program reads and writes memory as it is told to: what does not fit would be reached into beyond its end.
+    if layer_sizes(module) != sizes:
+        raise ValueError(
+            "The networks of the compiled engine must have the same layer sizes. "
+            f"Got {sizes} and {layer_sizes(module)} instead."
+        )
     for name, data, n_columns in (("X", X, sizes[0]), ("y", y, sizes[-1])):
         if data.shape != (len(X), n_columns):
             raise ValueError(
-                f"The {name!r} parameter of compiled must be of shape ({len(X)}, {n_columns}), as the network is. "
-                f"Got {tuple(data.shape)} instead."
+                f"The {name!r} parameter of the compiled engine must be of shape ({len(X)}, {n_columns}), as the network "
+                f"is. Got {tuple(data.shape)} instead."
             )
     for tensor in (X, y, *module.parameters()):
         if tensor.dtype != torch.float32 or tensor.device.type != "cpu":
             raise ValueError(
-                "The 'module', 'X' and 'y' parameters of compiled must be of float32 and on the CPU. "
+                "The 'module', 'X' and 'y' parameters of the compiled engine must be of float32 and on the CPU. "
                 f"Got {tensor.dtype} on {tensor.device} instead."
             )

@@ -1,4 +1,4 @@
-// An epoch: step after step, each mini-batch shared out among threads.
+// Epochs: step after step. The threads share out each mini-batch of one network, or the networks if there are several.
 
 #include <pthread.h>
 #include <sched.h>
@@ -22,101 +22,139 @@ struct Barrier {
     }
 };
 
-struct Epoch {
-    Shared &shared;
-    Own *own; // one for each thread
-    const float *X, *y;
-    const int64_t *order;
-    int64_t n_samples, batch_size;
-    double learning_rate, power_1, power_2;
-    int n_threads; // 0 until it is known how many could be started
-    Barrier barrier;
-};
-
 constexpr int64_t N_PARAMETERS = sizeof(Parameters) / sizeof(float);
 
 static float *numbers(Parameters &parameters) { return (float *)&parameters; }
 
-static void train(Epoch &epoch, int thread, int n_threads) {
-    Own &own = epoch.own[thread];
-    double power_1 = epoch.power_1, power_2 = epoch.power_2;
+struct Network {
+    Shared &shared;
+    float **tensors; // the weight and the bias of each layer, as torch keeps them
+    const float *X, *y;
+    const int64_t *order;
+    int64_t n_samples, batch_size;
+    double learning_rate;
+    double *powers; // of Adam's two betas by the number of steps so far
+};
+
+// What one of n_threads does in an epoch, each with numbers of its own. Returns its part of the summed squared errors.
+static double train(const Network &network, Own *all, Barrier &barrier, int thread, int n_threads) {
+    Own &own = all[thread];
+    double loss = 0, power_1 = network.powers[0], power_2 = network.powers[1];
     // This thread's share of the parameters, in whole vectors.
     int64_t first = N_PARAMETERS / V * thread / n_threads * V;
     int64_t count = N_PARAMETERS / V * (thread + 1) / n_threads * V - first;
-    own.loss = 0;
-    for (int64_t begin = 0; begin < epoch.n_samples; begin += epoch.batch_size) {
-        int64_t left = epoch.n_samples - begin, n_rows = left < epoch.batch_size ? left : epoch.batch_size;
-        transpose_weights(epoch.shared, thread, n_threads);
-        epoch.barrier.wait(n_threads);
+    for (int64_t begin = 0; begin < network.n_samples; begin += network.batch_size) {
+        int64_t left = network.n_samples - begin, n_rows = left < network.batch_size ? left : network.batch_size;
+        transpose_weights(network.shared, thread, n_threads);
+        barrier.wait(n_threads);
 
         int64_t row = n_rows * thread / n_threads, end = n_rows * (thread + 1) / n_threads;
         if (row == end)
             own.gradient = {};
         for (bool add = false; row < end; row += ROWS_IN_CACHE, add = true)
-            own.loss += forward_and_back(epoch.shared, own, epoch.X, epoch.y, epoch.order + begin + row,
-                                         end - row < ROWS_IN_CACHE ? end - row : ROWS_IN_CACHE,
-                                         1.0f / (n_rows * N_OUTPUTS), add);
-        epoch.barrier.wait(n_threads);
+            loss += forward_and_back(network.shared, own, network.X, network.y, network.order + begin + row,
+                                     end - row < ROWS_IN_CACHE ? end - row : ROWS_IN_CACHE,
+                                     1.0f / (n_rows * N_OUTPUTS), add);
+        barrier.wait(n_threads);
 
-        float *gradient = numbers(epoch.own[0].gradient) + first;
+        float *gradient = numbers(all[0].gradient) + first;
         for (int other = 1; other < n_threads; other++) {
-            const float *more = numbers(epoch.own[other].gradient) + first;
+            const float *more = numbers(all[other].gradient) + first;
             for (int64_t i = 0; i < count; i++)
                 gradient[i] += more[i];
         }
         power_1 *= BETA_1;
         power_2 *= BETA_2;
-        adam(numbers(epoch.shared.parameters) + first, numbers(epoch.shared.mean) + first,
-             numbers(epoch.shared.square) + first, gradient, count, epoch.learning_rate / (1 - power_1),
+        adam(numbers(network.shared.parameters) + first, numbers(network.shared.mean) + first,
+             numbers(network.shared.square) + first, gradient, count, network.learning_rate / (1 - power_1),
              1 / std::sqrt(1 - power_2));
-        epoch.barrier.wait(n_threads);
+        barrier.wait(n_threads);
     }
+    if (thread == 0) { // nobody reads them any longer
+        network.powers[0] = power_1;
+        network.powers[1] = power_2;
+    }
+    return loss;
 }
 
+// ---- Threads -------------------------------------------------------------------------------------------------------
+
+constexpr int MOST_THREADS = 64;
+
+template <typename Body>
 struct Worker {
-    Epoch *epoch;
+    Body *body;
+    const int *n_threads; // 0 until it is known how many could be started
     int number;
     pthread_t thread;
+
+    static void *work(void *given) {
+        Worker &worker = *(Worker *)given;
+        int n_threads;
+        while (!(n_threads = __atomic_load_n(worker.n_threads, __ATOMIC_ACQUIRE)))
+            sched_yield();
+        (*worker.body)(worker.number, n_threads);
+        return nullptr;
+    }
 };
 
-static void *work(void *given) {
-    Worker &worker = *(Worker *)given;
-    int n_threads;
-    while (!(n_threads = __atomic_load_n(&worker.epoch->n_threads, __ATOMIC_ACQUIRE)))
-        sched_yield();
-    train(*worker.epoch, worker.number, n_threads);
-    return nullptr;
-}
-
-// Bytes of memory that an epoch works in, zero before the first one.
-extern "C" int64_t mlperf_memory(int n_threads) { return sizeof(Shared) + sizeof(Own) * n_threads; }
-
-// Train for an epoch and return its mean squared error. `tensors` are the weight and the bias of each layer, as torch
-// keeps them. `powers` are those of Adam's betas by the number of steps so far.
-extern "C" double mlperf_epoch(char *memory, float **tensors, const float *X, const float *y, const int64_t *order,
-                               int64_t n_samples, int64_t batch_size, double learning_rate, double *powers,
-                               int most_threads) {
-    Shared &shared = *(Shared *)memory;
-    Own *own = (Own *)(memory + sizeof(Shared));
-    Epoch epoch{shared, own, X, y, order, n_samples, batch_size, learning_rate, powers[0], powers[1], 0, {}};
-    exchange_all(shared.parameters, tensors, false);
-    Worker workers[64];
-    int started = 1;
-    for (; started < most_threads && started < 64; started++) {
-        workers[started] = {&epoch, started, {}};
-        if (pthread_create(&workers[started].thread, nullptr, work, &workers[started]))
+// Call body(thread, n_threads) in each of as many threads as can be started, this one among them.
+template <typename Body>
+static void in_threads(int wanted, Body body) {
+    Worker<Body> workers[MOST_THREADS];
+    int started = 1, n_threads = 0;
+    for (; started < wanted; started++) {
+        workers[started] = {&body, &n_threads, started, {}};
+        if (pthread_create(&workers[started].thread, nullptr, Worker<Body>::work, &workers[started]))
             break;
     }
-    __atomic_store_n(&epoch.n_threads, started, __ATOMIC_RELEASE);
-    train(epoch, 0, started);
-    double loss = epoch.own[0].loss;
-    for (int other = 1; other < started; other++) {
+    __atomic_store_n(&n_threads, started, __ATOMIC_RELEASE);
+    body(0, started);
+    for (int other = 1; other < started; other++)
         pthread_join(workers[other].thread, nullptr);
-        loss += epoch.own[other].loss;
+}
+
+// ---- What is called from Python ------------------------------------------------------------------------------------
+
+// Bytes of memory that epochs work in: zero before the first one, and left alone between them.
+extern "C" int64_t mlperf_memory(int n_networks, int n_threads) {
+    return sizeof(Shared) * n_networks + sizeof(Own) * n_threads;
+}
+
+// Train each network for an epoch, and tell its mean squared error. All pointers are to arrays with one part for each
+// network, one after the other.
+extern "C" void mlperf_epoch(char *memory, int n_networks, int n_threads, float **tensors, const float *X,
+                             const float *y, const int64_t *order, int64_t n_samples, int64_t batch_size,
+                             const double *learning_rates, double *powers, double *losses) {
+    Shared *shared = (Shared *)memory;
+    Own *own = (Own *)(memory + sizeof(Shared) * n_networks);
+    n_threads = n_threads < MOST_THREADS ? n_threads : MOST_THREADS;
+    auto network = [=](int64_t i) {
+        return Network{shared[i], tensors + i * 2 * N_LAYERS, X + i * n_samples * N_FEATURES,
+                       y + i * n_samples * N_OUTPUTS, order + i * n_samples, n_samples, batch_size, learning_rates[i],
+                       powers + 2 * i};
+    };
+    if (n_networks == 1) {
+        double parts[MOST_THREADS] = {};
+        Barrier barrier;
+        exchange_all(shared->parameters, tensors, false);
+        in_threads(n_threads, [&](int thread, int n_threads) {
+            parts[thread] = train(network(0), own, barrier, thread, n_threads);
+        });
+        exchange_all(shared->parameters, tensors, true);
+        losses[0] = 0;
+        for (double part : parts)
+            losses[0] += part / (n_samples * N_OUTPUTS);
+        return;
     }
-    int64_t n_steps = (n_samples + batch_size - 1) / batch_size;
-    powers[0] *= std::pow(BETA_1, n_steps);
-    powers[1] *= std::pow(BETA_2, n_steps);
-    exchange_all(shared.parameters, tensors, true);
-    return loss / (n_samples * N_OUTPUTS);
+    int next = 0;
+    in_threads(n_threads, [&](int thread, int) {
+        for (int i; (i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < n_networks;) {
+            Network one = network(i);
+            Barrier nobody;
+            exchange_all(one.shared.parameters, one.tensors, false);
+            losses[i] = train(one, own + thread, nobody, 0, 1) / (n_samples * N_OUTPUTS);
+            exchange_all(one.shared.parameters, one.tensors, true);
+        }
+    });
 }

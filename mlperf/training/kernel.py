@@ -5,7 +5,7 @@ What all networks share is there already: ``products.hpp`` has the matrix produc
 make up its step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,7 +44,8 @@ def source(
     --------
     >>> from mlperf.training.kernel import source
     >>> print(source((5, 32, 1)))  # doctest: +ELLIPSIS
-    constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 6, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256, N_OUTPUTS = 1;
+    constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 6, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
+    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1;
     ...
         forward<5, 32, RELU>(own.H1, own.H0, p.W1, p.b1, n_rows);
         forward<32, 1, PLAIN>(own.H2, own.H1, p.W2, p.b2, n_rows);
@@ -55,17 +56,21 @@ def source(
         "ROWS_AT_ONCE": rows_at_once,
         "VECTORS_AT_ONCE": vectors_at_once,
         "ROWS_IN_CACHE": rows_in_cache,
-        "N_OUTPUTS": sizes[-1],
     }
     return "\n".join(
         [
-            f"constexpr int {', '.join(f'{name} = {value}' for name, value in choices.items())};",
-            f"constexpr double BETA_1 = {BETAS[0]}, BETA_2 = {BETAS[1]}, EPSILON = {EPSILON};",
+            _constants("int", choices),
+            _constants("int", {"N_LAYERS": len(sizes) - 1, "N_FEATURES": sizes[0], "N_OUTPUTS": sizes[-1]}),
+            _constants("double", {"BETA_1": BETAS[0], "BETA_2": BETAS[1], "EPSILON": EPSILON}),
             _shared("products.hpp"),
             _network(list(pairwise(sizes))),
             _shared("epoch.hpp"),
         ]
     )
+
+
+def _constants(kind: str, values: Mapping[str, float]) -> str:
+    return f"constexpr {kind} {', '.join(f'{name} = {value}' for name, value in values.items())};"
 
 
 def _shared(name: str) -> str:
@@ -109,7 +114,6 @@ struct alignas(64) Own {{
     float H0[ROWS_IN_CACHE * stride({n_features})];
     {_lines(activations)}
     float aside[ROWS_IN_CACHE * PANEL];
-    double loss;
 }};
 
 static void transpose_weights(Shared &shared, int thread, int n_threads) {{

@@ -1,10 +1,10 @@
 // What a training step is made of: matrix products that are held in vector registers, and Adam. The constants above and
 // the network below are written by mlperf/training/kernel.py.
 //
-// One idea carries all products: a block of the result, ROWS x (VECTORS * V) numbers, stays in registers while the inner
-// dimension is walked through once. Each turn loads one row of the right factor and, for each row of the block, one
-// number of the left factor, by which that row is multiplied. The left factor may lie in any order, so that none has to
-// be transposed for the gradient of a weight.
+// One idea carries all products: a block of the result, ROWS x (VECTORS * V) numbers, stays in registers while the
+// inner dimension is walked through once. Each turn loads one row of the right factor and, for each row of the block,
+// one number of the left factor, by which that row is multiplied. The left factor may lie in any order, so that none
+// has to be transposed for the gradient of a weight.
 //
 // The right factor is cut into panels of at most VECTORS * V columns, each with its rows one after the other, so that
 // what a block reads lies side by side. Columns are filled up with zeros to whole vectors; Adam leaves zeros at zero.

@@ -1,5 +1,6 @@
 """Train many networks together: one batched call for all of them where an engine makes one for each."""
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
+from mlperf.training.compiled import Training
 from mlperf.training.eager import by_autograd
+from mlperf.training.engines import suited
 from mlperf.training.network import network
 
 
@@ -18,10 +21,10 @@ def together(
     X: Tensor,
     y: Tensor,
     *,
-    learning_rate: float,
+    learning_rate: float | ArrayLike,
     batch_size: int,
     generators: Sequence[torch.Generator],
-) -> Generator[Tensor, float | None, None]:
+) -> Generator[Tensor, float | ArrayLike | None, None]:
     """Train networks of one architecture, each on its own data, with the mathematics of `mlperf.training.engines`.
 
     Parameters
@@ -33,7 +36,7 @@ def together(
     y : Tensor of shape (n_modules, n_samples, n_outputs), float32
         Standardised targets of each.
     learning_rate : float
-        Step size of Adam. Whoever iterates may send another one for the epochs to come.
+        Step size of Adam, the same for all. Whoever iterates may send another one for the epochs to come.
     batch_size : int
         Rows in a mini-batch; the last one keeps what is left.
     generators : sequence of torch.Generator
@@ -47,7 +50,7 @@ def together(
     Raises
     ------
     ValueError
-        If modules, data and generators are not equally many.
+        If modules, data and generators are not equally many, or step sizes differ.
 
     Examples
     --------
@@ -67,7 +70,7 @@ def together(
     stacked, _ = stack_module_state(list(modules))
     parameters = {name: value.detach().requires_grad_() for name, value in stacked.items()}
     # Adam works on each number by itself: of stacked parameters it does what it would do of each.
-    optimiser = torch.optim.Adam(parameters.values(), lr=learning_rate, fused=True)
+    optimiser = torch.optim.Adam(parameters.values(), lr=_for_all(learning_rate), fused=True)
     n_samples = X.shape[1]
     while True:
         order = torch.stack([torch.randperm(n_samples, generator=generator) for generator in generators])[..., None]
@@ -86,7 +89,53 @@ def together(
                     parameter.copy_(parameters[name][number])
         changed = yield total
         if changed is not None:
-            optimiser.param_groups[0]["lr"] = float(changed)
+            optimiser.param_groups[0]["lr"] = _for_all(changed)
+
+
+def compiled_together(
+    modules: Sequence[nn.Sequential],
+    X: Tensor,
+    y: Tensor,
+    *,
+    learning_rate: float | ArrayLike,
+    batch_size: int,
+    generators: Sequence[torch.Generator],
+) -> Generator[Tensor, float | ArrayLike | None, None]:
+    """Train networks as `together` does, in one call of the compiled program an epoch, which shares them among threads.
+
+    Parameters, losses and errors are those of `together`, but for the step size, which may differ from one network to
+    the next.
+
+    Parameters
+    ----------
+    learning_rate : float or sequence of float
+        Step size of Adam, one for all or one for each. Whoever iterates may send others for the epochs to come.
+
+    Raises
+    ------
+    RuntimeError
+        If the program has to be compiled and no C++ compiler works.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.training.network import network
+    >>> from mlperf.training.together import compiled_together
+    >>> X, y, generators = torch.ones(2, 10, 5), torch.ones(2, 10, 1), [torch.Generator() for _ in range(2)]
+    >>> networks = [network([5, 8, 1], generator) for generator in generators]
+    >>> settings = {"batch_size": 5, "generators": generators}
+    >>> epochs = compiled_together(networks, X, y, learning_rate=[0.1, 0.01], **settings)
+    >>> next(epochs).shape  # doctest: +SKIP
+    torch.Size([2])
+    """
+    _check_counts("compiled_together", modules, X, y, generators)
+    training = Training(modules, X, y, learning_rate=learning_rate, batch_size=batch_size)
+    while True:
+        for order, generator in zip(training.order, generators, strict=True):
+            torch.randperm(len(order), generator=generator, out=order)
+        changed = yield torch.from_numpy(training.epoch()).float()
+        if changed is not None:
+            training.learning_rates[:] = changed
 
 
 def one_by_one(
@@ -134,12 +183,14 @@ def fit_together(
     problems: Sequence[tuple[ArrayLike, ArrayLike]],
     *,
     random_states: Sequence[int],
-    learning_rate_init: float = 0.001,
+    learning_rate_init: float | Sequence[float] = 0.001,
     max_iter: int = 200,
     batch_size: int = 64,
     anneal: bool = False,
 ) -> list[Callable[[np.ndarray], np.ndarray]]:
     """Fit one network to each of many problems, as `mlperf.model.MLPRegressor` would one by one.
+
+    They are trained by `compiled_together` where ``engine="auto"`` would take the compiled engine, else by `together`.
 
     Parameters
     ----------
@@ -149,8 +200,8 @@ def fit_together(
         Training data of shapes (n_samples, n_features) and (n_samples,), the same shapes in all.
     random_states : sequence of int
         One for each problem; it leads to the initial weights and orders that it leads to in the estimator.
-    learning_rate_init : float, default=0.001
-        Step size of Adam.
+    learning_rate_init : float or sequence of float, default=0.001
+        Step size of Adam, one for all or one for each; different ones need a C++ compiler.
     max_iter : int, default=200
         Epochs.
     batch_size : int, default=64
@@ -172,6 +223,14 @@ def fit_together(
     >>> predictors = fit_together((32,), training, random_states=range(3), max_iter=2)
     >>> [predict(problem.Xte).shape for predict, problem in zip(predictors, problems)]
     [(20,), (20,), (20,)]
+
+    A search for the best step size trains a network with each, on the same data and from the same weights:
+
+    >>> rates = [0.03, 0.01, 0.003, 0.001]
+    >>> settings = {"random_states": [0] * len(rates), "learning_rate_init": rates}
+    >>> predictors = fit_together((32,), training[:1] * len(rates), **settings)  # doctest: +SKIP
+    >>> errors = [np.mean((predict(X_val) - y_val) ** 2) for predict in predictors]  # doctest: +SKIP
+    >>> best = rates[np.argmin(errors)]  # doctest: +SKIP
     """
     scalers = [(StandardScaler().fit(X), StandardScaler().fit(np.reshape(y, (-1, 1)))) for X, y in problems]
     inputs = [_scaled(X, scaler) for (X, _), (scaler, _) in zip(problems, scalers, strict=True)]
@@ -180,18 +239,22 @@ def fit_together(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [inputs[0].shape[1], *hidden_layer_sizes, 1]
     modules = [network(sizes, generator) for generator in generators]
-    training = together(
+    n_steps = math.ceil(len(inputs[0]) / batch_size) * max_iter * len(modules)
+    rates = np.broadcast_to(learning_rate_init, len(modules))
+    differ = (rates != rates[0]).any()
+    train = compiled_together if differ or suited(sizes, n_steps) == "compiled" else together
+    training = train(
         modules,
         torch.stack(inputs),
         torch.stack(targets),
-        learning_rate=learning_rate_init,
+        learning_rate=rates,
         batch_size=batch_size,
         generators=generators,
     )
     next(training)
     for epoch in range(1, max_iter):
         left = min(1.0, 2 * (1 - epoch / max_iter)) if anneal else 1.0
-        training.send(learning_rate_init * left)
+        training.send(rates * left)
     return [_predictor(module, *pair) for module, pair in zip(modules, scalers, strict=True)]
 
 
@@ -202,6 +265,16 @@ def _check_counts(owner: str, *given: Sequence[object] | Tensor) -> None:
             f"The 'modules', 'X', 'y' and 'generators' parameters of {owner} must be equally many, one at least. "
             f"Got {counts[0]}, {counts[1]}, {counts[2]} and {counts[3]} instead."
         )
+
+
+def _for_all(learning_rate: float | ArrayLike) -> float:
+    rates = np.unique(np.asarray(learning_rate, dtype=np.float64))
+    if len(rates) > 1:
+        raise ValueError(
+            "The 'learning_rate' parameter of together must be the same for all networks; compiled_together takes "
+            f"one for each. Got {rates.tolist()} instead."
+        )
+    return float(rates[0])
 
 
 def _scaled(values: ArrayLike, scaler: StandardScaler) -> Tensor:

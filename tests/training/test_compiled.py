@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mlperf.training import compiled as module_of_compiled
 from mlperf.training import library
-from mlperf.training.compiled import compile_seconds, compiled, threads_for
+from mlperf.training.compiled import Training, compile_seconds, compiled, threads_for
 from mlperf.training.eager import eager
 from mlperf.training.network import network
 
@@ -122,8 +122,8 @@ def test_what_is_no_number_shows_in_the_loss():
 @pytest.mark.parametrize(
     ("X", "y", "complaint"),
     [
-        (torch.ones(8, 4), torch.ones(8, 1), r"'X' parameter of compiled must be of shape \(8, 5\)"),
-        (torch.ones(8, 5), torch.ones(7, 1), r"'y' parameter of compiled must be of shape \(8, 1\)"),
+        (torch.ones(8, 4), torch.ones(8, 1), r"'X' parameter of the compiled engine must be of shape \(8, 5\)"),
+        (torch.ones(8, 5), torch.ones(7, 1), r"'y' parameter of the compiled engine must be of shape \(8, 1\)"),
         (torch.ones(8, 5), torch.ones(8, 1).double(), "must be of float32 and on the CPU. Got torch.float64 on cpu"),
     ],
 )
@@ -155,3 +155,9 @@ def test_without_a_compiler_it_says_what_to_install_before_any_work(monkeypatch,
     )
     assert all(torch.equal(before[name], value) for name, value in module.state_dict().items())
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"lock"}
+
+
+def test_networks_of_different_sizes_are_refused():
+    modules = [network((5, width, 1), torch.Generator()) for width in (8, 9)]
+    with pytest.raises(ValueError, match=r"must have the same layer sizes. Got \(5, 8, 1\) and \(5, 9, 1\)"):
+        Training(modules, torch.ones(2, 8, 5), torch.ones(2, 8, 1), learning_rate=0.1, batch_size=8)

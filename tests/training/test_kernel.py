@@ -23,24 +23,29 @@ static float *made_up(int64_t n) {
 }
 
 int main() {
-    const int sizes[] = {SIZES}, n_layers = sizeof(sizes) / sizeof(int) - 1;
+    const int sizes[] = {SIZES}, n_networks = NETWORKS;
     const int64_t n = 150;
-    float *X = made_up(n * sizes[0]), *y = made_up(n * sizes[n_layers]), *tensors[2 * n_layers];
-    for (int i = 0; i < n_layers; i++) {
-        tensors[2 * i] = made_up(sizes[i] * sizes[i + 1]);
-        tensors[2 * i + 1] = made_up(sizes[i + 1]);
+    float *X = made_up(n_networks * n * N_FEATURES), *y = made_up(n_networks * n * N_OUTPUTS);
+    float *tensors[n_networks * 2 * N_LAYERS];
+    for (int i = 0; i < n_networks * N_LAYERS; i++) {
+        int n_in = sizes[i % N_LAYERS], n_out = sizes[i % N_LAYERS + 1];
+        tensors[2 * i] = made_up(n_in * n_out);
+        tensors[2 * i + 1] = made_up(n_out);
     }
-    int64_t *order = (int64_t *)malloc(n * sizeof(int64_t));
-    for (int64_t i = 0; i < n; i++)
-        order[i] = n - 1 - i;
+    int64_t *order = (int64_t *)malloc(n_networks * n * sizeof(int64_t));
+    for (int64_t i = 0; i < n_networks * n; i++)
+        order[i] = n - 1 - i % n;
     for (int threads = 1; threads < 3; threads++)
         for (int64_t batch_size : {1, 64, 1000}) {
-            int64_t bytes = mlperf_memory(threads);
+            int64_t bytes = mlperf_memory(n_networks, threads);
             char *memory = (char *)aligned_alloc(64, bytes);
             memset(memory, 0, bytes);
-            double powers[2] = {1, 1};
-            for (int epoch = 0; epoch < 2; epoch++)
-                printf("%.9g\n", mlperf_epoch(memory, tensors, X, y, order, n, batch_size, 0.001, powers, threads));
+            double rates[2] = {0.001, 0.002}, powers[4] = {1, 1, 1, 1}, losses[2];
+            for (int epoch = 0; epoch < 2; epoch++) {
+                mlperf_epoch(memory, n_networks, threads, tensors, X, y, order, n, batch_size, rates, powers, losses);
+                for (int network = 0; network < n_networks; network++)
+                    printf("%.9g\n", losses[network]);
+            }
             free(memory);
         }
     for (float *tensor : tensors)
@@ -52,10 +57,11 @@ int main() {
 SHAPES = [(5, 32, 1), (3, 70, 20, 2, 9)]
 
 
-def compiled(folder, sizes, compiler="g++", options=(), **choices):
+def compiled(folder, sizes, compiler="g++", options=(), n_networks=1, **choices):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler} here")
-    program = source(sizes, **choices) + MAIN.replace("SIZES", ", ".join(map(str, sizes)))
+    main = MAIN.replace("SIZES", ", ".join(map(str, sizes))).replace("NETWORKS", str(n_networks))
+    program = source(sizes, **choices) + main
     path = Path(folder, "trial")
     command = [compiler, "-std=c++20", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *options]
     made = subprocess.run(
@@ -73,15 +79,16 @@ def losses(*command):
     return [float(line) for line in done.stdout.split()]
 
 
-@pytest.mark.parametrize("sizes", SHAPES, ids=str)
-def test_no_memory_is_touched_but_its_own(tmp_path, sizes):
+@pytest.mark.parametrize(("sizes", "n_networks"), [(SHAPES[0], 2), (SHAPES[1], 1)], ids=str)
+def test_no_memory_is_touched_but_its_own(tmp_path, sizes, n_networks):
     sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    found = losses(compiled(tmp_path, sizes, options=sanitized, vector_bytes=32))
-    assert found[1] < found[0]
+    found = losses(compiled(tmp_path, sizes, options=sanitized, n_networks=n_networks, vector_bytes=32))
+    assert found[n_networks] < found[0]
 
 
-def test_threads_do_not_race(tmp_path):
-    assert losses(compiled(tmp_path, (5, 32, 1), options=["-O1", "-fsanitize=thread"]))
+@pytest.mark.parametrize("n_networks", [1, 2])
+def test_threads_do_not_race(tmp_path, n_networks):
+    assert losses(compiled(tmp_path, (5, 32, 1), options=["-O1", "-fsanitize=thread"], n_networks=n_networks))
 
 
 def test_vectors_and_compilers_change_no_more_than_the_rounding(tmp_path):

@@ -9,7 +9,13 @@ from torch import nn
 from mlperf.data import generate_samples
 from mlperf.model import MLPRegressor
 from mlperf.training.network import network
-from mlperf.training.together import fit_together, one_by_one, together
+from mlperf.training.together import compiled_together, fit_together, one_by_one, together
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch, tmp_path_factory):
+    """What these tests compile is kept for these tests."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 def _modules(count, sizes=(5, 16, 8, 1)):
@@ -25,13 +31,14 @@ def _same(one, other, tolerance=1e-4):
         torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("train", [together, compiled_together])
 @pytest.mark.parametrize("fused", [False, True])
-def test_each_network_is_trained_as_it_would_be_alone(fused):
+def test_each_network_is_trained_as_it_would_be_alone(train, fused):
     X, y = torch.randn(3, 150, 5), torch.randn(3, 150, 1)  # the last mini-batch is short
     modules = _modules(3)
     alone = copy.deepcopy(modules)
     settings = {"learning_rate": 0.01, "batch_size": 64}
-    training = together(modules, X, y, generators=_generators(3), **settings)
+    training = train(modules, X, y, generators=_generators(3), **settings)
     apart = one_by_one(alone, X, y, generators=_generators(3), fused=fused, **settings)
     for _ in range(5):
         torch.testing.assert_close(next(training), next(apart), rtol=1e-4, atol=1e-5)
@@ -39,8 +46,10 @@ def test_each_network_is_trained_as_it_would_be_alone(fused):
         _same(one, other)
 
 
+@pytest.mark.parametrize("way", ["fused", "compiled"])
 @pytest.mark.parametrize("hidden", [(16, 8), ()])
-def test_fits_together_predict_what_the_estimator_predicts_alone(hidden):
+def test_fits_together_predict_what_the_estimator_predicts_alone(hidden, way, monkeypatch):
+    monkeypatch.setattr("mlperf.training.together.suited", lambda *_: way)
     problems = [generate_samples(200, random_state=seed) for seed in (3, 4)]
     predictors = fit_together(hidden, [(p.Xtr, p.ytr) for p in problems], random_states=[3, 4], max_iter=20)
     for seed, samples, predict in zip((3, 4), problems, predictors, strict=True):
@@ -59,9 +68,10 @@ def test_annealed_fit_of_a_linear_model_comes_nearer_to_the_least_squares():
     assert missed[1] < missed[0] / 4
 
 
-def test_learning_rate_that_is_sent_holds_from_the_next_epoch_on():
+@pytest.mark.parametrize("train", [together, compiled_together])
+def test_learning_rate_that_is_sent_holds_from_the_next_epoch_on(train):
     modules = _modules(2)
-    training = together(
+    training = train(
         modules,
         torch.randn(2, 64, 5),
         torch.randn(2, 64, 1),
@@ -103,3 +113,32 @@ def test_modules_do_not_share_what_they_learn():
     assert not torch.equal(
         nn.utils.parameters_to_vector(modules[0].parameters()), nn.utils.parameters_to_vector(modules[1].parameters())
     )
+
+
+def test_each_network_has_its_own_learning_rate():
+    samples = generate_samples(200)
+    rates = [0.01, 0.001, 0.1]
+    fit = [(samples.Xtr, samples.ytr)] * 3
+    predictors = fit_together((16,), fit, random_states=[7, 7, 7], learning_rate_init=rates, max_iter=20)
+    for rate, predict in zip(rates, predictors, strict=True):
+        alone = MLPRegressor((16,), max_iter=20, random_state=7, learning_rate_init=rate, engine="eager")
+        alone.fit(samples.Xtr, samples.ytr)
+        np.testing.assert_allclose(predict(samples.Xte), alone.predict(samples.Xte), rtol=1e-3, atol=0.1)
+
+
+def test_threads_share_the_networks(monkeypatch):
+    alone, shared = _modules(5), _modules(5)
+    X, y = torch.randn(5, 150, 5), torch.randn(5, 150, 1)
+    settings = {"learning_rate": 0.01, "batch_size": 64}
+    losses = next(compiled_together(alone, X, y, generators=_generators(5), **settings))
+    monkeypatch.setattr("mlperf.training.compiled.threads_for", lambda *_: 3)
+    assert torch.equal(next(compiled_together(shared, X, y, generators=_generators(5), **settings)), losses)
+    for one, other in zip(alone, shared, strict=True):
+        _same(one, other, tolerance=0)
+
+
+def test_vmap_refuses_learning_rates_that_differ():
+    X, y = torch.randn(2, 10, 5), torch.randn(2, 10, 1)
+    training = together(_modules(2), X, y, generators=_generators(2), learning_rate=[0.1, 0.2], batch_size=5)
+    with pytest.raises(ValueError, match=r"same for all networks; compiled_together .* Got \[0.1, 0.2\]"):
+        next(training)
