@@ -1,0 +1,195 @@
+"""Labels beside what they name, in place of a legend: outside the axes, pushed apart so that none hides another."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import colors
+from matplotlib.artist import Artist
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox, IdentityTransform
+
+CONTRAST = 4.5
+"""Least contrast of text on white: that of the accessibility guidelines for text of this size (WCAG 2.2, 1.4.3)."""
+
+# Longer labels are broken into lines of so many characters.
+LONGEST_LINE = 22
+# In points: from the axes to the label, and between two labels.
+GAP = 5.0
+BETWEEN = 2.0
+MARKER_SIZE = 6.0
+
+
+class Labels(Artist):
+    """Labels along one side of some axes, each as near to its value as the others let it.
+
+    Like a legend it is an artist of the axes. It finds its places when it is drawn, so that they are right whatever was
+    added, zoomed or laid out since.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        What is labelled.
+    side : {"right", "top"}, default="right"
+        Beside the axes, at values of y; or over them, at values of x.
+    """
+
+    def __init__(self, axes: Any, side: str = "right") -> None:
+        super().__init__()
+        self.side = side
+        self.texts: list[Text] = []
+        self.markers: list[Line2D] = []
+        self._values: list[float] = []
+        axes.add_artist(self)
+        self.set_clip_on(False)
+
+    def add(self, value: float, text: str, *, color: Any, marker: str = "") -> None:
+        """Add a label.
+
+        Parameters
+        ----------
+        value : float
+            Where it would like to be, in the data's coordinates.
+        text : str
+            What it says.
+        color : color
+            Of what it names; the text takes a darker shade if it would be hard to read.
+        marker : str, default=""
+            The marker of what it names, drawn before the text.
+        """
+        wrapped = textwrap.fill(text, LONGEST_LINE)
+        alignment = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
+        for artist in (
+            Text(0, 0, wrapped, color=legible(color), fontsize="medium", **alignment),
+            Line2D([], [], color=color, marker=marker or "None", linestyle="None", markersize=MARKER_SIZE),
+        ):
+            artist.set_figure(self.get_figure(root=False))
+            artist.set_transform(IdentityTransform())
+            artist.axes = self.axes
+            (self.texts if isinstance(artist, Text) else self.markers).append(artist)  # type: ignore[arg-type]
+        self._values.append(value)
+        self.stale = True
+
+    def get_children(self) -> list[Artist]:
+        """Return the texts and the markers."""
+        return [*self.texts, *self.markers]
+
+    def draw(self, renderer: Any) -> None:
+        """Find the places and draw the labels there."""
+        if self.get_visible():
+            self._place(renderer)
+            for artist in self.get_children():
+                artist.draw(renderer)
+        self.stale = False
+
+    def get_window_extent(self, renderer: Any = None) -> Bbox:
+        """Return what the labels take up, in pixels, so that a layout leaves room for them."""
+        if not self.texts:
+            return Bbox.null()
+        self._place(renderer)
+        return Bbox.union([text.get_window_extent(renderer) for text in self.texts])
+
+    def _place(self, renderer: Any) -> None:
+        axes: Any = self.axes
+        point = axes.get_figure(root=True).dpi / 72
+        frame = axes.bbox
+        values = np.asarray(self._values, dtype=float)
+        if self.side == "right":
+            low, high = frame.y0, frame.y1
+            wanted = axes.transData.transform(np.column_stack([np.full(len(values), axes.get_xlim()[1]), values]))[:, 1]
+        else:
+            low, high = frame.x0, frame.x1
+            wanted = axes.transData.transform(np.column_stack([values, np.full(len(values), axes.get_ylim()[1])]))[:, 0]
+        extents = [text.get_window_extent(renderer) for text in self.texts]
+        sizes = [extent.height if self.side == "right" else extent.width for extent in extents]
+        between = BETWEEN if self.side == "right" else 4 * BETWEEN
+        places = spread(np.clip(wanted, low, high), np.asarray(sizes) + between * point, low, high)
+        has_markers = any(marker.get_marker() != "None" for marker in self.markers)
+        indent = (GAP + (MARKER_SIZE + GAP if has_markers else 0)) * point
+        for text, marker, place in zip(self.texts, self.markers, places, strict=True):
+            if self.side == "right":
+                text.set_position((frame.x1 + indent, place))
+                marker.set_data([frame.x1 + (GAP + MARKER_SIZE / 2) * point], [place])
+            else:
+                text.set_position((place, frame.y1 + GAP / 2 * point))
+
+
+def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
+    """Return places as near to those wanted as they can be without overlap.
+
+    Parameters
+    ----------
+    wanted : array-like of shape (n,)
+        The middles that are wanted.
+    sizes : array-like of shape (n,)
+        The room that each takes.
+    low, high : float
+        Ends of the room that there is; what does not fit goes beyond both alike.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The middles that are given, in the same order along the side. Of all places without overlap they have the
+        least sum of squared moves.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.labels import spread
+    >>> spread([5, 5, 20], [4, 4, 4], 0, 30).tolist()
+    [3.0, 7.0, 20.0]
+    """
+    wanted, sizes = np.asarray(wanted, dtype=float), np.asarray(sizes, dtype=float)
+    order = np.argsort(wanted, kind="stable")
+    ends = np.cumsum(sizes[order])
+    starts = ends - sizes[order]
+    # Less the room of those before it, no place may be below the one before: the mean over those that would be.
+    blocks: list[list[float]] = []
+    for place in wanted[order] - sizes[order] / 2 - starts:
+        blocks.append([place])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    shifts = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks]) if blocks else np.empty(0)
+    spare = high - low - sizes.sum()
+    shifts = np.clip(shifts, low, low + spare) if spare >= 0 else np.full(len(shifts), low + spare / 2)
+    places = np.empty(len(wanted))
+    places[order] = shifts + starts + sizes[order] / 2
+    return places
+
+
+def legible(color: Any) -> str:
+    """Return a color that can be read as text on white: the color itself, or a darker shade of it.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.labels import legible
+    >>> legible("black"), legible("yellow")
+    ('#000000', '#7a7a00')
+    """
+    shade = np.asarray(colors.to_rgb(color))
+    while contrast(shade, "white") < CONTRAST:
+        shade = 0.96 * shade
+    return colors.to_hex(shade)
+
+
+def contrast(one: Any, other: Any) -> float:
+    """Return the contrast of two colors, from 1 to 21, as the accessibility guidelines define it.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.labels import contrast
+    >>> round(contrast("white", "black"), 3)
+    21.0
+    """
+    bright, dark = sorted((_luminance(colors.to_rgb(one)), _luminance(colors.to_rgb(other))), reverse=True)
+    return float((bright + 0.05) / (dark + 0.05))
+
+
+def _luminance(rgb: Sequence[float]) -> float:
+    channels = np.asarray(rgb)
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])

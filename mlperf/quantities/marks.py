@@ -1,0 +1,95 @@
+"""Marks for measured values: bars, dots or a line, with their intervals and the single runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mlperf.quantities.cells import Cell
+
+INK = "#1f2328"
+
+# Share of its room over which the runs of a value stand side by side.
+JITTER = 0.7
+
+
+def draw_series(
+    axes: Any,
+    places: Sequence[float],
+    cells: Sequence[Cell],
+    *,
+    kind: str,
+    color: Any,
+    marker: str = "o",
+    room: float = 0.8,
+    horizontal: bool = False,
+) -> None:
+    """Draw the values of one series, their 95 % intervals and the runs behind them, in base units.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        Where to draw.
+    places : sequence of float
+        Where each value stands on the axis of what was varied; for a line, the sizes.
+    cells : sequence of Cell
+        The values. No whisker is drawn where no interval is known, or the value is exact.
+    kind : {"bar", "dot", "line"}
+        What marks a value.
+    color : color
+        Of the series.
+    marker : str, default="o"
+        Of the values, unless they are bars.
+    room : float, default=0.8
+        Width of a bar, over most of which the runs spread; on a logarithmic axis of sizes it is a factor's logarithm.
+    horizontal : bool, default=False
+        Whether the values run along x.
+    """
+    values = np.asarray([cell.value for cell in cells])
+    at = np.asarray(places, dtype=float)
+    if kind == "bar":
+        draw = axes.barh if horizontal else axes.bar
+        draw(at, values, room, color=color, alpha=0.6, linewidth=0)
+    _draw_runs(axes, at, cells, INK if kind == "bar" else color, room, horizontal)
+    _draw_intervals(axes, at, cells, INK if kind == "bar" else color, horizontal)
+    if kind != "bar":
+        style = {"linestyle": "-" if kind == "line" else "None", "marker": marker, "color": color}
+        axes.plot(*_turned(at, values, horizontal), markeredgecolor="white", markeredgewidth=0.8, zorder=4, **style)
+
+
+def _draw_runs(axes: Any, at: Any, cells: Sequence[Cell], color: Any, room: float, horizontal: bool) -> None:
+    # Dots that hide each other would look like fewer runs.
+    is_log = (axes.get_yscale() if horizontal else axes.get_xscale()) == "log"
+    across = []
+    for place, cell in zip(at, cells, strict=True):
+        n_runs = len(cell.runs)
+        steps = JITTER * room * (np.linspace(-0.5, 0.5, n_runs) if n_runs > 1 else np.zeros(n_runs))
+        across.append(place * np.exp(steps) if is_log else place + steps)
+    seen = np.concatenate([cell.runs for cell in cells])
+    if len(seen):
+        dots = {"linestyle": "None", "marker": ".", "markersize": 4, "markeredgewidth": 0, "alpha": 0.45}
+        axes.plot(*_turned(np.concatenate(across), seen, horizontal), color=color, **dots)
+
+
+def _draw_intervals(axes: Any, at: Any, cells: Sequence[Cell], color: Any, horizontal: bool) -> None:
+    error, lower, upper = ("xerr", "xlolims", "xuplims") if horizontal else ("yerr", "lolims", "uplims")
+    for place, cell in zip(at, cells, strict=True):
+        value, (low, high) = cell.value, cell.interval()
+        if np.isnan(low) or np.isnan(high) or low == high:
+            continue
+        whisker = {error: [[_length(value, low)], [_length(value, high)]]}
+        # An end at infinity is an arrow.
+        whisker |= {lower: np.isinf(high), upper: np.isinf(low)}
+        axes.errorbar(
+            *_turned([place], [value], horizontal), fmt="none", ecolor=color, elinewidth=1.5, zorder=3, **whisker
+        )
+
+
+def _length(value: float, end: float) -> float:
+    return abs(value - end) if np.isfinite(end) else abs(value)
+
+
+def _turned(across: Any, along: Any, horizontal: bool) -> tuple[Any, Any]:
+    return (along, across) if horizontal else (across, along)
