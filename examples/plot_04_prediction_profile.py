@@ -80,7 +80,7 @@ profiles.head()
 # %%
 # Which operator leads, and by how much does the largest configuration lead all others?
 
-aten = [name for name in self_time.labels("operator") if name.startswith("aten::")]
+aten = [name for name in prediction.labels("operator") if name.startswith("aten::")]
 aten_time = prediction.at(operator=aten)
 aten_bytes = allocated.at(phase="prediction", operator=aten)
 aten_calls = runs["calls"].at(phase="prediction", operator=aten).exact()

@@ -46,7 +46,7 @@ ways
 
 
 def compile_step(model):
-    return {"compile_seconds": compile_seconds((N_FEATURES, *model, 1), BATCH_SIZE)}
+    return {"compile_seconds": compile_seconds((N_FEATURES, *model, 1))}
 
 
 compiling = None
@@ -155,6 +155,8 @@ else:
         f"A whole compiled step of Large takes {over_blas} the time of the BLAS for "
         "its products alone.",
         over_blas < 2.5,
+        undecided="A whole compiled step of Large takes "
+        f"{over_blas} the time of the BLAS for its products alone.",
         otherwise=f"A whole compiled step of Large takes {over_blas} the time of the "
         "BLAS for its products alone.",
     )

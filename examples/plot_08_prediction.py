@@ -61,7 +61,8 @@ def run(model, n_rows):
     }
     X = generate_samples(max(n_rows, 5)).X[:n_rows]
     times = {
-        who: seconds_per_call(partial(predict, X)) for who, predict in predictors.items()
+        who: seconds_per_call(partial(predict, X))
+        for who, predict in predictors.items()
     }
     return pd.DataFrame({"seconds": times}).rename_axis("who")
 

@@ -367,14 +367,14 @@ class Quantity:
         ----------
         *labels : hashable
             ``"aten::addmm", "aten::mm"``: whichever of them is smaller is compared with the largest of the others.
+            One that a cell lacks counts as 0 there.
         over : str
             The level.
         """
-        for label in labels:
-            self._check_label(over, label)
         at = self._place(over)
         rest = tuple(name for name in self.by if name != over)
         comparisons: list[Comparison] = []
+        margin: Cell
         for key in self._groups((over,)):
             present = {k[at]: cell for k, cell in self.cells.items() if k[:at] + k[at + 1 :] == key}
             others = {label: cell for label, cell in present.items() if label not in labels}
@@ -382,7 +382,10 @@ class Quantity:
             last = min(labels, key=lambda label: present[label].value if label in present else -inf)
             rival = max(others, key=lambda label: others[label].value)
             first = present.get(last, Exact(0.0))
-            margin = apply(np.divide, [first, others[rival]])
+            if others[rival].value:
+                margin = apply(np.divide, [first, others[rival]])
+            else:  # nobody else has anything of it
+                margin = Exact(inf if first.value else 0.0)
             label = f"{place}: {last} over {rival}" if place else f"{last} over {rival}"
             phrase = f"{place + ': ' if place else ''}{last} has {{}} the {UNITS[self.unit].noun} of {rival}"
             comparisons.append(Comparison(margin, 1.0, inf, False, "ratio", label, phrase))

@@ -200,6 +200,8 @@ def decimals(value: float, low: float, high: float, scale: float) -> int | None:
     2
     """
     value, low, high = value / scale, low / scale, high / scale
+    if abs(value) == float("inf"):
+        return None
     first = floor(log10(abs(value))) if value else 0
     if isnan(low) or isnan(high):
         return DIGITS_WITHOUT_INTERVAL - 1 - first
