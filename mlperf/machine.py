@@ -40,7 +40,7 @@ PREFIXES = (
 """Of environment variables: those that numerical libraries, their threads and allocators read begin so."""
 
 LEFT_OUT = ("_NUM_THREADS", "_DIR", "_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
-"""Of these, names that end so are left out: `mlperf.measure` sets the threads, scikit-learn the last two when loaded."""
+"""Of these, names that end so are left out: `mlperf.measure` sets the threads, scikit-learn the last two itself."""
 
 VARIABLES = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC")
 """Further environment variables that change how fast or what a process computes."""

@@ -27,6 +27,8 @@ from typing import Any, NamedTuple
 FRAMES = 20
 # Seconds that a copy of this process, forked by the measured function, gets to come back here.
 FORKED = 0.2
+# Seconds that clearing up may take after the parent has ended.
+CLEARING = 10
 
 
 class Request(NamedTuple):
@@ -46,6 +48,9 @@ class Request(NamedTuple):
 
     taken: tuple[str, ...] = ()
     """Names of columns that the function may not return."""
+
+    scratch: str = ""
+    """A folder that goes if the parent ends before this process does."""
 
 
 def serve(requests: int, answers: int) -> None:
@@ -67,7 +72,11 @@ def serve(requests: int, answers: int) -> None:
             answer = worker.prepare(request) if request.kind == "prepare" else worker.run()
         with suppress(OSError):
             os.chdir(worker.folder)
-        _write(answers, (json.dumps(answer) + "\n").encode())
+        try:
+            _write(answers, (json.dumps(answer) + "\n").encode())
+        except OSError:  # the parent has ended: whoever listens to it clears up and ends this process
+            time.sleep(CLEARING)
+            os._exit(1)
         if os.getpid() != worker.pid:  # a copy, which has said so
             os._exit(1)
     with suppress(OSError, ValueError):
@@ -78,14 +87,34 @@ def serve(requests: int, answers: int) -> None:
 
 def _listen(requests: int, asked: SimpleQueue[Request]) -> None:
     """Pass requests on; when there can be none any more, since the parent has ended, end with it and at once."""
+    scratch = ""
     with open(requests, "rb") as file:
         while True:
             try:
-                asked.put(pickle.load(file))
+                request = pickle.load(file)
             except EOFError:
-                if os.getpgrp() == os.getpid():  # and what the measured function has started
-                    os.killpg(0, signal.SIGKILL)
-                os._exit(1)
+                break
+            scratch = request.scratch or scratch
+            asked.put(request)
+    if scratch:
+        _remove(scratch)
+    if os.getpgrp() == os.getpid():  # and what the measured function has started
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+def _remove(scratch: str) -> None:
+    """Remove a folder that the processes may still write to which this one has started."""
+    import shutil
+
+    import psutil
+
+    with suppress(Exception):
+        started = psutil.Process().children(recursive=True)
+        for process in started:
+            process.kill()
+        psutil.wait_procs(started, timeout=5)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _write(answers: int, content: bytes) -> None:

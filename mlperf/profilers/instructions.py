@@ -1,7 +1,7 @@
 """Instructions that a call takes, counted by Valgrind's Callgrind: a figure that no other load of the machine moves."""
 
-import itertools
 import os
+import pickle
 import platform
 import re
 import shutil
@@ -9,29 +9,37 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pandas as pd
+
+from mlperf.profilers.child import Request
+from mlperf.profilers.grid import cells
+from mlperf.profilers.measure import check_count
+from mlperf.profilers.pickling import pickled
+from mlperf.profilers.process import Process, ProcessError
 
 PARTS = ("matrix products", "compiled step", "rest of torch", "Python", "memory and system")
 """What an instruction is spent on, by the function and the library that it belongs to."""
 SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
 
-# Valgrind knows no wider vectors; torch, and what it compiles, would use them where the processor has them.
-AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "TORCHINDUCTOR_CPP_MARCH": "x86-64-v3"}
+# Valgrind knows no wider vectors; torch, and what a compiler makes, would use them where the processor has them.
+NO_WIDER = {"ATEN_CPU_CAPABILITY": "avx2", "CXXFLAGS": "-march=x86-64-v3"}
 
 # Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
 # switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
-CHILD = """
+COUNTED = """
 import os, pickle, subprocess, sys
-import torch
 with open(sys.argv[1], "rb") as file:
-    prepare, cells, calls = pickle.load(file)
+    sys.path[:], tasks, calls = pickle.load(file)
+import torch
 torch.set_num_threads(1)
-prepared = [prepare(**cell) for cell in cells]
+prepared = []
+for task in tasks:
+    prepare, arguments, _ = pickle.loads(task)
+    prepared.append(prepare(**arguments))
 if "--prepare" in sys.argv:
     os._exit(0)
 for call in prepared:
@@ -54,7 +62,7 @@ class CountingError(RuntimeError):
 
 
 def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5, **grid: Any) -> pd.DataFrame:
-    """Count the instructions of a call for every cell of a grid, in one child process under Callgrind.
+    """Count the instructions of a call for every cell of a grid, in one process under Callgrind.
 
     Parameters
     ----------
@@ -65,19 +73,22 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     calls : int, default=5
         Counted calls of each cell.
     **grid : sequence or mapping
-        The levels of each parameter of `prepare`, as in `mlperf.profilers.measure.measure`.
+        The levels of each parameter of `prepare`, as in `mlperf.measure`.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each cell and part: the grid's columns, ``part`` (one of `PARTS`; the products inside a compiled
-        step are counted to that step) and ``instructions`` of one call. Valgrind imitates a processor with AVX2 at
-        most, so that on a larger one torch takes another way through its products than outside.
+        Indexed by the parameters of the grid and ``part``, one of `PARTS`; ``instructions`` of one call. The products
+        inside a compiled step are counted to that step. Valgrind imitates a processor with AVX2 at most, so that on a
+        larger one torch takes another way through its products than outside.
 
     Raises
     ------
     CountingError
-        If Valgrind is not installed, does not know this platform or cannot be switched on.
+        If Valgrind is not installed, does not know this platform or cannot be switched on, or if `prepare` fails.
+        Neither a process nor a file is left, however it ends.
+    TypeError, ValueError
+        As in `mlperf.measure`.
 
     Examples
     --------
@@ -89,37 +100,70 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     ... except CountingError as error:  # such as "valgrind and callgrind_control not installed"
     ...     counted = error
     """
+    check_count("instructions", "calls", calls)
+    todo = cells("instructions", prepare, grid, options=["calls"], taken=["part"])
     missing = [name for name in ("valgrind", "callgrind_control") if not shutil.which(name)]
     if missing:
         raise CountingError(f"{' and '.join(missing)} not installed")
-    labelled = [_pairs(levels) for levels in grid.values()]
-    cells = [dict(zip(grid, cell, strict=True)) for cell in itertools.product(*labelled)]
-    given = [{name: level for name, (_, level) in cell.items()} for cell in cells]
-    with tempfile.TemporaryDirectory() as folder:
-        script, task, out = (Path(folder, name) for name in ("child.py", "task.pickle", "callgrind.out"))
-        script.write_text(CHILD)
-        task.write_bytes(cloudpickle.dumps((prepare, given, calls)))
-        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
-        tool += ["--instr-atstart=no", "--collect-atstart=no"]
-        # A fixed seed for hashes, or dictionaries differ from one run to the next.
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
-        if platform.machine() in ("x86_64", "AMD64"):
-            environment |= AVX2
-        child = [sys.executable, str(script), str(task)]
-        _run("The preparation", [*child, "--prepare"], environment)
-        stderr = _run("Callgrind", [*tool, *child], environment)
-        dumps = [Path(f"{out}.{number + 1}") for number in range(len(cells))]
+    tasks = [pickled(prepare, cell.arguments) for cell in todo]
+    with tempfile.TemporaryDirectory(prefix="mlperf-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "counted.py").write_text(COUNTED)
+        (folder / "task.pickle").write_bytes(pickle.dumps((sys.path, tasks, int(calls))))
+        dumps = [folder / f"callgrind.out.{number + 1}" for number in range(len(todo))]
+        stderr = _in_a_process(folder)
         if not all(dump.exists() for dump in dumps):
             raise CountingError(f"Callgrind wrote nothing: {_last_line(stderr)}")
-        rows = []
-        for cell, dump in zip(cells, dumps, strict=True):
-            labels = {name: label for name, (label, _) in cell.items()}
-            parts = Counter(dict.fromkeys(PARTS, 0))
-            with dump.open(errors="replace") as lines:
-                for library, function, count in self_counts(lines):
-                    parts[_part(library, function)] += count
-            rows += [{**labels, "part": part, "instructions": count / calls} for part, count in parts.items()]
-    return pd.DataFrame(rows)
+        counts = [_by_part(dump, int(calls)) for dump in dumps]
+    keys = [(*cell.labels.values(), part) for cell in todo for part in PARTS]
+    index = pd.MultiIndex.from_tuples(keys, names=[*grid, "part"])
+    return pd.DataFrame({"instructions": [parts[part] for parts in counts for part in PARTS]}, index=index)
+
+
+def _in_a_process(folder: Path) -> str:
+    """Count in a process that ends with this one, as do those that it starts; then the folder goes too."""
+    process = Process(threads=1)
+    try:
+        task = pickled(_count, {"folder": str(folder)})
+        process.ask(Request("prepare", sys.path, str(folder), task, scratch=str(folder)))
+        ((stderr, error),) = process.ask(Request("run"))["rows"]
+    except ProcessError as failure:
+        raise CountingError(f"Counting failed: {failure}") from None
+    finally:
+        process.end(kill=True)
+    if error:
+        raise CountingError(error)
+    return str(stderr)
+
+
+def _count(folder: str) -> dict[str, str]:
+    """Run the task without Valgrind, then under it; return what Valgrind said last, and what went wrong."""
+    # A fixed seed for hashes, or dictionaries differ from one run to the next.
+    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    if platform.machine() in ("x86_64", "AMD64"):
+        flags = f"{environment.get('CXXFLAGS', '')} {NO_WIDER['CXXFLAGS']}".strip()
+        environment |= NO_WIDER | {"CXXFLAGS": flags}
+    tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/callgrind.out"]
+    tool += ["--instr-atstart=no", "--collect-atstart=no"]
+    task = [sys.executable, "-P", f"{folder}/counted.py", f"{folder}/task.pickle"]
+    said = ""
+    for name, command in {"The preparation": [*task, "--prepare"], "Callgrind": [*tool, *task]}.items():
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", env=environment, cwd=folder, check=False
+        )
+        said = _last_line(done.stderr)
+        if done.returncode:
+            return {"stderr": said, "error": f"{name} failed: {said}"}
+    return {"stderr": said, "error": ""}
+
+
+def _by_part(dump: Path, calls: int) -> dict[str, float]:
+    """Return the instructions of one call by the part that they belong to."""
+    counts: Counter[str] = Counter()
+    with dump.open(errors="replace") as lines:
+        for library, function, count in self_counts(lines):
+            counts[_part(library, function)] += count
+    return {part: counts[part] / calls for part in PARTS}
 
 
 def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
@@ -154,24 +198,13 @@ def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
             yield library, function, int(line.split()[1])
 
 
-def _run(name: str, command: list[str], environment: dict[str, str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
-    if done.returncode:
-        raise CountingError(f"{name} failed: {_last_line(done.stderr)}")
-    return done.stderr
-
-
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["no output"])[-1]
 
 
-def _pairs(levels: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    return list(levels.items()) if isinstance(levels, Mapping) else [(level, level) for level in levels]
-
-
 def _part(library: str, function: str) -> str:
     name = Path(library).name
-    if re.fullmatch(r"step-\w+\.so", name):  # as mlperf.training.compiled keeps them
+    if re.fullmatch(r"step-\w+\.so", name):  # as mlperf.training.library keeps them
         return "compiled step"
     if re.search(r"gem[mv]", function):
         return "matrix products"

@@ -109,7 +109,8 @@ def measure(
     0     2   square        0       0      4
     1     3   square        0       0      9
     """
-    _check_counts(processes=processes, repeats=repeats, threads=threads, n_jobs=n_jobs)
+    for name, count in {"processes": processes, "repeats": repeats, "threads": threads, "n_jobs": n_jobs}.items():
+        check_count("measure", name, count)
     _check_timeout(timeout)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
@@ -335,13 +336,19 @@ def _runs(turns: Sequence[_Turn], grid: list[str]) -> Runs:
     return Runs(pd.DataFrame(rows, columns=[*by, *BOOKKEEPING, *columns]), by=by)
 
 
-def _check_counts(**counts: Any) -> None:
-    for name, count in counts.items():
-        message = f"The {name!r} parameter of measure must be an int of at least 1. Got {count!r} instead."
-        if not isinstance(count, Integral) or isinstance(count, bool):
-            raise TypeError(message)
-        if count < 1:
-            raise ValueError(message)
+def check_count(owner: str, name: str, count: Any) -> None:
+    """Check that a parameter is a whole number of at least 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is none; the message names the parameter and the function that got it.
+    """
+    message = f"The {name!r} parameter of {owner} must be an int of at least 1. Got {count!r} instead."
+    if not isinstance(count, Integral) or isinstance(count, bool):
+        raise TypeError(message)
+    if count < 1:
+        raise ValueError(message)
 
 
 def _check_timeout(timeout: Any) -> None:

@@ -1,5 +1,12 @@
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 import torch
 
@@ -43,16 +50,39 @@ def test_costs_of_called_functions_are_counted_to_them_alone():
     ]
 
 
+NEEDS_VALGRIND = pytest.mark.skipif(not shutil.which("callgrind_control"), reason="valgrind is not installed")
+
+
 def test_missing_valgrind_is_named(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(CountingError, match=r"^valgrind and callgrind_control not installed$"):
         instructions(lambda: lambda: None)
 
 
-def test_error_of_the_preparation_is_told():
-    if not shutil.which("callgrind_control"):
-        pytest.skip("valgrind is not installed")
+@pytest.mark.parametrize(
+    ("settings", "error", "message"),
+    [
+        (
+            {"calls": 0},
+            ValueError,
+            "The 'calls' parameter of instructions must be an int of at least 1. Got 0 instead.",
+        ),
+        ({"call": [3]}, TypeError, "no parameter 'call' that instructions could vary. Did you mean 'calls'?"),
+        (
+            {"n": 4},
+            TypeError,
+            "The 'n' parameter of instructions must be a list or a mapping of levels, such as n=[4].",
+        ),
+        ({"n": [4], "part": ["a"]}, ValueError, "The grid of instructions must not have a parameter 'part'"),
+    ],
+)
+def test_a_slip_in_the_call_is_named(settings, error, message):
+    with pytest.raises(error, match=re.escape(message)):
+        instructions(lambda n=1: lambda: n, **settings)
 
+
+@NEEDS_VALGRIND
+def test_error_of_the_preparation_is_told():
     def prepare():
         raise LookupError("nothing to count")
 
@@ -60,18 +90,59 @@ def test_error_of_the_preparation_is_told():
         instructions(prepare)
 
 
+@NEEDS_VALGRIND
 def test_larger_product_takes_more_instructions_in_products_alone():
-    if not shutil.which("callgrind_control"):
-        pytest.skip("valgrind is not installed")
-
     def prepare(n):
         left, right = torch.rand(n, n), torch.rand(n, n)
         return lambda: torch.mm(left, right)
 
     counted = instructions(prepare, calls=2, n={"little": 4, "large": 128})
-    assert list(counted["part"]) == [*PARTS, *PARTS]
-    counts = counted.set_index(["n", "part"])["instructions"]
+    assert counted.index.names == ["n", "part"]
+    assert counted.index.tolist() == [(n, part) for n in ("little", "large") for part in PARTS]
+    counts = counted["instructions"]
     # 2 * 128**3 operations, at most 16 in one instruction (a fused one on eight numbers).
     assert counts["large", "matrix products"] > 2 * 128**3 / 16
     assert counts["large", "matrix products"] > 100 * counts["little", "matrix products"]
     assert 0 < counts["large", "Python"] < 2 * counts["little", "Python"]
+
+
+SCRIPT = """
+from mlperf.profilers.instructions import instructions
+def prepare(n):
+    def call():
+        while True:
+            pass
+    return call
+instructions(prepare, n=[1])
+"""
+
+
+def running(folder):
+    """Processes that have something to do with a folder."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        told = " ".join(process.info["cmdline"] or [])
+        if str(folder) in told and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(told)
+    return found
+
+
+@NEEDS_VALGRIND
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_killed_while_counting_it_leaves_neither_process_nor_file(end, tmp_path):
+    """The folder once stayed, and Valgrind ran on."""
+    (tmp_path / "temporary").mkdir()
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary")}
+    parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL, env=environment)
+    deadline = time.monotonic() + 60
+    while not any("valgrind" in told for told in running(tmp_path)):
+        assert time.monotonic() < deadline
+        assert parent.poll() is None
+        time.sleep(0.05)
+    parent.send_signal(end)
+    assert parent.wait(60) != 0
+    while running(tmp_path) or list((tmp_path / "temporary").glob("mlperf-*")):
+        assert time.monotonic() < deadline + 60
+        time.sleep(0.05)
