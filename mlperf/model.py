@@ -48,8 +48,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Show a progress bar over the epochs.
     engine : {"auto", "eager", "fused", "compiled"}, default="auto"
         How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding.
-        "auto" takes "compiled" where the network has been compiled before, or where a C++ compiler works and the fit
-        saves at least twice what compiling takes; "fused" otherwise. It never asks for a compiler.
+        "auto" takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves
+        at least twice what compiling takes, as :func:`mlperf.training.engines.suited` says; else "fused".
 
     Attributes
     ----------

@@ -17,7 +17,7 @@ struct Barrier {
             return;
         }
         for (int turns = 0; __atomic_load_n(&round, __ATOMIC_ACQUIRE) == now; turns++)
-            if (turns > 10000)
+            if (turns > 2000)
                 sched_yield(); // another program may have the processor
     }
 };

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from mlperf.training import compiled as module_of_compiled
 from mlperf.training import library
@@ -81,7 +82,7 @@ def test_a_step_is_shared_out_if_it_is_large_and_no_further_than_torch_may(monke
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert threads_for((5, 32, 1), n_rows=64) == 1
     assert threads_for((64, 1024, 1024, 1), n_rows=256) == 4
-    assert threads_for((64, 1024, 1024, 1), n_rows=2) == 2
+    assert threads_for((64, 4096, 4096, 1), n_rows=2) == 2
 
 
 def test_rows_are_taken_in_their_order_if_they_are_not_shuffled():
@@ -157,7 +158,13 @@ def test_without_a_compiler_it_says_what_to_install_before_any_work(monkeypatch,
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"lock"}
 
 
-def test_networks_of_different_sizes_are_refused():
-    modules = [network((5, width, 1), torch.Generator()) for width in (8, 9)]
-    with pytest.raises(ValueError, match=r"must have the same layer sizes. Got \(5, 8, 1\) and \(5, 9, 1\)"):
-        Training(modules, torch.ones(2, 8, 5), torch.ones(2, 8, 1), learning_rate=0.1, batch_size=8)
+@pytest.mark.parametrize("other", [network((5, 9, 1), torch.Generator()), nn.Sequential(nn.Linear(5, 1, bias=False))])
+def test_networks_that_differ_or_have_no_bias_are_refused(other):
+    with pytest.raises(ValueError, match=r"must have linear layers with a bias, all the same sizes"):
+        Training(
+            [network((5, 8, 1), torch.Generator()), other],
+            torch.ones(2, 8, 5),
+            torch.ones(2, 8, 1),
+            learning_rate=0.1,
+            batch_size=8,
+        )
