@@ -99,10 +99,10 @@ def content_of(path: Path) -> bytes | None:
         if path.is_symlink():
             raise OSError(f"{path} is a link, not a file") from None
         raise error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path} is no plain file")
     with os.fdopen(descriptor, "rb") as file:
-        about = os.fstat(descriptor)
-        if not stat.S_ISREG(about.st_mode):
-            raise OSError(f"{path} is no plain file")
         content = file.read(MOST_BYTES + 1)
     if len(content) > MOST_BYTES:
         raise OSError(f"{path} is larger than {MOST_BYTES:,} bytes")

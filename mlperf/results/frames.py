@@ -242,7 +242,9 @@ def _values(described: Described, texts: Sequence[str]) -> Any:
         return np.array([int(text or missing_number) for text in texts], dtype=np.int64).view(
             f"timedelta64[{times[1]}]"
         )
-    letters = described.get("cells", "s" * len(texts))
+    letters = described["cells"] if name == "object" else described.get("cells", "s" * len(texts))
+    if name != "object" and not set(letters) <= {"s", "-"}:
+        raise ValueError(f"a column of the type {name} holds text or nothing")
     if name in ("str", "string"):
         return pd.array([None if c == "-" else t for t, c in zip(texts, letters, strict=True)], dtype=name)
     if name == "category":

@@ -29,7 +29,7 @@ REMEDY = "Run the script that publishes it, or `make html`."
 # A writer that publishes without a pause is outrun in milliseconds.
 PATIENCE_SECONDS = 30
 # What files from elsewhere may make of being read.
-_SURPRISES = (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError, RecursionError, MemoryError)
+_SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError)
 
 
 class Result:

@@ -107,11 +107,10 @@ def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
 
 
 def ratio_of(mine: Quantity, theirs: Quantity | None) -> Quantity | None:
-    """Return how many times the one is of the other; None if they cannot be divided."""
-    try:
-        return mine / theirs if theirs else None
-    except ValueError:
+    """Return how many times the one is of the other, both of one cell; None where there is no other or it is zero."""
+    if theirs is None or not theirs.value:
         return None
+    return mine / theirs
 
 
 def typed_words(text: str) -> list[str]:

@@ -165,5 +165,5 @@ def test_csv_is_plain_to_any_reader():
 def test_number_of_rows_and_columns_must_be_what_was_written():
     content, described = to_csv(pd.DataFrame({"x": [1, 2]}))
     for wrong in (content + b"3\n", content + b"1,2\n", content[:-2], b""):
-        with pytest.raises(ValueError, match="there must be 2 rows of 1 columns|not enough values to unpack"):
+        with pytest.raises(ValueError, match=r"there must be 2 rows of 1 columns|not enough values to unpack"):
             from_csv(wrong, described)

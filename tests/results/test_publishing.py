@@ -81,7 +81,8 @@ def test_what_is_read_is_what_was_published(folder):
 def test_changing_what_was_read_changes_nothing_else():
     publish("fits", frame=FRAME)
     result = read("fits")
-    result["frame"].loc[0, "seconds"] = 0
+    taken = result["frame"]
+    taken["seconds"] = 0
     assert_frame_equal(result["frame"], FRAME)
 
 
@@ -269,7 +270,7 @@ def test_result_says_where_it_comes_from():
     assert {"processor", "cores", "torch"} <= set(about["machine"])
     assert about["protocol"]["MODE"] in ("published", "quick")
     assert {"commit"} <= set(about)
-    assert result.inputs == inputs(__file__)
+    assert set(result.inputs) == set(inputs(__file__))
 
 
 def test_next_result_replaces_all_files_of_the_former_and_no_others(folder):
@@ -474,7 +475,7 @@ def test_format_of_another_version_is_refused(monkeypatch):
         read("fits")
 
 
-def test_published_script_starts_without_its_journal(tmp_path, monkeypatch):
+def test_published_script_starts_without_its_journal(monkeypatch):
     cleared = []
     monkeypatch.setattr("mlperf.results.journal.clear", lambda script: cleared.append(str(script)))
     with pytest.raises(TypeError):
