@@ -67,7 +67,7 @@ static double train(const Network &network, Own *all, Barrier &barrier, int thre
         power_2 *= BETA_2;
         adam(numbers(network.shared.parameters) + first, numbers(network.shared.mean) + first,
              numbers(network.shared.square) + first, gradient, count, network.learning_rate / (1 - power_1),
-             1 / std::sqrt(1 - power_2));
+             1 / __builtin_sqrt(1 - power_2));
         barrier.wait(n_threads);
     }
     if (thread == 0) { // nobody reads them any longer

@@ -9,7 +9,6 @@
 // The right factor is cut into panels of at most VECTORS * V columns, each with its rows one after the other, so that
 // what a block reads lies side by side. Columns are filled up with zeros to whole vectors; Adam leaves zeros at zero.
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -277,7 +276,7 @@ static void adam(float *__restrict parameters, float *__restrict mean, float *__
     for (int64_t i = 0; i < n; i++) {
         mean[i] += (gradient[i] - mean[i]) * new_mean;
         square[i] = square[i] * old_square + gradient[i] * gradient[i] * new_square;
-        parameters[i] -= rate * mean[i] / (std::sqrt(square[i]) * of_root + epsilon);
+        parameters[i] -= rate * mean[i] / (__builtin_sqrtf(square[i]) * of_root + epsilon);
     }
 }
 
