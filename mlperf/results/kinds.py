@@ -54,6 +54,12 @@ class Picture:
         What is seen, for those who do not see it: the titles of the figure.
     width, height : int
         In pixels.
+
+    Examples
+    --------
+    >>> from mlperf.results.kinds import Picture
+    >>> Picture(b"<svg/>", "Time rises", 640, 480)._repr_html_()
+    '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt="Time rises" width="640" height="480">'
     """
 
     svg: bytes

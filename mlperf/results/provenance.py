@@ -46,6 +46,12 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     A script declares a data file that it reads by a comment, with a path from its own folder::
 
         # mlperf: depends on measurements.csv
+
+    Examples
+    --------
+    >>> from mlperf.results.provenance import inputs
+    >>> inputs("no script")["threads"]
+    '1'
     """
     script = Path(script)
     known = {**fingerprint(), "threads": str(protocol.THREADS), "protocol": protocol.MODE}
@@ -79,7 +85,14 @@ def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def provenance(script: str | Path) -> dict[str, Any]:
-    """Return when, where and with what a result was measured, ready for JSON."""
+    """Return when, where and with what a result was measured, ready for JSON.
+
+    Examples
+    --------
+    >>> from mlperf.results.provenance import provenance
+    >>> list(provenance("no script"))
+    ['script', 'time', 'machine', 'protocol', 'commit']
+    """
     script = Path(script)
     constants = {name: value for name, value in vars(protocol).items() if name.isupper()}
     return {

@@ -95,6 +95,13 @@ def cells(quantity: Quantity, labels: Sequence[Label], name: str) -> Quantity:
     ------
     ResultError
         If there is no such cell; the message says the nearest label.
+
+    Examples
+    --------
+    >>> from mlperf import exact
+    >>> from mlperf.results.references import cells, parse
+    >>> print(cells(exact({"Small": 1, "Large": 2}, by="model"), parse("fits.n[last]").labels, "fits.n"))
+    2
     """
     if len(labels) > len(quantity.by):
         levels = ", ".join(quantity.by) or "none"

@@ -104,6 +104,17 @@ class Shelf:
     ------
     ResultError
         If `other` is not a folder with results, or one of them is broken.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.shelf import Shelf
+    >>> publish("my_fits", steps=exact({"Small": 100, "Large": 2_000}, by="model"))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> result, text = Shelf(results_folder()).say("values", "my_fits.steps[Large]")
+    >>> text
+    '2,000'
     """
 
     def __init__(self, folder: Path, scripts: Iterable[Path] = (), other: Path | None = None) -> None:

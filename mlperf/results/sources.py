@@ -75,7 +75,19 @@ def published_names(script: str | Path) -> list[str]:
 
 
 def problem_of(script: str | Path) -> str:
-    """Return what is wrong with a script in a sentence; empty if nothing is."""
+    """Return what is wrong with a script in a sentence; empty if nothing is.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from mlperf.results.sources import problem_of
+    >>> with TemporaryDirectory() as folder:
+    ...     script = Path(folder, "plot_fits.py")
+    ...     written = script.write_text("print('Hello)")
+    ...     problem_of(script)
+    'plot_fits.py cannot be read as Python: unterminated string literal (detected at line 1) (line 1).'
+    """
     problem = contents(Path(script)).problem
     return f"{Path(script).name} {problem}." if problem else ""
 
@@ -107,6 +119,13 @@ def locate(module: str, folder: Path) -> list[Source]:
     -------
     list of Source
         Empty for a module of Python's own or of an installed package.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mlperf.results.sources import locate
+    >>> [source.name for source in locate("mlperf.claim", Path())]
+    ['mlperf/quantities/__init__.py', 'mlperf/quantities/claims.py']
     """
     first, *rest = module.split(".")
     root = _root(first, folder)
