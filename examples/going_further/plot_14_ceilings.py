@@ -90,26 +90,23 @@ reached = work / step
 idle = work / runs["dispatch_seconds"]
 
 figure, axes = subplots()
-axes.set(xscale="log", yscale="log", xlim=(0.1, 200))
+axes.set(xscale="log", yscale="log", xlim=(0.1, 100))
 axes.set(xlabel="Arithmetic per byte (FLOP/B)", ylabel="Rate (GFLOP/s)")
-for (place,), speed in bandwidth.items():
+top = rate.value / 1e9
+for number, ((place,), speed) in enumerate(bandwidth.items(), 1):
     ridge = rate.value / speed.value
-    roof = [0.1 * speed.value / 1e9, rate.value / 1e9, rate.value / 1e9]
-    axes.plot([0.1, ridge, 200], roof, color="0.5", linewidth=1)
-    axes.annotate(f"{place} ", (0.1, roof[0]), ha="right", va="center")
-axes.annotate("large product", (200, rate.value / 1e9), ha="right", va="bottom")
-for number, (model,) in enumerate(reached):
-    x, color = intensity[model].value, f"C{number}"
-    axes.plot(x, reached[model].value / 1e9, "o", color=color)
+    axes.plot([0.1, ridge], [0.1 * speed.value / 1e9, top], color="0.5", linewidth=1)
+    x = 0.1 * (ridge / 0.1) ** (number / 4)
+    axes.text(x, x * speed.value / 1e9, f"{place} ", ha="right", va="bottom")
+axes.axhline(top, color="0.5", linewidth=1)
+axes.text(100, 1.1 * top, "large product", ha="right")
+for (model,), speed in reached.items():
+    x = intensity[model].value
+    (dot,) = axes.plot(x, speed.value / 1e9, "o")
+    color = dot.get_color()
     axes.plot(x, idle[model].value / 1e9, "_", color=color, markersize=18)
-    axes.annotate(
-        model,
-        (x, reached[model].value / 1e9),
-        (0, -14),
-        textcoords="offset points",
-        ha="center",
-        color=color,
-    )
+    axes.text(1.2 * x, speed.value / 1e9, model, va="center", color=color)
+axes.set(ylim=(None, 3 * top))
 share_of_rate = (reached / rate).to("fraction")
 headline(
     axes,

@@ -191,7 +191,10 @@ for cell in published:
 
 
 def say(n_samples):
-    said = [f"{named[model, n_samples]} for {model}" for model in MODELS]
+    models_of = {}
+    for model in MODELS:
+        models_of.setdefault(named[model, n_samples], []).append(model)
+    said = [f"{cause} for {' and '.join(of)}" for cause, of in models_of.items()]
     return f"On {n_samples:,} samples it is {', '.join(said)}."
 
 
@@ -256,7 +259,7 @@ publish(
     runs=measured,
     published=published,
     causes=causes,
-    explained=explained,
+    explained_share=explained,
     left=left,
     parts=panels,
     **claims,

@@ -55,13 +55,12 @@ stack({"most held": most_held, "taken in all": taken_in_all}, "what")
 peak = exact(int(live.live_bytes.max()), unit="bytes")
 churn = exact(int(taken.sum()), unit="bytes")
 figure, axes = subplots()
-axes.stackplot(live.index, held.T / 1e3, step="post", linewidth=0)
+layers = axes.stackplot(live.index, held.T / 1e3, step="post", linewidth=0)
 fullest = held.loc[held.sum(axis=1).iloc[len(held) // 2 :].idxmax()]
 middles = fullest.cumsum() - fullest / 2
-for number, name in enumerate(CATEGORIES):
-    place = (len(live), middles[name] / 1e3)
-    shift = {"textcoords": "offset points", "va": "center", "color": f"C{number}"}
-    axes.annotate(name, place, (6, 0), **shift)
+for layer, name in zip(layers, CATEGORIES, strict=True):
+    color = layer.get_facecolor()
+    axes.text(1.01 * len(live), middles[name] / 1e3, name, va="center", color=color)
 axes.set(xlabel="Tensors made and given back so far", ylabel="Live tensors (kB)")
 axes.set(xlim=(0, 1.28 * len(live)))
 headline(

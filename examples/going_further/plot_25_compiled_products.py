@@ -15,7 +15,12 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 from mlperf.profilers.ceilings import product_rate, product_seconds
-from mlperf.training.compiled import INDUCTOR, ROWS_AT_ONCE, check_compiler, compile_seconds
+from mlperf.training.compiled import (
+    INDUCTOR,
+    ROWS_AT_ONCE,
+    check_compiler,
+    compile_seconds,
+)
 from mlperf.training.engines import compiled
 from mlperf.quantities.drawing import draw_estimate, draw_reason
 from mlperf.quantities.claims import check, judge, unmeasured
@@ -32,12 +37,22 @@ plt.style.use("mlperf.quantities.report")
 
 SIZES = (N_FEATURES, *by_mode(published=MODELS["Large"], quick=MODELS["Small"]), 1)
 STEPS, FRESH, RUNS = by_mode(published=(50, 6, 18), quick=(5, 1, 2))
-usual, blas, alone, large = "as it is", "the BLAS", "its products alone, the BLAS", "one large product, the BLAS"
+usual, blas, alone, large = (
+    "as it is",
+    "the BLAS",
+    "its products alone, the BLAS",
+    "one large product, the BLAS",
+)
 rows, narrow, heap = "one row at a time", "vectors of 256 bits", "tensors on the heap"
-CHOICES = {usual: {"ROWS_AT_ONCE": ROWS_AT_ONCE}, blas: {"LOOPED_PRODUCT": 0}}  # constants of mlperf.training.compiled
+CHOICES = {
+    usual: {"ROWS_AT_ONCE": ROWS_AT_ONCE},
+    blas: {"LOOPED_PRODUCT": 0},
+}  # constants of mlperf.training.compiled
 MORE = {rows: {"ROWS_AT_ONCE": 1}, heap: {"STACK_BYTES": 0}}
 if platform.machine() in ("x86_64", "AMD64"):
-    MORE[narrow] = {"INDUCTOR": INDUCTOR | {"cpp.simdlen": 256, "cpp.march": "x86-64-v3"}}
+    MORE[narrow] = {
+        "INDUCTOR": INDUCTOR | {"cpp.simdlen": 256, "cpp.march": "x86-64-v3"}
+    }
 CHOICES |= by_mode(published=MORE, quick={})
 
 # %%
@@ -54,13 +69,19 @@ def prepare(choice):
 
 
 def run():
-    steps = {choice: chosen(choice, training_steps, compiled, SIZES, BATCH_SIZE, STEPS) for choice in CHOICES}
+    steps = {
+        choice: chosen(choice, training_steps, compiled, SIZES, BATCH_SIZE, STEPS)
+        for choice in CHOICES
+    }
     times = {choice: seconds_per_call(step) / STEPS for choice, step in steps.items()}
     in_one = step_flops(SIZES, BATCH_SIZE) / product_rate(1024, 1024, 1024)
     return {**times, alone: product_seconds(SIZES, BATCH_SIZE), large: in_one}
 
 
-runs, reason = pd.DataFrame(), by_mode(published="no such vectors here", quick="left out of previews")
+runs, reason = (
+    pd.DataFrame(),
+    by_mode(published="no such vectors here", quick="left out of previews"),
+)
 try:
     check_compiler()
 except RuntimeError as error:
@@ -68,31 +89,74 @@ except RuntimeError as error:
 else:
     measure(prepare, repeats=1, n_jobs=2, choice=list(CHOICES))
     runs = measure(run, repeats=RUNS, processes=FRESH, warmup=False)
-over = {name: median(runs[name] / runs[usual], runs.process) for name in runs if name not in ("process", "repeat")}
+over = {
+    name: median(runs[name] / runs[usual], runs.process)
+    for name in runs
+    if name not in ("process", "repeat")
+}
 pd.DataFrame(over.values(), index=over, columns=["time_ratio", "low", "high"])
 
 # %%
 # Right of the line, it takes longer than the compiled step as it is.
 figure, axes = plt.subplots()
 for place, (name, ratio) in enumerate(over.items()):
-    draw_estimate(axes, place, ratio, runs[name] / runs[usual], horizontal=True, color=f"C{name not in CHOICES:d}")
+    draw_estimate(
+        axes,
+        place,
+        ratio,
+        runs[name] / runs[usual],
+        horizontal=True,
+        color=f"C{name not in CHOICES:d}",
+    )
 if over:
     axes.axvline(1, color="C6", linewidth=0.8)
     axes.set(xlabel="Time (× the compiled step as it is)", ylim=(len(over) - 0.5, -0.5))
     axes.set_yticks(range(len(over)), over)
-    axes.set_title(f"What a compiled step suffers from most:\n{max(CHOICES, key=over.get)}")
+    axes.set_title(
+        f"What a compiled step suffers from most:\n{max(CHOICES, key=over.get)}"
+    )
 else:
     draw_reason(axes, reason)
 
 # %%
 # Each choice is asked to matter by more than a quarter; then, what is left of the lead without the wide vectors.
 claims = {
-    "products": ("Left to the BLAS, the products make a compiled step longer.", blas, usual, 1),
-    "rows": ("One row at a time, a step takes more than a quarter longer.", rows, usual, 1.25),
-    "width": ("With vectors of 256 bits, a step takes more than a quarter longer.", narrow, usual, 1.25),
-    "stack": ("With tensors on the heap, a step takes more than a quarter longer.", heap, usual, 1.25),
-    "not_width": ("Even with vectors of 256 bits, a step is shorter than with the BLAS.", blas, narrow, 1),
-    "peak": ("A compiled step computes faster than the BLAS does in a large product.", large, usual, 1),
+    "products": (
+        "Left to the BLAS, the products make a compiled step longer.",
+        blas,
+        usual,
+        1,
+    ),
+    "rows": (
+        "One row at a time, a step takes more than a quarter longer.",
+        rows,
+        usual,
+        1.25,
+    ),
+    "width": (
+        "With vectors of 256 bits, a step takes more than a quarter longer.",
+        narrow,
+        usual,
+        1.25,
+    ),
+    "stack": (
+        "With tensors on the heap, a step takes more than a quarter longer.",
+        heap,
+        usual,
+        1.25,
+    ),
+    "not_width": (
+        "Even with vectors of 256 bits, a step is shorter than with the BLAS.",
+        blas,
+        narrow,
+        1,
+    ),
+    "peak": (
+        "A compiled step computes faster than the BLAS does in a large product.",
+        large,
+        usual,
+        1,
+    ),
 }
 
 
@@ -104,5 +168,10 @@ def claim(statement, slow, fast, above):
 
 
 findings = {name: claim(*claimed) for name, claimed in claims.items()}
-publish("compiled_products", tables={"runs": runs}, findings=findings, figures={"choices": figure})
+publish(
+    "compiled_products",
+    tables={"runs": runs},
+    findings=findings,
+    figures={"choices": figure},
+)
 pd.DataFrame(findings.values())

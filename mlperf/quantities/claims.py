@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isnan
 
-from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Evidence
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Comparison, Evidence
 
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "≈", UNMEASURED: "–"}
 """What a verdict is marked with, so that it can be read without its colour."""
@@ -145,9 +145,12 @@ def claim(
 def _advice(check: Check) -> str:
     """Say what would decide a claim: about how many processes, if any number of them would."""
     open_ones = [one for one in check.comparisons() if one.decide(*check.levels) == UNDECIDED]
+    measured_once = [isinstance(one, Comparison) and isnan(one.cell.interval()[0]) for one in open_ones]
+    if any(measured_once):
+        return "One process decides nothing: more of them are needed."
     needed = [one.processes_needed() for one in open_ones]
     if any(isnan(number) for number in needed):
-        return "One process decides nothing: more of them are needed."
+        return "More data would be needed to decide it."
     most = max(needed)
     measured = min(one.cell.n_processes for one in open_ones)  # type: ignore[union-attr]
     if most > MOST_TIMES_MORE * measured:

@@ -209,7 +209,9 @@ def decimals(value: float, low: float, high: float, scale: float) -> int | None:
         return None
     if high - low == float("inf"):
         return DIGITS_WITHOUT_INTERVAL - 1 - first
-    return min(-floor(log10((high - low) / 2)), MOST_DIGITS - 1 - max(first, floor(log10(high - low))))
+    places = min(-floor(log10((high - low) / 2)), MOST_DIGITS - 1 - max(first, floor(log10(high - low))))
+    # However uncertain a number is, its first digit is shown: it is not 0.
+    return max(places, -first) if value else places
 
 
 def digits(value: float, places: int | None) -> str:
