@@ -98,6 +98,8 @@ class Given(Cell):
         return self.low == self.high
 
     def interval(self, level: float = LEVEL) -> Interval:
+        if level == LEVEL:
+            return self.low, self.high
         # Only the interval at 95 % is known: at other levels its ends move out as those of a normal distribution.
         wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
         return self.value - wider * (self.value - self.low), self.value + wider * (self.high - self.value)

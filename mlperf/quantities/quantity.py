@@ -535,7 +535,7 @@ class Quantity:
     def _applied(self, function: Callable[..., Any], one: Cell, two: Cell, key: Labels, by: Sequence[str]) -> Cell:
         with np.errstate(divide="ignore", invalid="ignore"):
             made = apply(function, [one, two])
-        values = made.runs if isinstance(made, Sampled) else [made.value]
+            values = made.runs if isinstance(made, Sampled) else [made.value]
         if not np.isfinite(values).all():
             place = f" at {self._text(key, by)}" if key else ""
             raise ValueError(
