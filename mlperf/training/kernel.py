@@ -12,6 +12,9 @@ from pathlib import Path
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Constants of Adam."""
 
+NARROW = 4
+"""Outputs up to which a layer keeps its weight transposed, as vectors along its inputs."""
+
 
 def source(
     sizes: Sequence[int],
@@ -45,7 +48,7 @@ def source(
     >>> from mlperf.training.kernel import source
     >>> print(source((5, 32, 1)))  # doctest: +ELLIPSIS
     constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 6, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
-    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1;
+    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4;
     ...
         forward<5, 32, RELU>(own.H1, own.H0, p.W1, p.b1, n_rows);
         forward<32, 1, PLAIN>(own.H2, own.H1, p.W2, p.b2, n_rows);
@@ -57,13 +60,16 @@ def source(
         "VECTORS_AT_ONCE": vectors_at_once,
         "ROWS_IN_CACHE": rows_in_cache,
     }
+    layers = list(pairwise(sizes))
+    network = {"N_LAYERS": len(layers), "N_FEATURES": sizes[0], "N_OUTPUTS": sizes[-1], "NARROW": NARROW}
     return "\n".join(
         [
             _constants("int", choices),
-            _constants("int", {"N_LAYERS": len(sizes) - 1, "N_FEATURES": sizes[0], "N_OUTPUTS": sizes[-1]}),
+            _constants("int", network),
             _constants("double", {"BETA_1": BETAS[0], "BETA_2": BETAS[1], "EPSILON": EPSILON}),
             _shared("products.hpp"),
-            _network(list(pairwise(sizes))),
+            _numbers(layers),
+            _calls(layers),
             _shared("epoch.hpp"),
         ]
     )
@@ -77,47 +83,55 @@ def _shared(name: str) -> str:
     return Path(__file__).with_name(name).read_text()
 
 
-def _network(layers: list[tuple[int, int]]) -> str:
-    """Return a network's numbers and the calls of its step; layer 1 is the first, its inputs are H0."""
-    parameters, transposed, activations = [], [], []
-    forward: list[str] = []
-    back: list[str] = []  # the last layer first
-    transpose, exchange = [], []
-    for number, (n_in, n_out) in enumerate(layers, start=1):
-        size, W, b = f"<{n_in}, {n_out}>", f"W{number}", f"b{number}"
-        before, after = f"own.H{number - 1}", f"own.H{number}"
-        parameters.append(f"float {W}[weights({n_in}, {n_out})], {b}[whole({n_out})];")
-        transposed.append(f"float T{number}[{n_out} * whole({n_in})];")
-        activations.append(f"float H{number}[ROWS_IN_CACHE * stride({n_out})];")
-        finish = "RELU" if number < len(layers) else "PLAIN"
-        forward.append(f"forward<{n_in}, {n_out}, {finish}>({after}, {before}, p.{W}, p.{b}, n_rows);")
-        of_layer = [f"gradient{size}(own.gradient.{W}, own.gradient.{b}, {before}, {after}, own.aside, n_rows, add);"]
-        if number > 1:
-            of_layer.append(f"backward{size}({before}, {after}, narrow({n_out}) ? p.{W} : shared.T{number}, n_rows);")
-            transpose.append(f"transpose{size}(shared.T{number}, p.{W}, thread, n_threads);")
-        back = of_layer + back
-        pair = f"tensors[{2 * number - 2}], tensors[{2 * number - 1}]"
-        exchange.append(f"exchange{size}(p.{W}, p.{b}, {pair}, back);")
-    n_features, n_outputs = layers[0][0], layers[-1][1]
+def _numbers(layers: list[tuple[int, int]]) -> str:
+    """Return what a network's numbers are called; layer 1 is the first, its inputs are H0."""
+    n_features = layers[0][0]
+    parameters, transposed, activations = [], [], [f"float H0[ROWS_IN_CACHE * stride({n_features})];"]
+    for i, (n_in, n_out) in enumerate(layers, start=1):
+        parameters.append(f"float W{i}[weights({n_in}, {n_out})], b{i}[whole({n_out})];")
+        activations.append(f"float H{i}[ROWS_IN_CACHE * stride({n_out})];")
+        if i > 1 and n_out > NARROW:
+            transposed.append(f"float T{i}[{n_out} * whole({n_in})];")
     return f"""\
 struct alignas(64) Parameters {{
     {_lines(parameters)}
 }};
 
+// What all threads use.
 struct alignas(64) Shared {{
     Parameters parameters, mean, square;
-    {_lines(transposed[1:])}
+    {_lines(transposed)}
 }};
 
+// What each thread has for itself.
 struct alignas(64) Own {{
     Parameters gradient;
-    float H0[ROWS_IN_CACHE * stride({n_features})];
     {_lines(activations)}
     float aside[ROWS_IN_CACHE * PANEL];
 }};
+"""
 
-static void transpose_weights(Shared &shared, int thread, int n_threads) {{
-    const Parameters &p = shared.parameters;
+
+def _calls(layers: list[tuple[int, int]]) -> str:
+    """Return the calls that make up a step, and those before and after an epoch."""
+    n_features, n_outputs = layers[0][0], layers[-1][1]
+    forward: list[str] = []
+    back: list[str] = []  # the last layer first
+    transpose, exchange = [], []
+    for i, (n_in, n_out) in enumerate(layers, start=1):
+        sizes, H_in, H_out = f"{n_in}, {n_out}", f"own.H{i - 1}", f"own.H{i}"
+        finish = "RELU" if i < len(layers) else "PLAIN"
+        forward.append(f"forward<{sizes}, {finish}>({H_out}, {H_in}, p.W{i}, p.b{i}, n_rows);")
+        gradient = f"gradient<{sizes}>(own.gradient.W{i}, own.gradient.b{i}, {H_in}, {H_out}, own.aside, n_rows, add);"
+        turned = f"shared.T{i}" if n_out > NARROW else f"p.W{i}"
+        backward = f"backward<{sizes}>({H_in}, {H_out}, {turned}, n_rows);"
+        back = [gradient, *([backward] if i > 1 else []), *back]
+        if i > 1 and n_out > NARROW:
+            transpose.append(f"transpose<{sizes}>(shared.T{i}, shared.parameters.W{i}, thread, n_threads);")
+        exchange.append(f"exchange<{sizes}>(p.W{i}, p.b{i}, tensors[{2 * i - 2}], tensors[{2 * i - 1}], back);")
+    return f"""\
+static void transpose_weights([[maybe_unused]] Shared &shared, [[maybe_unused]] int thread,
+                              [[maybe_unused]] int n_threads) {{
     {_lines(transpose)}
 }}
 

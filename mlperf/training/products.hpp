@@ -90,7 +90,7 @@ constexpr int64_t at(int rows, int columns, int row, int column) {
 }
 
 // The weight of a layer with few outputs is kept transposed, as vectors along its inputs.
-constexpr bool narrow(int outputs) { return outputs <= 4; }
+constexpr bool narrow(int outputs) { return outputs <= NARROW; }
 constexpr int64_t weights(int inputs, int outputs) {
     return narrow(outputs) ? (int64_t)outputs * whole(inputs) : (int64_t)inputs * whole(outputs);
 }

@@ -54,7 +54,7 @@ int main() {
 }
 """
 
-SHAPES = [(5, 32, 1), (3, 70, 20, 2, 9)]
+SHAPES = [(5, 32, 1), (3, 70, 20, 2, 9), (4, 3)]
 
 
 def compiled(folder, sizes, compiler="g++", options=(), n_networks=1, **choices):
@@ -79,7 +79,7 @@ def losses(*command):
     return [float(line) for line in done.stdout.split()]
 
 
-@pytest.mark.parametrize(("sizes", "n_networks"), [(SHAPES[0], 2), (SHAPES[1], 1)], ids=str)
+@pytest.mark.parametrize(("sizes", "n_networks"), [(SHAPES[0], 2), (SHAPES[1], 1), (SHAPES[2], 1)], ids=str)
 def test_no_memory_is_touched_but_its_own(tmp_path, sizes, n_networks):
     sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     found = losses(compiled(tmp_path, sizes, options=sanitized, n_networks=n_networks, vector_bytes=32))

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from mlperf.training import library
 from mlperf.training.library import check_compiler, is_kept, load
@@ -125,6 +126,13 @@ def test_a_cache_that_cannot_be_made_is_done_without(folder, compilations):
     assert load(ANSWER).functions.answer() == 42
     assert compilations == [ANSWER]
     check_compiler()
+
+
+def test_a_lock_that_is_never_released_is_not_waited_for_for_ever(monkeypatch, folder):
+    monkeypatch.setattr(library, "LOCK_SECONDS", 0.1)
+    folder.mkdir(parents=True)
+    with FileLock(folder / "lock"):
+        assert load(ANSWER).functions.answer() == 42
 
 
 def test_a_cache_whose_programs_must_not_be_run_is_done_without(monkeypatch, folder):
