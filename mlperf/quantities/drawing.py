@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
-from math import ceil, inf, log
-from numbers import Real
+from math import log as ln
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context, rcParams
@@ -17,43 +16,28 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from mlperf.quantities.cells import Cell
-from mlperf.quantities.labels import LONGEST_LINE, Labels
+from mlperf.quantities.labels import Labels
 from mlperf.quantities.marks import draw_series
+from mlperf.quantities.plans import BESIDE, Plan, make_plan, span
 from mlperf.quantities.quantity import Quantity, label_text
 from mlperf.quantities.scales import Prefixed, format_numbers, format_values
 from mlperf.quantities.tables import header
 
-KINDS = ("bar", "dot", "line")
-MARKERS = "os^Dv<>P"
 STYLE = Path(__file__).with_name("report.mplstyle")
+MARKERS = "os^DvPX"
 QUIET = "#5b6472"
 """Colour of what is not measured: a reference, a note."""
+BAND = "#f3f4f6"
+"""Colour behind every other label, so that it is seen which dots are its."""
 
-# Bars are compared by their lengths: with more of them, or with lengths further apart, dots on a scale are clearer.
-MOST_BARS = 4
-DECADE = 10.0
-# Numbers with so many labels are a curve.
-LEAST_POINTS = 5
-# Widths and heights in inches.
-COLUMNS = 3
-CHARACTER = 0.09
-LINE = 0.2
-
-
-class _Plan(NamedTuple):
-    """How a quantity is drawn: which level goes where, and as what."""
-
-    x: str | None
-    by: str | None
-    panels: str | None
-    kind: str
-    horizontal: bool
-    log: bool
-    shared: bool
-
-
-Table = dict[tuple[Any, Any, Any], Cell]
+# Share of the room of a label that its series take together; dots of one label stay close together.
+GROUP = 0.8
+WIDEST_DOT = 0.25
+# Share of a line's axis over which the runs of a point spread.
+CLOUD = 0.02
+# Ticks along an axis, and along that of one of several panels.
+MOST_TICKS = 6
+MOST_TICKS_OF_PANEL = 3
 
 
 def plot(
@@ -96,7 +80,7 @@ def plot(
     title : str, default=""
         The headline.
     colors : mapping, default=None
-        Colours by the labels of `by`, or of `x` if there is no `by`.
+        Colours of some labels of `by`.
 
     Returns
     -------
@@ -118,22 +102,24 @@ def plot(
     >>> axes.get_ylabel(), [tick.get_text() for tick in axes.get_xticklabels()]
     ('Fit time (ms)', ['Small', 'Large'])
     """
-    x, by, panels = _roles(quantity, x, by, panels)
     if panels is not None and ax is not None:
-        raise ValueError(f"With the 'ax' parameter of plot there are no panels. Got panels={panels!r} too.")
-    table = _table(quantity, x, by, panels)
-    plan = _plan(
-        quantity, table, _Plan(x, by, panels, kind or "", bool(horizontal), bool(log), sharey), horizontal, log
-    )
+        raise ValueError(f"The 'ax' parameter of plot has room for one panel. Got panels={panels!r} too.")
     with _style():
-        drawn = [ax] if ax is not None else _make_axes(quantity, plan)
-        for place, (axes, panel) in enumerate(zip(drawn, _labels(quantity, panels), strict=True)):
-            _draw_panel(axes, quantity, table, panel, plan, colors or {}, place)
-        if panels is not None and not plan.shared:
-            _note(drawn[0].get_figure(), "Each panel has a scale of its own.")
+        width = rcParams["figure.figsize"][0] if ax is None else BESIDE + ax.bbox.width / ax.get_figure(root=True).dpi
+        options: dict[str, Any] = {"kind": kind, "horizontal": horizontal, "log": log, "shared": sharey}
+        plan = make_plan(quantity, x, by, panels, **options, width=width)
+        if plan.panels is not None and ax is not None:
+            raise ValueError(f"The 'ax' parameter of plot has room for two levels. Got {', '.join(quantity.by)}.")
+        drawn = _make_axes(plan) if ax is None else [ax]
+        for place, axes in enumerate(drawn):
+            _draw_panel(axes, plan, place, colors or {})
+        if plan.panels is not None and not plan.shared:
+            note = "Each panel has a scale of its own."
+            drawn[0].get_figure().supxlabel(note, x=0.01, ha="left", fontsize="small", color=QUIET)
+        every = np.asarray(drawn, dtype=object) if plan.panels is not None else drawn[0]
         if title:
-            headline(drawn[0] if len(drawn) == 1 else drawn[0].get_figure(), title)
-    return np.asarray(drawn, dtype=object) if panels is not None else drawn[0]
+            headline(every, title)
+    return every
 
 
 def subplots(*args: Any, **kwargs: Any) -> Any:
@@ -178,9 +164,9 @@ def headline(where: Any, text: str) -> None:
     >>> figure.get_suptitle()
     'Large takes 4.1 times as long as Small'
     """
-    first = where.flat[0] if isinstance(where, np.ndarray) else where[0] if isinstance(where, Sequence) else where
-    figure = first if not isinstance(first, Axes) else first.get_figure()
-    font = {"fontsize": "medium", "fontweight": "bold"}
+    first: Any = where.flat[0] if isinstance(where, np.ndarray) else where[0] if isinstance(where, Sequence) else where
+    figure: Any = first if not isinstance(first, Axes) else first.get_figure()
+    font: Any = {"fontsize": "medium", "fontweight": "bold"}
     with _style():
         width = 72 * figure.bbox.width / figure.get_figure(root=True).dpi
         if first is where and isinstance(first, Axes) and len(figure.axes) > 1:
@@ -244,7 +230,7 @@ def draw_reason(axes: Any, reason: str) -> None:
     >>> axes.get_title(loc="left"), axes.axison
     ('Not counted here: valgrind is not installed', False)
     """
-    axes.set_title(textwrap.fill(reason, 60), loc="left", y=0.5, fontweight="normal", color=QUIET)
+    axes.set_title(textwrap.fill(reason, 60), loc="left", y=0.5, color=QUIET)
     axes.set_axis_off()
 
 
@@ -255,230 +241,98 @@ def _style() -> Iterator[None]:
         yield
 
 
-# What goes where
-
-
-def _roles(
-    quantity: Quantity, x: str | None, by: str | None, panels: str | None
-) -> tuple[str | None, str | None, str | None]:
-    named = [level for level in (x, by, panels) if level is not None]
-    for level in named:
-        quantity.labels(level)
-        if named.count(level) > 1:
-            raise ValueError(f"Each of x, by and panels must be another level. Got {level!r} more than once.")
-    left = [level for level in quantity.by if level not in named]
-    if x is None and left:
-        curves = [level for level in left if _is_curve(quantity, level)]
-        x = curves[-1] if curves else left[-1]
-        left.remove(x)
-    by = left.pop() if by is None and left else by
-    panels = left.pop() if panels is None and left else panels
-    if left:
-        raise ValueError(
-            f"A figure has places for three levels, x, by and panels. Got {', '.join(quantity.by)}: choose a label of "
-            f"one first, as in q.at({left[0]}={quantity.labels(left[0])[0]!r})."
-        )
-    return x, by, panels
-
-
-def _plan(quantity: Quantity, table: Table, given: _Plan, horizontal: bool | None, log_scale: bool | None) -> _Plan:
-    """Fill in what was not asked for, and refuse what contradicts itself."""
-    if given.kind not in ("", *KINDS):
-        raise ValueError(f"The 'kind' parameter of plot must be one of {', '.join(KINDS)}. Got {given.kind!r} instead.")
-    span = max(_span([cell.value for cell in part]) for part in _parts(table, given.shared))
-    kind = given.kind
-    if not kind and given.x is not None and _is_curve(quantity, given.x) and not horizontal:
-        kind = "line"
-    if kind == "line":
-        if given.x is None or not _is_numeric(quantity.labels(given.x)) or horizontal:
-            raise ValueError(f"With kind='line', 'x' must be a level of numbers, from left to right. Got {given.x!r}.")
-        horizontal = False
-    elif horizontal is None:
-        horizontal = not _fits_upright(quantity, given)
-    if not kind:
-        counts = [len(_labels(quantity, level)) for level in (given.x, given.by)]
-        few = max(counts) <= MOST_BARS and span <= DECADE
-        kind = "bar" if few and not horizontal and not log_scale else "dot"
-    if kind == "bar" and log_scale:
-        raise ValueError("A bar begins at zero, which no logarithmic scale has. Give kind='dot', or log=False.")
-    if log_scale is None:
-        log_scale = kind != "bar" and DECADE < span < inf
-    if log_scale and span == inf:
-        raise ValueError("On a logarithmic scale all values must be above zero. Give log=False.")
-    return given._replace(kind=kind, horizontal=horizontal, log=log_scale)
-
-
-def _parts(table: Table, shared: bool) -> list[list[Cell]]:
-    """Return the cells by the scale that they are on."""
-    if shared:
-        return [list(table.values())]
-    return [
-        [cell for (panel, _, _), cell in table.items() if panel == one]
-        for one in dict.fromkeys(key[0] for key in table)
-    ]
-
-
-def _span(values: Sequence[float]) -> float:
-    return max(values) / min(values) if min(values) > 0 else inf
-
-
-def _is_numeric(labels: Sequence[Any]) -> bool:
-    return all(isinstance(label, Real) and not isinstance(label, bool) for label in labels)
-
-
-def _is_curve(quantity: Quantity, level: str) -> bool:
-    labels = quantity.labels(level)
-    return len(labels) >= LEAST_POINTS and _is_numeric(labels)
-
-
-def _labels(quantity: Quantity, level: str | None) -> list[Any]:
-    return [None] if level is None else quantity.labels(level)
-
-
-def _table(quantity: Quantity, x: str | None, by: str | None, panels: str | None) -> Table:
-    table: Table = {}
-    for key, cell in quantity.cells.items():
-        labels = dict(zip(quantity.by, key, strict=True))
-        table[tuple(None if level is None else labels[level] for level in (panels, by, x))] = cell  # type: ignore[index]
-    return table
-
-
-# Room
-
-
-def _texts(quantity: Quantity, level: str | None) -> list[str]:
-    return ["" if level is None else label_text(level, label) for label in _labels(quantity, level)]
-
-
-def _slot(quantity: Quantity, plan: _Plan) -> int:
-    """Return how many characters there is room for under each of the labels along x."""
-    n_columns = min(COLUMNS, len(_labels(quantity, plan.panels)))
-    beside = CHARACTER * min(LONGEST_LINE, max(map(len, _texts(quantity, plan.by)))) + 0.9
-    width = (_style_value("figure.figsize")[0] - beside) / n_columns - 0.1
-    return max(1, int(width / len(_labels(quantity, plan.x)) / CHARACTER))
-
-
-def _fits_upright(quantity: Quantity, plan: _Plan) -> bool:
-    labels = _labels(quantity, plan.x)
-    if plan.x is None or (_is_numeric(labels) and len(labels) <= 2 * LEAST_POINTS):
-        return True
-    slot = _slot(quantity, plan)
-    lines = [textwrap.wrap(text, slot, break_long_words=False) for text in _texts(quantity, plan.x)]
-    return all(len(wrapped) <= 3 and max(map(len, wrapped), default=0) <= slot for wrapped in lines)
-
-
-def _make_axes(quantity: Quantity, plan: _Plan) -> list[Any]:
+def _make_axes(plan: Plan) -> list[Any]:
     from matplotlib import pyplot as plt
 
-    n_panels, n_series = len(_labels(quantity, plan.panels)), len(_labels(quantity, plan.by))
-    n_columns = 2 if n_panels == 4 else min(COLUMNS, n_panels)
-    n_rows = ceil(n_panels / n_columns)
-    width, height = rcParams["figure.figsize"]
-    if plan.horizontal:
-        lines = [textwrap.wrap(text, LONGEST_LINE) for text in _texts(quantity, plan.x)]
-        height = 1.3 + sum(max(LINE * (len(wrapped) + 0.3), 0.75 * LINE * n_series + 0.1) for wrapped in lines)
-    elif n_rows > 1:
-        height = 0.75 * height
-    height = max(height, 1.3 + LINE * sum(1 + len(text) // LONGEST_LINE for text in _texts(quantity, plan.by)))
-    figure, grid = plt.subplots(
+    n_rows = -(-plan.n_panels // plan.n_columns)
+    height = max(plan.height, 0.0 if plan.horizontal else rcParams["figure.figsize"][1] * (0.75 if n_rows > 1 else 1))
+    _, grid = plt.subplots(
         n_rows,
-        n_columns,
-        figsize=(width, n_rows * height),
+        plan.n_columns,
+        figsize=(plan.width, n_rows * height),
         sharex=plan.shared or not plan.horizontal,
         sharey=plan.shared or plan.horizontal,
         squeeze=False,
     )
-    for unused in grid.flat[n_panels:]:
+    for unused in grid.flat[plan.n_panels :]:
         unused.remove()
-    figure.get_layout_engine().set(wspace=0.04)
-    return list(grid.flat[:n_panels])
+    return list(grid.flat[: plan.n_panels])
 
 
-# Drawing
-
-
-def _draw_panel(
-    axes: Any, quantity: Quantity, table: Table, panel: Any, plan: _Plan, colors: Mapping[Any, Any], place: int
-) -> None:
-    labels, series = _labels(quantity, plan.x), _labels(quantity, plan.by)
-    log_x = plan.kind == "line" and DECADE < _span(labels) < inf
-    if plan.kind == "line":
-        format_numbers(axes.xaxis, labels, log=log_x, n_ticks=6 if plan.panels is None else 3)
-    if plan.log:
-        axes.set(**{"xscale" if plan.horizontal else "yscale": "log"})
-    step = 0.8 / len(series)
+def _draw_panel(axes: Any, plan: Plan, place: int, colors: Mapping[Any, Any]) -> None:
+    panel = plan.labels(plan.panels)[place]
+    _format_values(axes, plan, place)
+    _format_labels(axes, plan, place)
+    series = plan.labels(plan.by)
+    # In a row of panels the last says which series is which, once for all.
+    is_last = (place + 1) % plan.n_columns == 0
+    beside = _labels_of(axes, "right") if plan.by is not None and is_last else None
     palette = islice(cycle(rcParams["axes.prop_cycle"].by_key()["color"]), len(series))
-    ends: list[tuple[float, Any, Any, str]] = []
-    for number, (label, color) in enumerate(zip(series, palette, strict=True)):
-        color = colors.get(label, color)
+    step = min(GROUP / len(series), WIDEST_DOT if plan.kind == "dot" else GROUP)
+    for number, (label, usual) in enumerate(zip(series, palette, strict=True)):
+        cells = plan.cells(panels=panel, by=label)
+        if not cells:
+            continue
+        if plan.kind == "line":
+            places, room = list(cells), CLOUD * (ln(span(list(cells))) if plan.is_log_x else max(cells) - min(cells))
+        else:
+            shift = step * (number - (len(series) - 1) / 2)
+            places, room = [plan.labels(plan.x).index(one) + shift for one in cells], 0.92 * step
         # Where colours come round again, the markers do not.
         marker = MARKERS[(number + number // 7) % len(MARKERS)]
-        shift = step * (number - (len(series) - 1) / 2)
-        points = [
-            (one if plan.kind == "line" else at + shift, cell, one)
-            for at, one in enumerate(labels)
-            if (cell := table.get((panel, label, one)))
-        ]
-        if not points:
-            continue
-        room = {"bar": 0.92 * step, "dot": min(step, 0.35), "line": 0.02 * (log(_span(labels)) if log_x else 1)}
-        if plan.kind == "line" and not log_x:
-            room["line"] = 0.02 * (max(labels) - min(labels))
-        style = {"kind": plan.kind, "marker": marker, "room": room[plan.kind], "horizontal": plan.horizontal}
-        if plan.by is None and plan.x is not None and colors and plan.kind != "line":
-            for at, cell, one in points:
-                draw_series(axes, [at], [cell], color=colors.get(one, color), **style)
-        else:
-            draw_series(axes, [at for at, _, _ in points], [cell for _, cell, _ in points], color=color, **style)
-        end = points[0][0] if plan.horizontal else points[-1][1].value
-        ends.append((end, label, color, "s" if plan.kind == "bar" else marker))
-    _format(axes, quantity, table, panel, plan, place)
-    grid = axes.get_subplotspec()
-    n_panels = len(_labels(quantity, plan.panels))
-    if plan.by is not None and (grid is None or plan.panels is None or grid.is_last_col() or place == n_panels - 1):
-        beside = _labels_of(axes, "right")
-        for end, label, color, marker in ends:
-            beside.add(end, label_text(plan.by, label), color=color, marker=marker)
+        style: dict[str, Any] = {"kind": plan.kind, "marker": marker, "room": room, "horizontal": plan.horizontal}
+        color = colors.get(label, usual)
+        draw_series(axes, places, list(cells.values()), color=color, **style)
+        if beside is not None:
+            first, last = places[0], list(cells.values())[-1].value
+            mark = "s" if plan.kind == "bar" else marker
+            beside.add(first if plan.horizontal else last, label_text(plan.by or "", label), color=color, marker=mark)
 
 
-def _format(axes: Any, quantity: Quantity, table: Table, panel: Any, plan: _Plan, place: int) -> None:
-    """Give both axes their ticks and what they show."""
-    shown = table.values() if plan.shared else [cell for key, cell in table.items() if key[0] == panel]
-    sizes = [cell.value for cell in shown]
-    values_axis, labels_axis = (axes.xaxis, axes.yaxis) if plan.horizontal else (axes.yaxis, axes.xaxis)
-    n_ticks = 6 if not plan.horizontal else 6 if plan.panels is None else 3
-    text = format_values(values_axis, sizes, name=quantity.name, unit=quantity.unit, log=plan.log, n_ticks=n_ticks)
-    grid = axes.get_subplotspec()
-    is_first = plan.panels is None or grid.is_first_col()
-    if plan.horizontal or not plan.shared or is_first:
-        values_axis.set_label_text(text)
-    labels_axis.grid(plan.kind == "line")
-    if plan.kind != "line":
-        _format_labels(axes, labels_axis, quantity, plan)
-    else:
-        labels_axis.set_label_text(header(plan.x or ""))
+def _format_values(axes: Any, plan: Plan, place: int) -> None:
+    axis, across = (axes.xaxis, axes.yaxis) if plan.horizontal else (axes.yaxis, axes.xaxis)
+    text = format_values(
+        axis,
+        plan.sizes(plan.labels(plan.panels)[place]),
+        name=plan.quantity.name,
+        unit=plan.quantity.unit,
+        log=plan.log,
+        n_ticks=MOST_TICKS_OF_PANEL if plan.horizontal and plan.panels is not None else MOST_TICKS,
+    )
+    is_outer = _is_lowest(plan, place) if plan.horizontal else place % plan.n_columns == 0
+    if is_outer or not plan.shared:
+        axis.set_label_text(text)
+    across.grid(plan.kind == "line")
+
+
+def _format_labels(axes: Any, plan: Plan, place: int) -> None:
+    axis = axes.yaxis if plan.horizontal else axes.xaxis
     if plan.panels is not None:
-        axes.set_title(label_text(plan.panels, panel), loc="left", fontweight="normal")
-        axes.label_outer(remove_inner_ticks=False) if plan.shared else None
-
-
-def _format_labels(axes: Any, axis: Any, quantity: Quantity, plan: _Plan) -> None:
-    labels = _labels(quantity, plan.x)
-    if plan.x is None:
-        axis.set_ticks([])
-        axes.margins(**{"y" if plan.horizontal else "x": 1.0})
-        return
-    texts = _texts(quantity, plan.x)
-    if plan.horizontal:
-        texts = [textwrap.fill(text, LONGEST_LINE + 6) for text in texts]
-        axis.set_inverted(True)
-    elif _is_numeric(labels) and max(map(len, texts)) > _slot(quantity, plan):
-        texts = [Prefixed()(label) for label in labels]
-        axis.set_label_text(header(plan.x))
+        axes.set_title(plan.texts(plan.panels)[place], loc="left")
+    if _is_lowest(plan, place):
+        axes.xaxis.set_tick_params(which="both", labelbottom=True)
+    if plan.kind == "line":
+        n_ticks = MOST_TICKS if plan.panels is None else MOST_TICKS_OF_PANEL
+        format_numbers(axis, plan.labels(plan.x), log=plan.is_log_x, n_ticks=n_ticks)
+        says_what = True
     else:
-        texts = [textwrap.fill(text, _slot(quantity, plan)) for text in texts]
-    axis.set_ticks(range(len(labels)), texts)
-    axis.set_tick_params(length=0)
+        texts, says_what = plan.ticks()
+        axis.set_ticks(range(len(texts)), texts)
+        axis.set_tick_params(length=0)
+        # A bar alone would fill the axes.
+        margin = 0.25 * max(2, 5 - len(texts))
+        ends = (-margin, len(texts) - 1 + margin)
+        axes.set(**{"ylim": ends[::-1]} if plan.horizontal else {"xlim": ends})
+        band = axes.axhspan if plan.horizontal else axes.axvspan
+        for odd in range(1, len(texts), 2) if plan.kind == "dot" else ():
+            band(odd - 0.5, odd + 0.5, color=BAND, linewidth=0, zorder=0)
+    if says_what and _is_lowest(plan, place):
+        axis.set_label_text(header(plan.x or ""))
+
+
+def _is_lowest(plan: Plan, place: int) -> bool:
+    """Return whether a panel has none below it."""
+    return place + plan.n_columns >= plan.n_panels
 
 
 def _labels_of(axes: Any, side: str) -> Labels:
@@ -487,15 +341,6 @@ def _labels_of(axes: Any, side: str) -> Labels:
         if isinstance(artist, Labels) and artist.side == side:
             return artist
     return Labels(axes, side)
-
-
-def _note(figure: Any, text: str) -> None:
-    figure.supxlabel(text, x=0.01, ha="left", fontsize="small", color=QUIET)
-
-
-def _style_value(name: str) -> Any:
-    with _style():
-        return rcParams[name]
 
 
 def _wrapped(text: str, width: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -61,16 +61,15 @@ class Labels(Artist):
         marker : str, default=""
             The marker of what it names, drawn before the text.
         """
-        wrapped = textwrap.fill(text, LONGEST_LINE)
-        alignment = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
-        for artist in (
-            Text(0, 0, wrapped, color=legible(color), fontsize="medium", **alignment),
-            Line2D([], [], color=color, marker=marker or "None", linestyle="None", markersize=MARKER_SIZE),
-        ):
-            artist.set_figure(self.get_figure(root=False))
+        alignment: Any = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
+        self.texts.append(Text(0, 0, broken(text, LONGEST_LINE), color=legible(color), fontsize="medium", **alignment))
+        style: Any = {"marker": marker or "None", "linestyle": "None", "markersize": MARKER_SIZE}
+        self.markers.append(Line2D([], [], color=color, **style))
+        axes: Any = self.axes
+        for artist in (self.texts[-1], self.markers[-1]):
+            artist.set_figure(axes.get_figure())
             artist.set_transform(IdentityTransform())
-            artist.axes = self.axes
-            (self.texts if isinstance(artist, Text) else self.markers).append(artist)  # type: ignore[arg-type]
+            artist.axes = axes
         self._values.append(value)
         self.stale = True
 
@@ -108,11 +107,10 @@ class Labels(Artist):
         sizes = [extent.height if self.side == "right" else extent.width for extent in extents]
         between = BETWEEN if self.side == "right" else 4 * BETWEEN
         places = spread(np.clip(wanted, low, high), np.asarray(sizes) + between * point, low, high)
-        has_markers = any(marker.get_marker() != "None" for marker in self.markers)
-        indent = (GAP + (MARKER_SIZE + GAP if has_markers else 0)) * point
         for text, marker, place in zip(self.texts, self.markers, places, strict=True):
             if self.side == "right":
-                text.set_position((frame.x1 + indent, place))
+                indent = GAP if marker.get_marker() == "None" else GAP + MARKER_SIZE + GAP
+                text.set_position((frame.x1 + indent * point, place))
                 marker.set_data([frame.x1 + (GAP + MARKER_SIZE / 2) * point], [place])
             else:
                 text.set_position((place, frame.y1 + GAP / 2 * point))
@@ -161,6 +159,28 @@ def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
     return places
 
 
+def broken(text: str, width: int) -> str:
+    r"""Break a label into lines of so many characters: between words, and long names of code at their joints.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.labels import broken
+    >>> broken("torch/optim/adam.py(404): _multi_tensor_adam", 22)
+    'torch/optim/\nadam.py(404):\n_multi_tensor_adam'
+    """
+    pieces: list[str] = []
+    for word in re.split(r"(?<=\s)(?=\S)", text):
+        pieces += [word] if len(word.rstrip()) <= width else re.split(r"(?<=[/:_])(?=[^/:_])", word)
+    lines = [""]
+    for piece in pieces:
+        if len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    # What has no joint is cut.
+    cut = [line[start : start + width].strip() for line in lines for start in range(0, len(line), width)]
+    return "\n".join(line for line in cut if line)
+
+
 def legible(color: Any) -> str:
     """Return a color that can be read as text on white: the color itself, or a darker shade of it.
 
@@ -173,7 +193,7 @@ def legible(color: Any) -> str:
     shade = np.asarray(colors.to_rgb(color))
     while contrast(shade, "white") < CONTRAST:
         shade = 0.96 * shade
-    return colors.to_hex(shade)
+    return colors.to_hex(tuple(shade))
 
 
 def contrast(one: Any, other: Any) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib import colors
 
 from mlperf.quantities.cells import Cell
 
@@ -51,7 +52,9 @@ def draw_series(
     at = np.asarray(places, dtype=float)
     if kind == "bar":
         draw = axes.barh if horizontal else axes.bar
-        draw(at, values, room, color=color, alpha=0.6, linewidth=0)
+        draw(at, values, room, color=_tint(color), edgecolor=color, linewidth=1)
+        if min(values) < 0:
+            (axes.axvline if horizontal else axes.axhline)(0, color=INK, linewidth=0.9)
     _draw_runs(axes, at, cells, INK if kind == "bar" else color, room, horizontal)
     _draw_intervals(axes, at, cells, INK if kind == "bar" else color, horizontal)
     if kind != "bar":
@@ -85,6 +88,11 @@ def _draw_intervals(axes: Any, at: Any, cells: Sequence[Cell], color: Any, horiz
         axes.errorbar(
             *_turned([place], [value], horizontal), fmt="none", ecolor=color, elinewidth=1.5, zorder=3, **whisker
         )
+
+
+def _tint(color: Any) -> Any:
+    """Return a lighter shade, on which runs and whiskers are seen, and through which the grid is not."""
+    return 0.6 * np.asarray(colors.to_rgb(color)) + 0.4
 
 
 def _length(value: float, end: float) -> float:

@@ -35,6 +35,7 @@ class Prefixed(Formatter):
         self.scale = scale
 
     def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002
+        """Return the text of a tick, at whatever position it is."""
         return f"{x / self.scale:,.{TICK_DIGITS}g}".replace("-", "\u2212")
 
 

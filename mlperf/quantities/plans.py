@@ -1,0 +1,230 @@
+"""How a quantity is drawn: which level goes where, as bars, dots or a line, and what there is room for."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from numbers import Real
+from typing import Any
+
+from mlperf.quantities.cells import Cell
+from mlperf.quantities.labels import LONGEST_LINE, broken
+from mlperf.quantities.quantity import Quantity, label_text
+
+KINDS = ("bar", "dot", "line")
+
+# Bars are compared by their lengths: with more of them, or with lengths further apart, dots are clearer.
+MOST_BARS = 4
+DECADE = 10.0
+# Numbers with so many labels are a curve.
+LEAST_POINTS = 5
+
+# Panels beside each other.
+MOST_COLUMNS = 3
+# A row's label is broken into lines of so many characters, and one under a column into no more than so many lines.
+LONGEST_ROW = 28
+MOST_LINES = 3
+# In inches: the mean width of a character, the height of a line of text and of a dot, and what surrounds the axes.
+CHARACTER = 0.09
+LINE = 0.2
+DOT = 0.12
+BESIDE = 0.9
+ABOVE_AND_BELOW = 1.2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a quantity is drawn.
+
+    Parameters
+    ----------
+    quantity : Quantity
+        What is drawn.
+    x, by, panels : str or None
+        The levels along the axis, told apart by colour, and with a panel each.
+    shared : bool
+        Whether the panels share one scale of values.
+    width : float
+        Inches that there are for all panels.
+    kind : {"bar", "dot", "line"}
+        What marks a value.
+    horizontal, log : bool
+        Whether values run along x, and whether their scale is logarithmic.
+    """
+
+    quantity: Quantity
+    x: str | None
+    by: str | None
+    panels: str | None
+    shared: bool
+    width: float
+    kind: str = ""
+    horizontal: bool = False
+    log: bool = False
+
+    def labels(self, level: str | None) -> list[Any]:
+        """Return the labels of a level; one that stands for all where there is none."""
+        return [None] if level is None else self.quantity.labels(level)
+
+    def texts(self, level: str | None) -> list[str]:
+        """Return the labels of a level for people."""
+        return ["" if level is None else label_text(level, label) for label in self.labels(level)]
+
+    def cells(self, **fixed: Any) -> dict[Any, Cell]:
+        """Return the cells that have these labels of ``panels`` and ``by``, each by its label of ``x``."""
+        levels = {role: getattr(self, role) for role in fixed}
+        found: dict[Any, Cell] = {}
+        for key, cell in self.quantity.cells.items():
+            labels = dict(zip(self.quantity.by, key, strict=True))
+            if all(level is None or labels[level] == fixed[role] for role, level in levels.items()):
+                found[None if self.x is None else labels[self.x]] = cell
+        return found
+
+    def sizes(self, panel: Any) -> list[float]:
+        """Return all values that are on the same scale as those of a panel."""
+        at = None if self.panels is None or self.shared else self.quantity.by.index(self.panels)
+        return [cell.value for key, cell in self.quantity.cells.items() if at is None or key[at] == panel]
+
+    @property
+    def n_panels(self) -> int:
+        """Panels in all."""
+        return len(self.labels(self.panels))
+
+    @property
+    def n_columns(self) -> int:
+        """Panels beside each other."""
+        return 2 if self.n_panels == 4 else min(MOST_COLUMNS, self.n_panels)
+
+    @property
+    def is_log_x(self) -> bool:
+        """Whether the numbers that a line runs over are far enough apart for a logarithmic axis."""
+        return self.kind == "line" and DECADE < span(self.labels(self.x)) < inf
+
+    @property
+    def slot(self) -> int:
+        """Characters that there is room for under each of the labels along x."""
+        beside = BESIDE + CHARACTER * min(LONGEST_LINE, max(map(len, self.texts(self.by))))
+        panel = (self.width - beside) / self.n_columns - 0.1
+        return max(1, int(panel / len(self.labels(self.x)) / CHARACTER))
+
+    @property
+    def height(self) -> float:
+        """Inches that a row of panels needs at least for the labels of its rows and of its series."""
+        beside = LINE * sum(1.1 * len(broken(text, LONGEST_LINE).splitlines()) for text in self.texts(self.by))
+        rows = 0.0
+        if self.horizontal:
+            n_lines = [len(broken(text, LONGEST_ROW).splitlines()) for text in self.texts(self.x)]
+            rows = sum(max(LINE * (n + 0.4), DOT * len(self.labels(self.by)) + 0.08) for n in n_lines)
+        return ABOVE_AND_BELOW + max(beside, rows)
+
+    def ticks(self) -> tuple[list[str], bool]:
+        """Return what stands at the places along the axis, and whether the axis must say what it is."""
+        texts = self.texts(self.x)
+        if self.horizontal:
+            return [broken(text, LONGEST_ROW) for text in texts], False
+        labels = self.labels(self.x)
+        if self.x is None or not is_numeric(labels) or max(map(len, texts)) <= self.slot:
+            return [broken(text, self.slot) for text in texts], False
+        numbers = [f"{label:,.10g}" for label in labels]
+        if max(map(len, numbers)) > self.slot:
+            numbers = [f"{label / 1000:,.10g}k" if label >= 1000 else f"{label:.10g}" for label in labels]
+        return numbers, True
+
+
+def make_plan(
+    quantity: Quantity,
+    x: str | None,
+    by: str | None,
+    panels: str | None,
+    *,
+    kind: str | None,
+    horizontal: bool | None,
+    log: bool | None,
+    shared: bool,
+    width: float,
+) -> Plan:
+    """Fill in what was not asked for, and refuse what contradicts itself; see `mlperf.quantities.drawing.plot`.
+
+    Raises
+    ------
+    KeyError, ValueError
+        As `mlperf.quantities.drawing.plot`.
+    """
+    plan = Plan(quantity, *_roles(quantity, x, by, panels), shared=shared, width=width)
+    if kind not in (None, *KINDS):
+        raise ValueError(f"The 'kind' parameter of plot must be one of {', '.join(KINDS)}. Got {kind!r} instead.")
+    widest = max(span(plan.sizes(panel)) for panel in plan.labels(plan.panels))
+    if kind is None and not horizontal and plan.x is not None and is_curve(plan.labels(plan.x)):
+        kind = "line"
+    if kind == "line" and (horizontal or plan.x is None or not is_numeric(plan.labels(plan.x))):
+        raise ValueError(
+            f"With kind='line', 'x' must be a level of numbers, from left to right. Got {plan.x!r} instead."
+        )
+    if horizontal is None:
+        horizontal = kind != "line" and not _fits_upright(plan)
+    if kind is None:
+        few = max(len(plan.labels(plan.x)), len(plan.labels(plan.by))) <= MOST_BARS
+        alike = widest <= DECADE or widest == inf
+        kind = "bar" if few and alike and not horizontal and not log else "dot"
+    if kind == "bar" and log:
+        raise ValueError("A bar begins at zero, which no logarithmic scale has. Give kind='dot' with log=True.")
+    if log is None:
+        log = kind != "bar" and DECADE < widest < inf
+    if log and widest == inf:
+        raise ValueError("On a logarithmic scale every value must be above zero. Give log=False.")
+    return replace(plan, kind=kind, horizontal=horizontal, log=log)
+
+
+def span(values: Sequence[float]) -> float:
+    """Return the largest of some values over the smallest; infinity if one is not above zero.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.plans import span
+    >>> span([2, 8]), span([0, 8])
+    (4.0, inf)
+    """
+    return max(values) / min(values) if min(values) > 0 else inf
+
+
+def is_numeric(labels: Sequence[Any]) -> bool:
+    """Return whether all labels are numbers."""
+    return all(isinstance(label, Real) and not isinstance(label, bool) for label in labels)
+
+
+def is_curve(labels: Sequence[Any]) -> bool:
+    """Return whether labels are numbers enough for a curve."""
+    return len(labels) >= LEAST_POINTS and is_numeric(labels)
+
+
+def _roles(
+    quantity: Quantity, x: str | None, by: str | None, panels: str | None
+) -> tuple[str | None, str | None, str | None]:
+    named = [level for level in (x, by, panels) if level is not None]
+    for level in named:
+        quantity.labels(level)
+        if named.count(level) > 1:
+            raise ValueError(f"Each of x, by and panels must be another level. Got {level!r} more than once.")
+    left = [level for level in quantity.by if level not in named]
+    if x is None and left:
+        curves = [level for level in left if is_curve(quantity.labels(level))]
+        x = curves[-1] if curves else left[-1]
+        left.remove(x)
+    by = left.pop() if by is None and left else by
+    panels = left.pop() if panels is None and left else panels
+    if left:
+        raise ValueError(
+            f"A figure has places for three levels: x, by and panels. Got {', '.join(quantity.by)}: choose a label of "
+            f"one first, as in q.at({left[0]}={quantity.labels(left[0])[0]!r})."
+        )
+    return x, by, panels
+
+
+def _fits_upright(plan: Plan) -> bool:
+    labels = plan.labels(plan.x)
+    if plan.x is None or (is_numeric(labels) and len(labels) <= 2 * LEAST_POINTS):
+        return True
+    lines = [textwrap.wrap(text, plan.slot, break_long_words=False) for text in plan.texts(plan.x)]
+    return all(len(wrapped) <= MOST_LINES and max(map(len, wrapped), default=0) <= plan.slot for wrapped in lines)
