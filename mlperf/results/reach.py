@@ -8,7 +8,7 @@ import importlib.util
 import inspect
 import sys
 import sysconfig
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -257,10 +257,10 @@ def _is_filled(cell: Any) -> bool:
 
 
 @cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
-
-
 def _version(module: str) -> str:
     """Return the version of the installed package that a module belongs to."""
-    return " ".join(f"{name} {metadata.version(name)}" for name in sorted(set(_distributions().get(module, []))))
+    told = getattr(sys.modules.get(module), "__version__", None)
+    if isinstance(told, str):
+        return told
+    names = metadata.packages_distributions().get(module, [])
+    return " ".join(f"{name} {metadata.version(name)}" for name in sorted(set(names)))

@@ -72,8 +72,8 @@ def test_each_process_of_each_cell_is_fresh():
     assert os.getpid() not in set(runs["pid"])
 
 
-def test_six_processes_measure_a_cell_unless_it_is_said_otherwise():
-    assert measure(identity, a=[1]).frame["pid"].nunique() == 6
+def test_six_processes_measure_a_cell_by_default():
+    assert len(set(measure(identity, warmup=False).frame["pid"])) == 6
 
 
 def test_rounds_visit_every_cell_before_any_comes_again():
@@ -342,8 +342,8 @@ def forks():
 
 
 def leaves_a_process_behind():
-    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300) # mlperf.profilers.child"])
-    raise ValueError("too large")
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(300)"])
+    raise ValueError(f"left {left.pid}")
 
 
 def interrupts_itself():
@@ -367,7 +367,7 @@ def returns(value):
         (is_killed, "its process was ended by SIGKILL"),
         (turns_warnings_into_errors, "UserWarning: careful"),
         (forks, "it forked a process that came back out of it"),
-        (leaves_a_process_behind, "ValueError: too large"),
+        (leaves_a_process_behind, "ValueError: left"),
         (interrupts_itself, "KeyboardInterrupt"),
         (returns(None), "TypeError: run must return a mapping, such as {'seconds': 1.5}, or a DataFrame. Got None. Is"),
         (returns(1.5), "TypeError: run must return a mapping, such as {'seconds': 1.5}, or a DataFrame. Got a float."),
@@ -393,8 +393,10 @@ def test_what_a_measured_function_does_is_one_error_that_names_its_cell(run, mes
     def in_a_cell(model):  # noqa: ARG001
         return run()
 
-    with pytest.raises(MeasurementError, match=re.escape(f"failed in the cell model=Large: {message}")):
+    with pytest.raises(MeasurementError, match=re.escape(f"failed in the cell model=Large: {message}")) as caught:
         measure(in_a_cell, processes=2, repeats=3, timeout=2 if "hang" in run.__name__ else None, model=["Large"])
+    if left := re.search(r"left (\d+)", str(caught.value)):
+        assert not is_running(int(left[1]))
     assert len(capfd.readouterr().err) < 300_000
 
 

@@ -14,7 +14,7 @@ from mlperf.profilers.operators import callers, operators
 
 SAMPLES = generate_samples(1_000)
 HIDDEN = (64, 32, 16)
-EPOCHS = 5
+EPOCHS = 2
 FLOAT32 = 4
 
 
@@ -152,18 +152,9 @@ def test_folder_of_the_trace_is_looked_for_before_the_call(tmp_path):
     assert not called
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "operators.operators(call)",
-        "operators.callers(call, 'aten::ones')",
-        "memory.live_tensors(call)",
-    ],
-)
-def test_nothing_that_the_profiler_prints_reaches_the_terminal(call):
+def test_nothing_that_the_profiler_prints_reaches_the_terminal():
     """Its library printed two lines that begin with USDT for each profile."""
-    module = call.partition(".")[0]
-    code = f"import torch\nfrom mlperf.profilers import {module}\ndef call(): torch.ones(3)\n{call}"
+    code = "import torch\nfrom mlperf.profilers import memory, operators\ndef call(): torch.ones(3)\n"
+    code += "memory.live_tensors(call)\noperators.operators(call)\noperators.callers(call, 'aten::ones')\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
-    assert done.stderr == b""
-    assert done.stdout == b""
+    assert (done.stdout, done.stderr) == (b"", b"")

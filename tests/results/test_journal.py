@@ -1,5 +1,6 @@
 """What was measured is never measured twice, and never taken for something else."""
 
+import errno
 import functools
 import json
 import os
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mlperf.results.journal import Journal, clear
+from mlperf.results.journal import Journal, _calls, clear
 from mlperf.results.reach import reach
 
 SCRIPT = """
@@ -37,37 +38,50 @@ print(sorted(runs.frame["pid"]))
 SETTINGS = {"factor": 3, "comment": "", "extra": "pass", "repeats": 1, "levels": [1, 2], "after": "raise SystemError"}
 
 
+def started(**settings):
+    """Start the script with some settings; return what it prints, what it says, and how many runs it carries out."""
+    Path("script.py").write_text(SCRIPT.format(**(SETTINGS | settings)))
+    Path("log").write_text("")
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
+    return done.stdout, done.stderr, len(Path("log").read_text())
+
+
+def prepare(folder):
+    (folder / "helper.py").write_text("ONE = 1\n")
+    os.utime(folder / "helper.py", (1, 1))  # Python takes a source of the same date for the same one
+    (folder / "data.csv").write_text("1")
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """What the first start printed, and the journal that it left when it failed after measuring."""
+    folder = tmp_path_factory.mktemp("first")
+    prepare(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLPERF_RESULTS", str(folder / "results"))
+        printed, _, measured = started()
+    assert measured == 4
+    return printed, (folder / "results" / ".journal" / "script.jsonl").read_bytes()
+
+
 @pytest.fixture
-def start(tmp_path, monkeypatch):
-    """Start a script with some settings; return its pids, its errors and how many runs it carried out."""
+def journal(first, tmp_path, results, monkeypatch):
+    """Go to a folder where the first start was, and return the journal that it left."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "helper.py").write_text("ONE = 1\n")
-    os.utime(tmp_path / "helper.py", (1, 1))  # Python takes a source of the same date for the same one
-
-    def started(**settings):
-        Path("script.py").write_text(SCRIPT.format(**(SETTINGS | settings)))
-        Path("log").write_text("")
-        done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
-        return done.stdout, done.stderr, len(Path("log").read_text())
-
-    return started
+    prepare(tmp_path)
+    left = results / ".journal" / "script.jsonl"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(first[1])
+    return left
 
 
-def test_slip_further_down_costs_no_run_that_was_measured(start, results):
-    first, _, measured = start()
-    assert measured == 4
-    again, said, measured = start(after="print('now right')", comment="# with a comment, and lines moved\n")
+def test_slip_further_down_costs_no_run_that_was_measured(first, journal):
+    again, said, measured = started(after="print('now right')", comment="# with a comment, and lines moved\n")
     assert measured == 0
-    assert again == f"{first}now right\n"
-    assert f"4 of 4 runs are taken from {results}/.journal/script.jsonl" in said
-
-
-def test_script_that_ended_well_measures_anew(start, results):
-    first, _, _ = start(after="")
-    assert not (results / ".journal").exists()
-    again, _, measured = start(after="")
-    assert measured == 4
-    assert again != first
+    assert again == f"{first[0]}now right\n"
+    assert f"4 of 4 runs are taken from {journal}" in said
+    assert not journal.parent.exists(), "it ended without an error: the next start measures anew"
 
 
 @pytest.mark.parametrize(
@@ -75,78 +89,112 @@ def test_script_that_ended_well_measures_anew(start, results):
     [{"factor": 4}, {"extra": "n += 1"}, {"repeats": 2}, {"levels": {1: 3, 2: 4}}],
     ids=lambda settings: next(iter(settings)),
 )
-def test_change_of_what_a_run_depends_on_measures_anew(start, settings):
-    start()
-    repeats = settings.get("repeats", 1)
-    assert start(**settings)[2] == 4 * repeats
+@pytest.mark.usefixtures("journal")
+def test_change_of_what_a_run_depends_on_measures_anew(settings):
+    assert started(**settings)[2] == 4 * settings.get("repeats", 1)
 
 
-def test_change_of_a_module_beside_the_script_measures_anew(start):
-    start()
+@pytest.mark.usefixtures("journal")
+def test_change_of_a_module_beside_the_script_measures_anew():
     Path("helper.py").write_text("ONE = 2\n")
     os.utime("helper.py", (1, 2))
-    assert start()[2] == 4
+    assert started()[2] == 4
 
 
-def test_change_of_a_data_file_that_the_script_declares_measures_anew(start):
+@pytest.mark.usefixtures("journal")
+def test_change_of_a_data_file_that_the_script_declares_measures_anew():
     declared = "# mlperf: depends on data.csv"
-    Path("data.csv").write_text("1")
-    start(comment=declared)
-    assert start(comment=declared)[2] == 0
+    assert started(comment=declared)[2] == 4, "it was not declared before"
+    assert started(comment=declared)[2] == 0
     Path("data.csv").write_text("2")
-    assert start(comment=declared)[2] == 4
+    assert started(comment=declared)[2] == 4
 
 
-def test_level_that_is_new_is_measured_beside_those_that_are_known(start):
-    start()
-    _, said, measured = start(levels=[1, 2, 3])
+@pytest.mark.usefixtures("journal")
+def test_level_that_is_new_is_measured_beside_those_that_are_known():
+    _, said, measured = started(levels=[1, 2, 3])
     assert measured == 2
     assert "4 of 6 runs are taken from" in said
 
 
-def test_torn_and_altered_lines_are_measured_anew(start, results):
-    start()
-    journal = results / ".journal" / "script.jsonl"
-    whole = journal.read_bytes()
-    lines = [line for line in whole.splitlines() if line]
-    torn = b"\n".join([lines[0], lines[1].replace(b'"process"', b'"process"').replace(b"1", b"2", 1), lines[2][:-9]])
-    journal.write_bytes(torn)
-    assert start()[2] == 3
-    assert start()[2] == 0, "what is written after a torn line is whole"
+def test_torn_and_altered_lines_are_measured_anew(journal):
+    lines = [line for line in journal.read_bytes().splitlines() if line]
+    altered = lines[1].replace(b'"x"', b'"y"')
+    journal.write_bytes(b"\n".join([lines[0], altered, lines[2][:-9]]))
+    assert started()[2] == 3
+    assert started()[2] == 0, "what is written after a torn line is whole"
 
 
-@pytest.mark.parametrize("content", [b"", b"\0" * 100, b"no checksum\n", b"00000000 []\n", b"\xff\xfe\n"])
-def test_journal_of_anything_else_is_measured_anew(start, results, content):
+@pytest.mark.usefixtures("journal")
+def test_second_measurement_of_one_kind_is_not_the_first_again(first):
+    """Else a cell that is compared with itself would show no noise at all."""
+    twice = "print(sorted(measure(run, processes=2, warmup=False, n=[1, 2]).frame['pid']))\nraise SystemError"
+    out, _, measured = started(after=twice)
+    assert measured == 4
+    once, second = out.splitlines()
+    assert f"{once}\n" == first[0]
+    assert second != once
+
+
+def test_results_folder_that_cannot_be_written_costs_no_run(tmp_path, results, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    results.write_text("a file")
+    assert started()[2] == 4
+
+
+CONTENTS = [b"", b"\0" * 100, b"no checksum\n", b"00000000 []\n", b"\xff\xfe\n", b"22d02bf7 [1, 2]\n", b"[" * 100_000]
+
+
+@pytest.fixture
+def script(tmp_path):
+    """A script that there is."""
+    path = tmp_path / "script.py"
+    path.touch()
+    return str(path)
+
+
+def kept(script):
+    """Keep a run in the script's journal; return it as the next start finds it."""
+    _calls.clear()
+    writing = Journal(script, "settings")
+    writing.put(writing.key("cell"), 0, [{"x": 1.5}])
+    _calls.clear()
+    reading = Journal(script, "settings")
+    return reading.get(reading.key("cell"), 0)
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_journal_of_anything_else_is_as_good_as_none(script, results, content):
     (results / ".journal").mkdir(parents=True)
     (results / ".journal" / "script.jsonl").write_bytes(content)
-    assert start()[2] == 4
+    assert kept(script) == [{"x": 1.5}]
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
-def test_journal_that_is_no_file_is_left_alone(start, results, kind, tmp_path):
+def test_journal_that_is_no_file_is_left_alone(script, results, kind, tmp_path):
     (results / ".journal").mkdir(parents=True)
-    journal = results / ".journal" / "script.jsonl"
+    path = results / ".journal" / "script.jsonl"
     elsewhere = tmp_path / "elsewhere"
-    {"fifo": os.mkfifo, "folder": os.mkdir, "link": lambda path: Path(path).symlink_to(elsewhere)}[kind](journal)
-    assert start()[2] == 4
+    {"fifo": os.mkfifo, "folder": os.mkdir, "link": lambda path: path.symlink_to(elsewhere)}[kind](path)
+    assert kept(script) is None
     assert not elsewhere.exists()
 
 
-def test_results_folder_that_cannot_be_written_costs_no_run(start, results):
-    results.write_text("a file")
-    assert start()[2] == 4
+def test_folder_of_the_journal_that_is_a_link_is_not_followed(script, results, tmp_path):
+    results.mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (results / ".journal").symlink_to(tmp_path / "elsewhere")
+    assert kept(script) is None
+    assert not list((tmp_path / "elsewhere").iterdir())
 
 
-def test_second_measurement_of_one_kind_is_not_the_first_again(start):
-    """Else a cell that is compared with itself would show no noise at all."""
-    twice = "print(sorted(measure(run, processes=2, warmup=False, n=[1, 2]).frame['pid']))\nraise SystemError"
-    out, _, measured = start(after=twice)
-    first, second = out.splitlines()
-    assert measured == 8
-    assert first != second
-    again, _, measured = start(after=twice)
-    assert again == out
-    assert measured == 0
+def test_full_disk_costs_no_run(script, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("mlperf.results.journal.os.write", full)
+    assert kept(script) is None
 
 
 INTERRUPTED = """
@@ -164,7 +212,8 @@ print(sorted(measure(run, processes=1, n_jobs=2, warmup=False, n=[1, 2, 3]).fram
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_interrupted_script_goes_on_where_it_was(start, how, tmp_path):  # noqa: ARG001 - it sets the folder up
+def test_interrupted_script_goes_on_where_it_was(how, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     Path("script.py").write_text(INTERRUPTED)
     process = subprocess.Popen([sys.executable, "script.py"], stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -184,13 +233,10 @@ def test_interrupted_script_goes_on_where_it_was(start, how, tmp_path):  # noqa:
     assert Path("log").read_text() == "3 "
 
 
-def test_cleared_journal_is_gone_with_its_folder(tmp_path, results):
-    script = tmp_path / "script.py"
-    script.touch()
-    journal = Journal(str(script), "settings")
-    journal.put(journal.key("cell"), 0, [{"x": 1.5}])
-    assert Journal(str(script), "other").get("?", 0) is None
-    assert json.loads(journal.path.read_text().strip().partition(" ")[2])[1:] == [0, [{"x": 1.5}]]
+def test_cleared_journal_is_gone_with_its_folder(script, results):
+    kept(script)
+    text = (results / ".journal" / "script.jsonl").read_text().strip().partition(" ")[2]
+    assert json.loads(text)[1:] == [0, [{"x": 1.5}]]
     clear(script)
     assert not (results / ".journal").exists()
     clear(script)
