@@ -20,7 +20,7 @@ def source(
     sizes: Sequence[int],
     *,
     vector_bytes: int = 0,
-    rows_at_once: int = 6,
+    rows_at_once: int = 0,
     vectors_at_once: int = 0,
     rows_in_cache: int = 256,
 ) -> str:
@@ -32,9 +32,9 @@ def source(
         Features, units of each hidden layer, outputs.
     vector_bytes : int, default=0
         Bytes of a vector, a power of two; 0 stands for as many as the processor's widest has.
-    rows_at_once, vectors_at_once : int, default=6, 0
+    rows_at_once, vectors_at_once : int, default=0, 0
         Rows and vectors of the block of a product that is held in registers. A larger block reads less for each
-        multiplication, until the registers are used up. 0 stands for as many vectors as fit.
+        multiplication, until the registers are used up. 0 stands for what fits 32 registers, 6 x 4, or 16, 4 x 3.
     rows_in_cache : int, default=256
         Rows of a mini-batch that are carried forward and back at a time.
 
@@ -47,7 +47,7 @@ def source(
     --------
     >>> from mlperf.training.kernel import source
     >>> print(source((5, 32, 1)))  # doctest: +ELLIPSIS
-    constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 6, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
+    constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 0, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
     constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4;
     ...
         forward<5, 32, RELU>(own.H1, own.H0, p.W1, p.b1, n_rows);

@@ -26,9 +26,9 @@ constexpr int WIDEST = 16, REGISTERS = 16;
 #endif
 
 constexpr int V = (VECTOR_BYTES ? VECTOR_BYTES : WIDEST) / sizeof(float);
-// ROWS x VECTORS sums, a row of the right factor and a number of the left one fit the registers.
-constexpr int VECTORS = VECTORS_AT_ONCE ? VECTORS_AT_ONCE : REGISTERS / 8;
-constexpr int ROWS = ROWS_AT_ONCE;
+// ROWS x VECTORS sums, a row of the right factor and a number of the left one are in registers at a time.
+constexpr int ROWS = ROWS_AT_ONCE ? ROWS_AT_ONCE : REGISTERS == 32 ? 6 : 4;
+constexpr int VECTORS = VECTORS_AT_ONCE ? VECTORS_AT_ONCE : REGISTERS == 32 ? 4 : 3;
 
 // may_alias lets it read arrays of float, aligned(4) from any address.
 typedef float Vector __attribute__((vector_size(sizeof(float) * V), aligned(4), may_alias));
