@@ -5,25 +5,28 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import cycle, islice
-from math import log as ln
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context, rcParams
+from matplotlib import rc_context, rc_params_from_file, rcParams
 from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from mlperf.quantities.labels import Labels
 from mlperf.quantities.marks import draw_series
-from mlperf.quantities.plans import BESIDE, Plan, make_plan, span
+from mlperf.quantities.plans import BESIDE, Plan, make_plan
 from mlperf.quantities.quantity import Quantity, label_text
 from mlperf.quantities.scales import Prefixed, format_numbers, format_values
 from mlperf.quantities.tables import header
 
 STYLE = Path(__file__).with_name("report.mplstyle")
+COLORS: tuple[str, ...] = tuple(
+    rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
+)
+"""Colours of the series, in order, for what a script draws itself."""
 MARKERS = "os^DvPX"
 QUIET = "#5b6472"
 """Colour of what is not measured: a reference, a note."""
@@ -102,14 +105,12 @@ def plot(
     >>> axes.get_ylabel(), [tick.get_text() for tick in axes.get_xticklabels()]
     ('Fit time (ms)', ['Small', 'Large'])
     """
-    if panels is not None and ax is not None:
-        raise ValueError(f"The 'ax' parameter of plot has room for one panel. Got panels={panels!r} too.")
     with _style():
         width = rcParams["figure.figsize"][0] if ax is None else BESIDE + ax.bbox.width / ax.get_figure(root=True).dpi
         options: dict[str, Any] = {"kind": kind, "horizontal": horizontal, "log": log, "shared": sharey}
         plan = make_plan(quantity, x, by, panels, **options, width=width)
         if plan.panels is not None and ax is not None:
-            raise ValueError(f"The 'ax' parameter of plot has room for two levels. Got {', '.join(quantity.by)}.")
+            raise ValueError(f"The 'ax' parameter of plot has room for one panel. Got panels={plan.panels!r} too.")
         drawn = _make_axes(plan) if ax is None else [ax]
         for place, axes in enumerate(drawn):
             _draw_panel(axes, plan, place, colors or {})
@@ -166,7 +167,8 @@ def headline(where: Any, text: str) -> None:
     """
     first: Any = where.flat[0] if isinstance(where, np.ndarray) else where[0] if isinstance(where, Sequence) else where
     figure: Any = first if not isinstance(first, Axes) else first.get_figure()
-    font: Any = {"fontsize": "medium", "fontweight": "bold"}
+    # A dollar is a dollar.
+    font: Any = {"fontsize": "medium", "fontweight": "bold", "parse_math": False}
     with _style():
         width = 72 * figure.bbox.width / figure.get_figure(root=True).dpi
         if first is where and isinstance(first, Axes) and len(figure.axes) > 1:
@@ -244,8 +246,10 @@ def _style() -> Iterator[None]:
 def _make_axes(plan: Plan) -> list[Any]:
     from matplotlib import pyplot as plt
 
-    n_rows = -(-plan.n_panels // plan.n_columns)
-    height = max(plan.height, 0.0 if plan.horizontal else rcParams["figure.figsize"][1] * (0.75 if n_rows > 1 else 1))
+    n_rows = ceil(plan.n_panels / plan.n_columns)
+    # Rows of panels are lower than a panel alone; rows of labels are as high as they need.
+    usual = rcParams["figure.figsize"][1] * (0.75 if n_rows > 1 else 1.0)
+    height = plan.height if plan.horizontal else max(plan.height, usual)
     _, grid = plt.subplots(
         n_rows,
         plan.n_columns,
@@ -267,26 +271,25 @@ def _draw_panel(axes: Any, plan: Plan, place: int, colors: Mapping[Any, Any]) ->
     # In a row of panels the last says which series is which, once for all.
     is_last = (place + 1) % plan.n_columns == 0
     beside = _labels_of(axes, "right") if plan.by is not None and is_last else None
-    palette = islice(cycle(rcParams["axes.prop_cycle"].by_key()["color"]), len(series))
     step = min(GROUP / len(series), WIDEST_DOT if plan.kind == "dot" else GROUP)
-    for number, (label, usual) in enumerate(zip(series, palette, strict=True)):
+    for number, label in enumerate(series):
         cells = plan.cells(panels=panel, by=label)
-        if not cells:
-            continue
-        if plan.kind == "line":
-            places, room = list(cells), CLOUD * (ln(span(list(cells))) if plan.is_log_x else max(cells) - min(cells))
-        else:
-            shift = step * (number - (len(series) - 1) / 2)
-            places, room = [plan.labels(plan.x).index(one) + shift for one in cells], 0.92 * step
+        shift = step * (number - (len(series) - 1) / 2)
         # Where colours come round again, the markers do not.
-        marker = MARKERS[(number + number // 7) % len(MARKERS)]
+        marker = MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
+        color = colors.get(label, COLORS[number % len(COLORS)])
+        if plan.kind == "line":
+            places, room = list(cells), CLOUD * plan.extent_of_x
+        else:
+            places, room = [plan.labels(plan.x).index(one) + shift for one in cells], 0.92 * step
         style: dict[str, Any] = {"kind": plan.kind, "marker": marker, "room": room, "horizontal": plan.horizontal}
-        color = colors.get(label, usual)
-        draw_series(axes, places, list(cells.values()), color=color, **style)
+        if cells:
+            draw_series(axes, places, list(cells.values()), color=color, **style)
         if beside is not None:
-            first, last = places[0], list(cells.values())[-1].value
-            mark = "s" if plan.kind == "bar" else marker
-            beside.add(first if plan.horizontal else last, label_text(plan.by or "", label), color=color, marker=mark)
+            # Beside its part of the first row, or its last value; a series that is not in this panel is named below.
+            last = list(cells.values())[-1].value if cells else min(plan.sizes(panel))
+            marker = "s" if plan.kind == "bar" else marker
+            beside.add(shift if plan.horizontal else last, label_text(plan.by or "", label), color=color, marker=marker)
 
 
 def _format_values(axes: Any, plan: Plan, place: int) -> None:

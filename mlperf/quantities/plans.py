@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from math import log as ln
 from numbers import Real
 from typing import Any
 
@@ -101,6 +102,12 @@ class Plan:
     def is_log_x(self) -> bool:
         """Whether the numbers that a line runs over are far enough apart for a logarithmic axis."""
         return self.kind == "line" and DECADE < span(self.labels(self.x)) < inf
+
+    @property
+    def extent_of_x(self) -> float:
+        """How far the numbers that a line runs over reach; their logarithms on a logarithmic axis."""
+        labels = self.labels(self.x)
+        return ln(span(labels)) if self.is_log_x else float(max(labels) - min(labels))
 
     @property
     def slot(self) -> int:

@@ -6,17 +6,16 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import colors, rc_params_from_file
+from matplotlib import colors
 from matplotlib import pyplot as plt
 
 from mlperf import Quantity, Runs, draw_reason, exact, headline, reference, subplots
-from mlperf.quantities.drawing import QUIET, STYLE
+from mlperf.quantities.drawing import COLORS, QUIET
 from mlperf.quantities.labels import CONTRAST, Labels, broken, contrast, legible, spread
 
 MODELS = ["Small", "Medium", "Large"]
 SIZES = [1_000, 5_000, 10_000]
 DARK_PAGE = "#14181e"
-PALETTE = rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
 
 
 @pytest.fixture(autouse=True)
@@ -320,7 +319,13 @@ def test_no_text_hides_another_or_a_mark_or_is_cut_off(drawn):
 def test_there_is_a_label_for_each_series_in_its_colour():
     axes = measured(model=MODELS, n_samples=SIZES).plot(x="n_samples", kind="dot")
     assert [text.get_text() for text in beside(axes)] == MODELS
-    assert [text.get_color() for text in beside(axes)] == [color.lower() for color in PALETTE[:3]]
+    assert [text.get_color() for text in beside(axes)] == [color.lower() for color in COLORS[:3]]
+
+
+def test_series_that_is_not_in_the_last_panel_is_named_too():
+    cells = {("a", "one"): 1, ("b", "one"): 2, ("a", "two"): 3}
+    panels = exact(cells, by=["who", "rows"]).plot(x=None, by="who", panels="rows")
+    assert [text.get_text() for text in beside(panels[-1])] == ["a", "b"]
 
 
 def test_label_stands_at_the_last_value_where_there_is_room():
@@ -371,13 +376,13 @@ def on_dark_page(color):
     return 1 - (1 - shown) * (1 - np.asarray(colors.to_rgb(DARK_PAGE)))
 
 
-@pytest.mark.parametrize("color", [*PALETTE, QUIET, "yellow"])
+@pytest.mark.parametrize("color", [*COLORS, QUIET, "yellow"])
 def test_labels_are_legible_on_a_light_and_on_a_dark_page(color):
     assert contrast(legible(color), "white") >= CONTRAST
     assert contrast(on_dark_page(legible(color)), DARK_PAGE) >= CONTRAST
 
 
-@pytest.mark.parametrize("color", PALETTE)
+@pytest.mark.parametrize("color", COLORS)
 def test_marks_are_seen_on_a_light_and_on_a_dark_page(color):
     assert contrast(color, "white") >= 3
     assert contrast(on_dark_page(color), DARK_PAGE) >= 3
@@ -490,12 +495,17 @@ def test_reason_for_drawing_nothing_fits_the_figure():
         ({"kind": "line", "x": "model"}, ValueError, "must be a level of numbers.*Got 'model'"),
         ({"x": "model", "by": "model"}, ValueError, "Got 'model' more than once"),
         ({"x": "modell"}, KeyError, "Did you mean 'model'"),
-        ({"ax": "here", "panels": "model"}, ValueError, "room for one panel"),
     ],
 )
 def test_slip_is_named(options, error, message):
     with pytest.raises(error, match=message):
         measured(model=MODELS, n_samples=SIZES).plot(**options)
+
+
+def test_axes_have_no_room_for_panels():
+    _, axes = subplots()
+    with pytest.raises(ValueError, match="room for one panel"):
+        measured(model=MODELS, n_samples=SIZES).plot(ax=axes, panels="model")
 
 
 def test_too_many_levels_are_refused_with_the_way_out():
