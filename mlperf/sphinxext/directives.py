@@ -93,6 +93,12 @@ class PublishedDirective(SphinxDirective):
         link["reftarget"], link["refdoc"] = self.address(found, "csv"), self.env.docname
         return link
 
+    def make_target(self, node: nodes.Element, name: str | None) -> None:
+        """Make a node the target of references."""
+        if name is not None:
+            self.options["name"] = name
+            self.add_name(node)  # which takes the option away
+
     def table(self, columns: Sequence[Any], title: list[nodes.Node], **about: Any) -> results_table:
         """Return a table."""
         plain = [(column.header, list(column.texts), column.numbers) for column in columns]
@@ -114,33 +120,39 @@ class TableDirective(PublishedDirective):
         """Return the table, or the tables in tabs, and where they are from."""
         found = self.domain.find("tables", self.arguments[0])
         frame = plain_frame(self.domain.shelf.frame(self.arguments[0]))
+        rows = choose(frame, where=self.options.get("where", ""))
         by = typed_words(self.options.get("tabs", ""))
-        rows = choose(frame, **{option: self.options.get(option, "") for option in ("where", "sort")})
         if not by:
-            return [*self.shown(found, rows), self.source(found, [found.key])]
+            return [*self.shown(found, rows, self.options.get("name")), self.source(found, [found.key])]
         several = parts(rows, by)
         labels = [list(dict.fromkeys(part[place] for part in several)) for place in range(len(by))]
         group = nodes.make_id(f"{self.env.docname}-tabs-{self.env.new_serialno('mlperf-tabs')}")
         box = tables_in_tabs(levels=list(zip(map(header, by), labels, strict=True)), group=group)
-        for part, some in several.items():
-            box += tab("", *self.shown(found, rows.loc[some.index], by, part), labels=list(part))
+        name = self.options.get("name")
+        for place, (part, some) in enumerate(several.items()):
+            # The first table has the name of all, the others add their labels to it.
+            own = f"{name} {', '.join(part)}" if name and place else name
+            box += tab("", *self.shown(found, rows.loc[some.index], own, by, part), labels=list(part))
         return [box, self.source(found, [found.key])]
 
     def shown(
-        self, found: Found, rows: pd.DataFrame, by: Sequence[str] = (), labels: Sequence[str] = ()
+        self,
+        found: Found,
+        rows: pd.DataFrame,
+        name: str | None,
+        by: Sequence[str] = (),
+        labels: Sequence[str] = (),
     ) -> list[nodes.Node]:
-        """Return a table of some rows; the first of several has the name of all, the others add their labels to it."""
+        """Return a table of some rows."""
+        rows = choose(rows, sort=self.options.get("sort", ""))
         limit = self.options.get("limit", len(rows))
         cut = rows.head(min(limit, MOST_ROWS))
         # How many runs are behind a quantity is said by its data.
         hidden = [*by, *(["runs"] if isinstance(found.thing, Quantity) else [])]
         names = typed_words(self.options.get("columns", "")) or [name for name in rows.columns if name not in hidden]
         laid = columns(cut[with_ends(names, cut)], self.options.get("unit"))
-        note = ", ".join(labels)
-        table = self.table([*laid, *self.ratio(cut)], self.caption(nodes.title, note))
-        if name := self.options.get("name"):
-            self.add_name(table)  # which takes the option away
-            self.options["name"] = f"{name} {note}" if note else name
+        table = self.table([*laid, *self.ratio(cut)], self.caption(nodes.title, ", ".join(labels)))
+        self.make_target(table, name)
         return [table, *(self.cut(found, len(cut), len(rows)) if len(cut) < min(limit, len(rows)) else [])]
 
     def ratio(self, rows: pd.DataFrame) -> list[Column]:
@@ -176,8 +188,7 @@ class FigureDirective(PublishedDirective):
         self.set_source_info(image)
         figure = nodes.figure("", image, *self.caption(nodes.caption), classes=["results"])
         self.set_source_info(figure)
-        if "name" in self.options:
-            self.add_name(figure)
+        self.make_target(figure, self.options.get("name"))
         return [figure, self.source(found, found.result.keys("table", "quantity"))]
 
 
@@ -202,8 +213,7 @@ class ClaimDirective(PublishedDirective):
         if claim.advice:
             box += plain(claim.advice, "advice")
         box += self.source(found)
-        if "name" in self.options:
-            self.add_name(box)
+        self.make_target(box, self.options.get("name"))
         return [box]
 
 
@@ -227,7 +237,7 @@ class ClaimsDirective(PublishedDirective):
             "Statement": [row.statement for row in claims],
             "The original saw": [row.original for row in claims] if original else [],
             "Measured here": [row.measured for row in claims],
-            "Verdict": [row.verdict for row in claims],
+            "Verdict": [row.verdict.replace(" ", "\u00a0") for row in claims],  # on one line
             "Other results": [other_verdict(row) for row in claims] if self.domain.shelf.other else [],
             "Script": [row.script or row.result for row in claims],
         }
@@ -238,8 +248,7 @@ class ClaimsDirective(PublishedDirective):
             rows=[nodes.make_id(row.claim.verdict) for row in claims],
         )
         table["classes"] += ["claims", *(["verdict-filter"] if "filter" in self.options else [])]
-        if "name" in self.options:
-            self.add_name(table)
+        self.make_target(table, self.options.get("name"))
         return [table]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class Build:
         given = getattr(app.config, "sphinx_gallery_conf", {})
         self.gallery = Gallery(Path(app.srcdir), given.get("examples_dirs", []), given.get("gallery_dirs", []))
         self.gallery.tidy()
+        self._leave_out(given)
         self.runs = str(getattr(app.config, "plot_gallery", True)) not in ("0", "False")
         self.take_stock(app)
         if self.runs:
@@ -63,6 +65,15 @@ class Build:
         except (NotImplementedError, OSError) as error:
             logger.info("Other builds are not kept out: %s cannot be locked (%s).", lock, error)
 
+    def _leave_out(self, conf: dict[str, Any]) -> None:
+        """Keep from the gallery the locks of editors, and scripts that it would end the build at."""
+        left_out = [r"^\."]
+        for script, problem in self.gallery.unreadable().items():
+            logger.warning("%s is left out: %s.", script.name, problem, type="mlperf", subtype="script")
+            left_out.append(f"^{re.escape(script.name)}$")
+        if "ignore_pattern" in conf:
+            conf["ignore_pattern"] = "|".join([conf["ignore_pattern"], *left_out])
+
     def take_stock(self, app: Sphinx) -> None:
         """Read the results anew: before the scripts run, and when they have run."""
         folder, other = Path(app.srcdir, app.config.mlperf_results).resolve(), app.config.mlperf_compare
@@ -79,8 +90,10 @@ class Build:
     def after_scripts(self, app: Sphinx) -> None:
         """Take stock of what the scripts published, and say what is wrong with scripts."""
         self.take_stock(app)
+        left_out = tuple(script.name for script in self.gallery.unreadable())
         for problem in self.shelf.problems:
-            logger.warning(problem, type="mlperf", subtype="script")
+            if not problem.startswith(left_out or ("\0",)):
+                logger.warning(problem, type="mlperf", subtype="script")
         if self.runs:
             self.gallery.settle(self.shelf)
             if self.folder_before is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
@@ -42,6 +43,11 @@ class Gallery:
         """Return the document that was made of a script, if it is there."""
         page = self.pages.get(script) if script else None
         return page if page and self._file(page, ".rst").is_file() else None
+
+    def unreadable(self) -> dict[Path, str]:
+        """Return the scripts that sphinx-gallery would end the build at, and why."""
+        problems = {script: _problem(script) for script in self.pages}
+        return {script: problem for script, problem in problems.items() if problem}
 
     def tidy(self) -> None:
         """Remove what was made of scripts that are gone: nothing would lead to it."""
@@ -123,6 +129,18 @@ def _scripts(folder: Path) -> list[Path]:
     """Return the scripts of a folder before those of the folders in it, as the gallery shows them; nothing hidden."""
     found = [path for path in folder.rglob("*.py") if not _is_hidden(path.relative_to(folder))]
     return sorted(found, key=lambda path: (len(path.parts), path))
+
+
+def _problem(script: Path) -> str:
+    try:
+        content = script.read_text(encoding="utf-8")
+        if content.startswith("\ufeff"):
+            return "it begins with a byte-order mark"
+        ast.parse(content)
+    except (OSError, ValueError, SyntaxError) as error:
+        place = f" in line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        return f"it cannot be read as Python in UTF-8 ({getattr(error, 'msg', error)}{place})"
+    return ""
 
 
 def _is_hidden(path: Path) -> bool:

@@ -1,0 +1,263 @@
+"""Scripts of a gallery run again when what they depend on changed, and only then; whatever interrupts a build."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+from small_reports import CONF, parsed, text
+
+from mlperf.results.sealed import seal, unseal
+
+GALLERY = """
+extensions.append("sphinx_gallery.gen_gallery")
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "auto_examples",
+    "ignore_pattern": "helper",
+    "image_scrapers": (),
+    "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "write_computation_times": False,
+}
+exclude_patterns = ["sg_execution_times.rst", "auto_examples/sg_execution_times.rst"]
+"""
+
+SCRIPT = """
+\"\"\"
+What is {name}?
+===================
+
+Text.
+\"\"\"
+{imports}
+from pathlib import Path
+import pandas
+from mlperf import publish
+
+# %%
+# Publish.
+Path("../log").open("a").write("{name}\\n")
+{body}
+publish("{name}", x=1, runs=pandas.DataFrame({{"seconds": [1.0]}}))
+"""
+
+SILENT = """
+\"\"\"
+What is {name}?
+===================
+
+Text.
+\"\"\"
+from pathlib import Path
+import helper
+
+Path("../log").open("a").write("{name}\\n")
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A report with a gallery of three scripts, built once; two import a module beside them."""
+    folder = tmp_path_factory.mktemp("made")
+    (folder / "docs").mkdir()
+    (folder / "examples").mkdir()
+    (folder / "docs/conf.py").write_text(CONF + GALLERY)
+    (folder / "docs/index.rst").write_text(
+        "Report\n======\n\n:value:`one.x` :value:`two.x`\n\n.. results-table:: one.runs\n\n"
+        ".. toctree::\n\n   auto_examples/index\n"
+    )
+    (folder / "examples/GALLERY_HEADER.rst").write_text("Gallery\n=======\n")
+    (folder / "examples/helper.py").write_text("SIZE = 1\n")
+    script(folder, "one", imports="import helper")
+    script(folder, "silent", content=SILENT)
+    script(folder, "two")
+    assert ran(folder) == ["one", "silent", "two"]
+    return folder
+
+
+@pytest.fixture
+def gallery(made, tmp_path):
+    """Return a copy of it; nothing in it knows where it is."""
+    shutil.copytree(made, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def script(project, name, imports="", body="", content=SCRIPT):
+    made = content.format(name=name, imports=imports, body=body)
+    (project / f"examples/plot_{name}.py").write_text(made.lstrip())
+
+
+def sphinx(project, *options):
+    """Return the command line of a build, and its environment: conf.py alone says where the results are."""
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", *options, "docs", "docs/_build/html"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPERF_")}
+    return {
+        "args": command,
+        "cwd": project,
+        "env": {**environment, "MPLBACKEND": "agg"},
+        "stderr": subprocess.PIPE,
+        "text": True,
+    }
+
+
+def ran(project, *options, fails=False):
+    """Build with the gallery and return the scripts that were run."""
+    log = project / "log"
+    log.unlink(missing_ok=True)
+    done = subprocess.run(**sphinx(project, *options), check=False)
+    assert bool(done.returncode) == fails, done.stderr
+    return log.read_text().split() if log.exists() else []
+
+
+def page_text(project, name):
+    return text(parsed(project / f"docs/_build/html/{name}.html"))
+
+
+def test_pages_of_scripts_say_what_was_measured_and_are_linked(made):
+    assert "Measured " in page_text(made, "auto_examples/plot_one")
+    index = parsed(made / "docs/_build/html/index.html")
+    assert index.select_one("p.provenance a:not(.download)")["href"] == "auto_examples/plot_one.html"
+
+
+def test_only_scripts_whose_inputs_moved_are_run_again(gallery):
+    """One that publishes nothing was not run again."""
+    (gallery / "examples/helper.py").write_text("SIZE = 1  # a comment moves no number\n")
+    assert ran(gallery) == []
+    (gallery / "examples/helper.py").write_text("SIZE = 2\n")
+    assert ran(gallery) == ["one", "silent"]
+    assert ran(gallery) == []
+
+
+def test_missing_and_broken_results_and_emptied_pages_are_made_again(gallery):
+    (gallery / "results/one.json").unlink()
+    (gallery / "results/two.json").write_text("{")
+    (gallery / "docs/auto_examples/plot_silent.rst").write_text("")
+    assert ran(gallery) == ["one", "silent", "two"]
+    assert "What is silent?" in page_text(gallery, "auto_examples/plot_silent")
+
+
+def test_build_that_runs_nothing_shows_what_is_stale_and_leaves_it_alone(gallery):
+    """Of an edited script its page lost tables and figures, and said nothing."""
+    result = (gallery / "results/one.json").read_bytes()
+    page = (gallery / "docs/auto_examples/plot_two.rst").read_bytes()
+    (gallery / "examples/helper.py").write_text("SIZE = 2\n")
+    edited = gallery / "examples/plot_two.py"
+    edited.write_text(edited.read_text().replace("# Publish.", "# Publish it."))
+    assert ran(gallery, "-D", "plot_gallery=0") == []
+    assert (gallery / "results/one.json").read_bytes() == result
+    assert (gallery / "docs/auto_examples/plot_two.rst").read_bytes() == page
+    for name in ("index", "auto_examples/plot_one"):
+        assert "Since one was measured, this has changed: helper.py." in page_text(gallery, name)
+    two = page_text(gallery, "auto_examples/plot_two")
+    assert "Since" not in two
+    assert "The script was edited since this page was made." in two
+    assert ran(gallery) == ["one", "silent", "two"]
+    assert "Publish it." in page_text(gallery, "auto_examples/plot_two")
+    for name in ("index", "auto_examples/plot_one", "auto_examples/plot_two"):
+        assert "Out of date" not in page_text(gallery, name)
+
+
+def test_renamed_script_leaves_no_old_page(gallery):
+    """It stayed on the site, where search engines found it."""
+    (gallery / "examples/plot_two.py").rename(gallery / "examples/plot_two_more.py")
+    assert ran(gallery) == ["two"]
+    left = [path for path in gallery.glob("docs/**/*plot_two*") if "plot_two_more" not in path.name]
+    assert [path for path in left if path.suffix in (".html", ".rst", ".py") and "_downloads" not in path.parts] == []
+
+
+def test_what_is_wrong_with_a_script_is_told_in_a_sentence_and_the_others_are_shown(gallery):
+    """Each of these ended the build with a traceback, some without a name."""
+    (gallery / "examples/.ipynb_checkpoints").mkdir()
+    (gallery / "examples/.ipynb_checkpoints/plot_one-checkpoint.py").write_text("publish('one')")
+    (gallery / "examples/.#plot_one.py").symlink_to("nowhere")
+    for name, body in (("mark", "x = 1"), ("torn", "x = ("), ("latin", "x = 'ä'"), ("again", "")):
+        script(gallery, name, body=body)
+    again, latin, mark = (gallery / f"examples/plot_{name}.py" for name in ("again", "latin", "mark"))
+    again.write_text(again.read_text().replace('publish("again"', 'publish("two"'))
+    latin.write_bytes(latin.read_text().encode("latin-1"))
+    mark.write_text("\ufeff" + mark.read_text())
+    done = subprocess.run(**sphinx(gallery), check=False)
+    assert done.returncode != 0
+    assert "plot_mark.py is left out: it begins with a byte-order mark." in done.stderr
+    assert "plot_torn.py is left out: it cannot be read as Python in UTF-8 ('(' was never closed in line" in done.stderr
+    assert "plot_latin.py is left out: it cannot be read as Python in UTF-8 (" in done.stderr
+    assert "plot_two.py and plot_again.py both publish 'two'" in done.stderr
+    assert done.stderr.count("WARNING") == 4
+    assert "What is again?" in page_text(gallery, "auto_examples/plot_again")
+
+
+MEASURING = """
+def run(folder, n):
+    import os, time
+    (folder / str(os.getpid())).touch()
+    time.sleep(300)
+folder = Path({folder!r})
+folder.mkdir()
+measure(run, processes=1, warmup=False, n_jobs=2, folder=[folder], n=[1, 2])
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_killed_build_leaves_no_process_and_is_completed_without_repeating_what_was_finished(gallery, how):
+    children = gallery / "children"
+    script(gallery, "two", "from mlperf import measure", MEASURING.format(folder=str(children)))
+    build = subprocess.Popen(**sphinx(gallery))
+    wait_until(lambda: children.exists() and len(list(children.iterdir())) == 2, build)
+    one = (gallery / "results/one.json").read_bytes()
+    build.send_signal(how)
+    build.communicate(timeout=30)
+    assert build.returncode != 0
+    wait_until(lambda: not any(psutil.pid_exists(int(path.name)) for path in children.iterdir()))
+    assert (gallery / "results/one.json").read_bytes() == one
+    if how == signal.SIGKILL:  # the hardest of them
+        script(gallery, "two")
+        assert ran(gallery) == ["two"]
+
+
+FULL = """
+import os, errno
+def refuse(*_):
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+os.fsync = refuse
+"""
+
+
+def test_full_disk_is_named_and_costs_no_finished_result(gallery):
+    finished = {path: path.read_bytes() for path in (gallery / "results").iterdir()}
+    script(gallery, "two", body=FULL)
+    said = subprocess.run(**sphinx(gallery), check=False).stderr
+    assert f"The result 'two' cannot be written to {gallery / 'results'}: {os.strerror(errno.ENOSPC)}" in said
+    assert {path: path.read_bytes() for path in (gallery / "results").iterdir() if path.is_file()} == finished
+
+
+def test_results_of_another_machine_are_pointed_out_and_measured_again(gallery):
+    path = gallery / "results/one.json"
+    record = unseal(path.read_bytes())
+    here = record["inputs"]["processor"]
+    for known in (record["inputs"], record["provenance"]["machine"]):
+        known["processor"] = "Another CPU"
+    path.write_bytes(seal(record))
+    # A build was killed between publishing and its page.
+    os.utime(gallery / "docs/auto_examples/plot_two.rst", (0, 0))
+    assert ran(gallery, "-D", "plot_gallery=0") == []
+    assert f"this has changed: processor Another CPU → {here}." in page_text(gallery, "index")
+    assert "Not all numbers here are from the same machine." in page_text(gallery, "index")
+    assert "on Another CPU" in page_text(gallery, "auto_examples/plot_one")
+    assert ran(gallery) == ["one", "two"]
+    assert "Another CPU" not in page_text(gallery, "index")
+
+
+def wait_until(condition, process=None):
+    """Wait until something is so, while a process runs."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert process is None or process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

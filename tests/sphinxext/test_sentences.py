@@ -1,0 +1,72 @@
+import pytest
+
+from mlperf.quantities.claims import SYMBOLS
+from mlperf.sphinxext.sentences import join, lowered, parse_conditions, parse_sentences
+
+
+@pytest.mark.parametrize(
+    ("sentence", "within"),
+    [
+        ("The time grows.", "the time grows."),
+        ("Up to then, all is well.", "up to then, all is well."),
+        ("Adam takes half of it.", "Adam takes half of it."),
+        ("JAX is faster.", "JAX is faster."),
+        ("A100 is a device.", "A100 is a device."),
+        ("In all, it is less.", "in all, it is less."),
+        ("Large takes longer.", "Large takes longer."),
+    ],
+)
+def test_within_a_sentence_only_words_that_are_no_names_begin_small(sentence, within):
+    assert lowered(sentence) == within
+
+
+def test_sentences_are_joined_by_what_stands_between_them():
+    names, joints, form = parse_sentences("fits.grows, but fits.level; fits.quick")
+    assert (names, form) == (["fits.grows", "fits.level", "fits.quick"], "")
+    said = join(["The time grows.", "Both are level.", "It is quick."], joints, form)
+    assert said == "The time grows, but both are level; it is quick."
+
+
+def test_sentences_without_a_word_between_them_stay_sentences():
+    _, joints, form = parse_sentences("fits.grows fits.level")
+    assert join(["The time grows.", "Both are level."], joints, form) == "The time grows. Both are level."
+
+
+def test_a_sentence_can_go_on_and_be_a_clause_of_another():
+    assert join(["The time grows."], [], "open") == "The time grows"
+    assert join(["The time grows."], [], "clause") == "the time grows"
+    assert parse_sentences("fits.grows clause")[2] == "clause"
+
+
+@pytest.mark.parametrize("typed", ["", "grows", "so fits.grows", "fits.grows loudly", "fits.grows, but"])
+def test_what_names_no_claim_is_refused(typed):
+    with pytest.raises(ValueError, match="Claims are named by a result"):
+        parse_sentences(typed)
+
+
+@pytest.mark.parametrize(
+    ("typed", "verdicts"),
+    [
+        ("fits.grows holds", {"holds"}),
+        ("fits.grows is holds", {"holds"}),
+        ("fits.grows does not hold", {"does not hold"}),
+        ("fits.grows holds or is undecided", {"holds", "undecided"}),
+        ("fits.grows is undecided, does not hold or not measured", {"undecided", "does not hold", "not measured"}),
+        ("fits.grows is not undecided", set(SYMBOLS) - {"undecided"}),
+        ("fits.grows is not measured", {"not measured"}),
+        ("fits.grows is not not measured", set(SYMBOLS) - {"not measured"}),
+    ],
+)
+def test_conditions_are_read_as_they_are_said(typed, verdicts):
+    assert parse_conditions(typed) == [("fits.grows", frozenset(verdicts))]
+
+
+def test_several_conditions_are_joined_by_and():
+    conditions = parse_conditions("fits.grows holds and fits.level does not hold")
+    assert [name for name, _ in conditions] == ["fits.grows", "fits.level"]
+
+
+@pytest.mark.parametrize("typed", ["fits.grows", "fits.grows is true", "grows holds", "fits.grows holds or"])
+def test_other_conditions_are_refused(typed):
+    with pytest.raises(ValueError, match="A condition names a claim and verdicts"):
+        parse_conditions(typed)
