@@ -134,7 +134,9 @@ def subplots(*args: Any, **kwargs: Any) -> Any:
     Returns
     -------
     figure : Figure
+        With a layout that leaves room for labels.
     axes : Axes, or ndarray of Axes
+        What is in it.
 
     Examples
     --------
@@ -328,7 +330,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
         axes.set(**{"ylim": ends[::-1]} if plan.horizontal else {"xlim": ends})
         band = axes.axhspan if plan.horizontal else axes.axvspan
         for odd in range(1, len(texts), 2) if plan.kind == "dot" else ():
-            band(odd - 0.5, odd + 0.5, color=BAND, linewidth=0, zorder=0)
+            band(odd - 0.5, odd + 0.5 if odd < len(texts) - 1 else ends[1], color=BAND, linewidth=0, zorder=0)
     if says_what and _is_lowest(plan, place):
         axis.set_label_text(header(plan.x or ""))
 
