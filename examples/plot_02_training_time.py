@@ -41,7 +41,7 @@ fit
 # %%
 # Bars are medians, whiskers their 95 % intervals, and dots the single runs.
 
-axes = fit.plot(x="n_samples", by="model")
+axes = fit.plot(x="n_samples", by="model", kind="bar")
 model, n_samples = fit.idxmax()
 longest = fit[model, n_samples]
 headline(axes, f"{model} on {n_samples:,} samples takes longest: {longest:short}")

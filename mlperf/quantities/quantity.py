@@ -722,6 +722,8 @@ def label_text(level: str, label: Any) -> str:
     if isinstance(label, Real) and not isinstance(label, bool):
         text = f"{label:,}" if float(label).is_integer() else f"{label:g}"
         what = level.removeprefix("n_").replace("_", " ")
+        if level.startswith("n_") and label == 1:
+            what = what.removesuffix("s")
         return f"{text} {what}" if level.startswith("n_") else f"{what} {text}"
     return str(label)
 
