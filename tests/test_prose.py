@@ -63,22 +63,39 @@ def prose(source):
     return re.sub(r"<[^>\n]*>`", "`", text)
 
 
-def typed_quantities(source):
+def markdown_prose(source):
+    """Return Markdown with blanks in place of code, roles, comments, options of directives and addresses."""
+
+    def blank(match):
+        return re.sub(r"[^\n]+", " ", match[0])
+
+    # A directive of MyST is a fence with braces; what it holds is shown, as a caption.
+    text = re.sub(r"^(`{3,}|~{3,})(?!\{).*?^\1$", blank, source, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(`{3,}|~{3,}).*$|^:[\w-]+:(?!`).*$", " ", text, flags=re.MULTILINE)
+    text = re.sub(r"(?<=\n\n)(?: {4}.*\n|\n)+", blank, text)
+    text = re.sub(r"<!--.*?-->|(`+)(?!`).*?(?<!`)\1(?!`)", blank, text, flags=re.DOTALL)
+    return re.sub(r"\]\([^)\n]*\)|<\w+:[^>\n]*>", "] ", text)
+
+
+def typed_quantities(source, *, markdown=False):
     """Return the measured quantities that a text holds, with their lines."""
-    text = prose(source)
+    text = markdown_prose(source) if markdown else prose(source)
     found = [(text.count("\n", 0, match.start()) + 1, " ".join(match[0].split())) for match in MEASURED.finditer(text)]
     return [(line, quantity) for line, quantity in found if quantity not in ALLOWED]
 
 
 def pages():
     docs, examples = ROOT / "docs", ROOT / "examples"
-    written = [path for path in docs.rglob("*.rst") if not GENERATED.match(path.relative_to(docs).as_posix())]
-    return sorted([*written, *examples.rglob("*.rst")])
+    found = [path for ending in ("rst", "inc", "md") for path in docs.rglob(f"*.{ending}")]
+    written = [path for path in found if not GENERATED.match(path.relative_to(docs).as_posix())]
+    return sorted([*written, *examples.rglob("*.rst"), *ROOT.glob("*.md")])
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_page_holds_a_measured_quantity_typed_by_hand(path):
-    assert typed_quantities(path.read_text(encoding="utf-8")) == []
+    # The changelog is a page of the report.
+    markdown = path.suffix == ".md" and path.name != "CHANGELOG.md"
+    assert typed_quantities(path.read_text(encoding="utf-8"), markdown=markdown) == []
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").rglob("*.py")), ids=lambda path: path.name)
@@ -159,9 +176,49 @@ def test_gate_lets_protocol_citations_and_published_values_pass(sentence):
     assert typed_quantities(sentence) == []
 
 
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "# It takes 3 s",
+        "A fit takes **12** s.",
+        "- 2 ms\n- 3 MB",
+        "[12 s](https://example.org)",
+        "| step | 15 µs |",
+        "```{results-table} fits.times\n:unit: seconds\n\nFits take 2 s\n```",
+        "> It is 2× as fast.",
+    ],
+)
+def test_gate_catches_a_typed_quantity_in_markdown(sentence):
+    assert len(typed_quantities(sentence, markdown=True)) >= 1
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Training takes {value}`training_time.fit[Large, last]`.",
+        "```python\nsleep(10)  # 10 s\n```",
+        "Run it:\n\n    sleep 10 s\n",
+        "It says `10 s`, or ``3 MB``.",
+        "See [the page](https://example.org/10s) or <https://example.org/2 s>.",
+        "<!-- took 10 s -->",
+        "```{results-table} fits.times\n:limit: 10 s\n```",
+    ],
+)
+def test_gate_lets_code_and_published_values_pass_in_markdown(sentence):
+    assert typed_quantities(sentence, markdown=True) == []
+
+
 def test_gate_says_where():
     assert typed_quantities("One.\n\nIt takes 3 s.\n") == [(3, "3 s")]
+    assert typed_quantities("One:\n\n    sleep 3\n\nIt takes 3 s.\n", markdown=True) == [(5, "3 s")]
 
 
 def test_gate_sees_the_pages_and_the_gallery():
-    assert {ROOT / "docs" / "index.rst", ROOT / "examples" / "GALLERY_HEADER.rst"} <= set(pages())
+    seen = {path.relative_to(ROOT).as_posix() for path in pages()}
+    assert {
+        "docs/index.rst",
+        "docs/in_short.inc",
+        "docs/api/index.rst",
+        "examples/GALLERY_HEADER.rst",
+        "README.md",
+    } <= seen
