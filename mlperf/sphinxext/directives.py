@@ -247,7 +247,8 @@ class ClaimsDirective(PublishedDirective):
             pages=[self.domain.page_of(row.result) for row in claims],
             rows=[nodes.make_id(row.claim.verdict) for row in claims],
         )
-        table["classes"] += ["claims", *(["verdict-filter"] if "filter" in self.options else [])]
+        flags = {"original": "original", "filter": "verdict-filter"}
+        table["classes"] += ["claims", *(flags[option] for option in flags if option in self.options)]
         self.make_target(table, self.options.get("name"))
         return [table]
 

@@ -24,8 +24,9 @@ function addButtons(header) {
       cell.classList.add("no-sort");
       continue;
     }
-    const button = make("button", { type: "button" }, ...cell.childNodes);
-    cell.append(button);
+    const content = cell.querySelector("p") ?? cell;
+    const button = make("button", { type: "button" }, ...content.childNodes);
+    cell.replaceChildren(button);
     cell.scope = "col";
   }
 }
