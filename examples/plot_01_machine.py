@@ -18,8 +18,8 @@ from mlperf.protocol import BATCH_SIZE, EPOCHS, LEARNING_RATE, MODELS, N_FEATURE
 from mlperf.protocol import PROFILE_EPOCHS, SAMPLE_SIZES, THREADS, TIMED
 
 # %%
-# The machine is described in a fresh process with the threads that every measurement
-# gets.
+# The machine is described in a fresh process, with the threads that every measurement
+# gets. One run is enough: the only row of its frame is the description.
 
 described = measure(machine, processes=1, warmup=False)
 about = described.frame[described.measured].iloc[0]
@@ -30,17 +30,13 @@ specification
 # The models. Between the layers stands ReLU; a linear layer with one output follows the
 # last hidden one.
 
-parameters = {
-    name: n_parameters([N_FEATURES, *hidden, 1]) for name, hidden in MODELS.items()
-}
-layers = {name: ", ".join(map(str, hidden)) for name, hidden in MODELS.items()}
-models = pd.DataFrame(
-    {
-        "model": list(MODELS),
-        "hidden_layer_sizes": list(layers.values()),
-        "n_parameters": list(parameters.values()),
-    }
-)
+parameters = {}
+rows = []
+for name, hidden in MODELS.items():
+    parameters[name] = n_parameters([N_FEATURES, *hidden, 1])
+    layers = ", ".join(str(units) for units in hidden)
+    rows.append((name, layers, parameters[name]))
+models = pd.DataFrame(rows, columns=["model", "hidden_layer_sizes", "n_parameters"])
 models
 
 # %%
@@ -56,22 +52,24 @@ for n_samples in SAMPLE_SIZES:
     samples = generate_samples(n_samples)
     numbers = samples.Xtr.size + samples.ytr.size
     working_sets[f"{n_samples:,} samples"] = FLOAT32 * numbers
-sizes = exact({**cache_bytes(), **working_sets}, by="what", unit="bytes", name="bytes")
+
+caches = cache_bytes()
+sizes = exact({**caches, **working_sets}, by="what", unit="bytes", name="bytes")
 sizes
 
 # %%
-# Caches are those that one core can reach; below them, what training keeps at hand.
+# Does the largest of these working sets fit into a cache? The caches, smallest first,
+# are those that one core can reach.
+
+largest = sizes[list(working_sets)].idxmax()
+largest_set = f"The largest working set, {largest} ({sizes[largest]:short}),"
+large_enough = [name for name in caches if caches[name] >= working_sets[largest]]
 
 axes = sizes.plot(x="what", kind="dot", horizontal=True, log=True)
-largest = max(working_sets, key=working_sets.get)
-caches_that_fit = [
-    name for name, size in cache_bytes().items() if size >= working_sets[largest]
-]
-if caches_that_fit:
-    size = sizes[largest]
-    headline(axes, f"{largest}, {size}, fit into the {caches_that_fit[0]} cache")
+if large_enough:
+    headline(axes, f"{largest_set} fits into the {large_enough[0]} cache")
 else:
-    headline(axes, f"{largest} are the largest working set: {sizes[largest]}")
+    headline(axes, f"{largest_set} fits into no cache")
 
 # %%
 # The report takes everything from the results folder. The protocol goes along, so that

@@ -50,34 +50,46 @@ headline(axes, f"{model} on {n_samples:,} samples takes longest: {longest:short}
 # How much longer does a fit take on more samples? Runs of the same round are compared
 # with each other, so that a machine that slows down slows both.
 
-pairs = {
-    f"{few:,} to {middle:,}": (few, middle),
-    f"{middle:,} to {many:,}": (middle, many),
-    f"{few:,} to {many:,}": (few, many),
-}
-factors = {step: fit[:, more] / fit[:, less] for step, (less, more) in pairs.items()}
-factors = stack(factors, "samples")
+
+def factors_of(amount):
+    at_few = amount.at(n_samples=few)
+    at_middle = amount.at(n_samples=middle)
+    at_many = amount.at(n_samples=many)
+    factors = {
+        f"{few:,} to {middle:,}": at_middle / at_few,
+        f"{middle:,} to {many:,}": at_many / at_middle,
+        f"{few:,} to {many:,}": at_many / at_few,
+    }
+    return stack(factors, "samples")
+
+
+factors = factors_of(fit)
 factors
 
 # %%
-# Is that in proportion, to within a tenth? Time can be in proportion to the samples, or
-# to the optimiser's steps: one for each mini-batch, the short last one of an epoch
-# included. How many there are is known, not measured.
+# Is that in proportion? Time can be in proportion to the samples, or to the optimiser's
+# steps: one for each mini-batch, the short last one of an epoch included. How many
+# there are is known, not measured.
 
-steps = {n: ceil(len(generate_samples(n).ytr) / BATCH_SIZE) for n in SAMPLE_SIZES}
-more_samples = {step: more / less for step, (less, more) in pairs.items()}
-more_steps = {step: steps[more] / steps[less] for step, (less, more) in pairs.items()}
 
-per_sample = factors / exact(more_samples, by="samples")
-per_step = factors / exact(more_steps, by="samples")
-per_sample
+def steps_of(n_samples):
+    return ceil(len(generate_samples(n_samples).ytr) / BATCH_SIZE)
+
+
+samples = exact({n: n for n in SAMPLE_SIZES}, by="n_samples")
+steps = exact({n: steps_of(n) for n in SAMPLE_SIZES}, by="n_samples")
+per_sample = factors / factors_of(samples)
+per_step = factors / factors_of(steps)
+per_step
 
 # %%
-# The claims of the original report on growth, put to the test.
+# The claims of the original report on growth, put to the test. "In proportion" means:
+# to within a tenth.
 
 growth = fit[:, many] / fit[:, few]
 as_long = f"{many / few:g} times the samples take {growth} as long"
-to_steps = f"{steps[many] / steps[few]:.3g} times the steps take {growth} as long"
+step_ratio = (steps[many] / steps[few]).value
+more_steps = f"{many / few:g} times the samples take {step_ratio:.3g} times the steps"
 growth_claims = {
     "grows": claim(
         "Training time grows with the number of samples for every model.",
@@ -88,18 +100,19 @@ growth_claims = {
     "linear": claim(
         f"Training time grows in proportion to the samples: {as_long}.",
         per_sample.within(0.9, 1.1),
-        otherwise=f"Training time is not in proportion to the samples: {as_long}.",
-        undecided=f"{as_long[0].upper()}{as_long[1:]}, which may or may not be in "
-        "proportion to within a tenth.",
+        otherwise="Training time does not grow in proportion to the samples: "
+        f"{as_long}.",
+        undecided=f"Training time may grow in proportion to the samples: {as_long}.",
         original="Five, two and ten times the samples take about 5, 2 and 10 times as "
         "long: linear, O(N).",
     ),
     "steps": claim(
-        f"Training time grows in proportion to the optimiser's steps: {to_steps}.",
+        f"Training time grows in proportion to the optimiser's steps: {more_steps}.",
         per_step.within(0.9, 1.1),
-        otherwise=f"Training time is not in proportion to the steps: {to_steps}.",
-        undecided=f"{to_steps[0].upper()}{to_steps[1:]}, which may or may not be in "
-        "proportion to within a tenth.",
+        otherwise="Training time does not grow in proportion to the optimiser's "
+        f"steps: {more_steps}.",
+        undecided="Training time may grow in proportion to the optimiser's steps: "
+        f"{more_steps}.",
     ),
 }
 
@@ -107,37 +120,50 @@ growth_claims = {
 # And those on how far the models lie apart.
 
 lag = fit[["Medium", "Large"]] - fit["Small"]
+
+
+def longer_than_small(n_samples):
+    return (
+        f"on {n_samples:,} samples Medium takes {lag['Medium', n_samples]:short} and "
+        f"Large {lag['Large', n_samples]:short} longer than Small"
+    )
+
+
 plateau = fit["Large", many] / fit["Medium", many]
+as_medium = f"on {many:,} samples Large takes {plateau} as long as Medium"
 distance_claims = {
     "close_few": claim(
-        f"On {few:,} samples the models differ by less than a second.",
+        f"The models differ by less than a second: {longer_than_small(few)}.",
         lag[:, few] < 1,
-        otherwise=f"On {few:,} samples a model takes over a second longer than Small.",
+        otherwise=f"The models differ by a second or more: {longer_than_small(few)}.",
+        undecided="The models may differ by less than a second: "
+        f"{longer_than_small(few)}.",
         original="On the fewest samples the models differ by less than 1 s.",
     ),
     "close_middle": claim(
-        f"On {middle:,} samples the models differ by less than two seconds.",
+        f"The models differ by less than two seconds: {longer_than_small(middle)}.",
         lag[:, middle] < 2,
-        otherwise=f"On {middle:,} samples the models lie further apart than two "
-        f"seconds: Large takes {lag['Large', middle]:short} longer than Small.",
+        otherwise="The models differ by two seconds or more: "
+        f"{longer_than_small(middle)}.",
+        undecided="The models may differ by less than two seconds: "
+        f"{longer_than_small(middle)}.",
         original="On 5,000 samples the models differ by less than 2 s.",
     ),
     "small_ahead": claim(
-        f"On {many:,} samples Small is five to seven seconds ahead of the other two.",
+        "Small is five to seven seconds ahead of the other two: "
+        f"{longer_than_small(many)}.",
         lag[:, many].within(5, 7),
-        otherwise=f"On {many:,} samples Small is ahead of Medium by "
-        f"{lag['Medium', many]:short} and of Large by {lag['Large', many]:short}, not "
-        "by about six seconds.",
+        otherwise="Small is not five to seven seconds ahead of the other two: "
+        f"{longer_than_small(many)}.",
+        undecided="Small may be five to seven seconds ahead of the other two: "
+        f"{longer_than_small(many)}.",
         original="On the most samples Small is about 6 s ahead of the other two.",
     ),
     "plateau": claim(
-        f"There is a plateau: on {many:,} samples Large takes {plateau} the time of "
-        "Medium.",
+        f"There is a plateau: {as_medium}.",
         plateau.within(0.95, 1.05),
-        otherwise=f"There is no plateau: on {many:,} samples Large takes {plateau} the "
-        "time of Medium.",
-        undecided=f"Whether there is a plateau is not decided: on {many:,} samples "
-        f"Large takes {plateau} the time of Medium.",
+        otherwise=f"There is no plateau: {as_medium}.",
+        undecided=f"There may be a plateau: {as_medium}.",
         original="On the most samples Medium and Large are level: a plateau.",
     ),
 }

@@ -72,13 +72,13 @@ MODELS = {"torch": TorchModel(), "scikit-learn": sklearn_model}
 
 
 def fresh(model):
-    # The epochs are fixed, whether the fit has converged or not.
+    # scikit-learn warns where the fixed number of epochs ends before convergence.
     warnings.filterwarnings("ignore", "Stochastic Optimizer")
     return deepcopy(model)
 
 
 # %%
-# One run times a fit and a prediction.
+# One run: how long do a fit and a prediction of the test split take?
 
 
 def run(model):
@@ -88,13 +88,17 @@ def run(model):
     return {"fit_seconds": fit_seconds, "predict_seconds": predict_seconds}
 
 
+# %%
+# Every model runs in fresh processes, in random order, round after round, after a
+# warm-up that does not count.
+
 runs = measure(run, **TIMED, model=MODELS)
 fit = runs["fit_seconds"]
 predict = runs["predict_seconds"]
 fit
 
 # %%
-# How long does a prediction of the test split take?
+# And the prediction:
 
 predict
 
@@ -108,11 +112,11 @@ def score(model):
 
 
 scores = measure(score, processes=1, warmup=False, model=MODELS)
-scores.frame
+scores
 
 # %%
 # Which operators take the time? Of a model that does not compute with torch, torch's
-# profiler sees none.
+# profiler sees none. The largest times come first, model by model.
 
 
 def profile(model):
@@ -121,7 +125,7 @@ def profile(model):
 
 
 profiles = measure(profile, processes=1, warmup=False, model=MODELS)
-profiles.frame.head(8)
+profiles
 
 # %%
 # Bars are medians, whiskers their 95 % intervals, and dots the single runs.
@@ -138,11 +142,12 @@ claims = {}
 for other in others:
     ratio = fit[first] / fit[other]
     claims[f"faster_than_{other}"] = claim(
-        f"{first} is fitted faster than {other}: in {ratio} its time.",
+        f"{first} is fitted faster than {other}: it takes {ratio} as long.",
         ratio < 1,
-        undecided=f"{first} is fitted in {ratio} the time of {other}.",
-        otherwise=f"{first} is not fitted faster than {other}: it takes {ratio} its "
-        "time.",
+        otherwise=f"{first} is not fitted faster than {other}: it takes {ratio} as "
+        "long.",
+        undecided=f"{first} may be fitted faster than {other}: it takes {ratio} as "
+        "long.",
     )
 
 # %%
