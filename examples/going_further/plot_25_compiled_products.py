@@ -2,176 +2,119 @@
 Why is a compiled step ahead of the BLAS?
 =========================================
 
-The compiled engine does not leave its matrix products to the BLAS. They become loops over several rows at a time, with
-the processor's widest vectors, on tensors that live on the stack. Each of these choices is taken back in turn, and the
-step compiled anew. Held fixed: the model, the mini-batch, one thread, and the rest of the step.
+The compiled engine does not leave its matrix products to the BLAS. It writes a program
+for the sizes of the network: blocks of several rows and several vectors are held in
+registers, with the processor's widest vectors. Each of these choices is taken back in
+turn, and the program compiled anew. Held fixed: the model, the mini-batch, one thread,
+and the rest of the step.
 """
 
 # sphinx_gallery_tags = ["time", "engines"]
-import platform
-from unittest.mock import patch
 
-import matplotlib.pyplot as plt
+from functools import partial
+
 import pandas as pd
 
+from mlperf import claim, draw_reason, headline, measure, publish, reference
+from mlperf import seconds_per_call, subplots
 from mlperf.profilers.ceilings import product_rate, product_seconds
-from mlperf.training.compiled import (
-    INDUCTOR,
-    ROWS_AT_ONCE,
-    check_compiler,
-    compile_seconds,
-)
-from mlperf.training.engines import compiled
-from mlperf.quantities.drawing import draw_estimate, draw_reason
-from mlperf.quantities.claims import check, judge, unmeasured
 from mlperf.profilers.work import step_flops
-from mlperf.profilers.measure import measure
-from mlperf.training.network import training_steps
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
-from mlperf.results.publishing import publish
-from mlperf.quantities.intervals import median
-from mlperf.profilers.timing import seconds_per_call
-from mlperf.quantities.units import factor
+from mlperf.training.compiled import compiled
+from mlperf.training.engines import available
+from mlperf.training.network import training_steps
 
-plt.style.use("mlperf.quantities.report")
-
-SIZES = (N_FEATURES, *by_mode(published=MODELS["Large"], quick=MODELS["Small"]), 1)
-STEPS, FRESH, RUNS = by_mode(published=(50, 6, 18), quick=(5, 1, 2))
-usual, blas, alone, large = (
-    "as it is",
-    "the BLAS",
-    "its products alone, the BLAS",
-    "one large product, the BLAS",
+MODEL = by_mode(published="Large", quick="Small")
+SIZES = (N_FEATURES, *MODELS[MODEL], 1)
+STEPS = by_mode(published=50, quick=5)
+TIMES = by_mode(
+    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
 )
-rows, narrow, heap = "one row at a time", "vectors of 256 bits", "tensors on the heap"
+
+USUAL = "as it is"
+ONE_ROW = "one row at a time"
+ONE_VECTOR = "one vector at a time"
+NARROW = "vectors of 256 bits"
+IN_ORDER = "samples in order"
 CHOICES = {
-    usual: {"ROWS_AT_ONCE": ROWS_AT_ONCE},
-    blas: {"LOOPED_PRODUCT": 0},
-}  # constants of mlperf.training.compiled
-MORE = {rows: {"ROWS_AT_ONCE": 1}, heap: {"STACK_BYTES": 0}}
-if platform.machine() in ("x86_64", "AMD64"):
-    MORE[narrow] = {
-        "INDUCTOR": INDUCTOR | {"cpp.simdlen": 256, "cpp.march": "x86-64-v3"}
-    }
-CHOICES |= by_mode(published=MORE, quick={})
+    USUAL: {},
+    ONE_ROW: {"rows_at_once": 1},
+    ONE_VECTOR: {"vectors_at_once": 1},
+    NARROW: {"vector_bytes": 32},
+    IN_ORDER: {"shuffled": False},
+}
+ALONE = "its products alone, the BLAS"
+LARGE = "as much work in one large product, the BLAS"
 
 # %%
-# One run: a step of every choice in turn, in one process; its products alone, by the BLAS; as much work in one product.
+# One run: a step of every choice in turn, in one process; then what the BLAS takes for
+# the products of the step, and for as much arithmetic in one large product.
 
 
-def chosen(choice, call, *arguments):
-    with patch.multiple("mlperf.training.compiled", **CHOICES[choice]):
-        return call(*arguments)
-
-
-def prepare(choice):
-    return {"seconds": chosen(choice, compile_seconds, SIZES, BATCH_SIZE)}
+def step_seconds(choices):
+    engine = partial(compiled, **choices)
+    epoch = training_steps(engine, SIZES, BATCH_SIZE, STEPS)
+    return seconds_per_call(epoch) / STEPS
 
 
 def run():
-    steps = {
-        choice: chosen(choice, training_steps, compiled, SIZES, BATCH_SIZE, STEPS)
-        for choice in CHOICES
+    times = {name: step_seconds(choices) for name, choices in CHOICES.items()}
+    times[ALONE] = product_seconds(SIZES, BATCH_SIZE)
+    times[LARGE] = step_flops(SIZES, BATCH_SIZE) / product_rate(1024, 1024, 1024)
+    return pd.DataFrame({"step_seconds": times}).rename_axis("choice")
+
+
+# %%
+# Without a C++ compiler there is nothing to measure, and the report says so.
+
+STATEMENTS = {
+    "products": "The BLAS takes longer for the products of a step than the compiled "
+    "engine takes for the whole step.",
+    "rows": "One row at a time, a compiled step takes more than a quarter longer.",
+    "width": "With vectors of 256 bits, a compiled step takes more than a quarter longer.",
+    "not_width": "Even with vectors of 256 bits, a whole step is shorter than its "
+    "products are with the BLAS.",
+    "peak": "A compiled step computes faster than the BLAS does in a large product.",
+}
+
+if "compiled" not in available():
+    reason = "no C++ compiler works"
+    figure, axes = subplots()
+    draw_reason(axes, f"Not measured here: {reason}.")
+    values = {}
+    claims = {
+        name: claim(statement, reason=reason) for name, statement in STATEMENTS.items()
     }
-    times = {choice: seconds_per_call(step) / STEPS for choice, step in steps.items()}
-    in_one = step_flops(SIZES, BATCH_SIZE) / product_rate(1024, 1024, 1024)
-    return {**times, alone: product_seconds(SIZES, BATCH_SIZE), large: in_one}
-
-
-runs, reason = (
-    pd.DataFrame(),
-    by_mode(published="no such vectors here", quick="left out of previews"),
-)
-try:
-    check_compiler()
-except RuntimeError as error:
-    reason = str(error)
 else:
-    measure(prepare, repeats=1, n_jobs=2, choice=list(CHOICES))
-    runs = measure(run, repeats=RUNS, processes=FRESH, warmup=False)
-over = {
-    name: median(runs[name] / runs[usual], runs.process)
-    for name in runs
-    if name not in ("process", "repeat")
-}
-pd.DataFrame(over.values(), index=over, columns=["time_ratio", "low", "high"])
+    runs = measure(run, **TIMES, warmup=False)
+    step = runs["step_seconds"]
+    times_as_long = step / step[USUAL]
+    values = {"runs": runs, "step": step, "times_as_long": times_as_long}
+
+    # Right of the dashed line it takes longer than the compiled step as it is.
+    axes = times_as_long.plot(x="choice", kind="dot", horizontal=True, log=True)
+    reference(axes, 1, "as it is")
+    worst = times_as_long.at(choice=list(CHOICES)).idxmax()
+    headline(axes, f"What a compiled step suffers from most: {worst}")
+
+    # A choice is expected to matter by more than a quarter.
+    checks = {
+        "products": times_as_long[ALONE] > 1,
+        "rows": times_as_long[ONE_ROW] > 1.25,
+        "width": times_as_long[NARROW] > 1.25,
+        "not_width": step[ALONE] / step[NARROW] > 1,
+        "peak": times_as_long[LARGE] > 1,
+    }
+    claims = {
+        name: claim(statement, checks[name]) for name, statement in STATEMENTS.items()
+    }
 
 # %%
-# Right of the line, it takes longer than the compiled step as it is.
-figure, axes = plt.subplots()
-for place, (name, ratio) in enumerate(over.items()):
-    draw_estimate(
-        axes,
-        place,
-        ratio,
-        runs[name] / runs[usual],
-        horizontal=True,
-        color=f"C{name not in CHOICES:d}",
-    )
-if over:
-    axes.axvline(1, color="C6", linewidth=0.8)
-    axes.set(xlabel="Time (× the compiled step as it is)", ylim=(len(over) - 0.5, -0.5))
-    axes.set_yticks(range(len(over)), over)
-    axes.set_title(
-        f"What a compiled step suffers from most:\n{max(CHOICES, key=over.get)}"
-    )
-else:
-    draw_reason(axes, reason)
+# What was found, claim by claim.
+
+claims["products"]
 
 # %%
-# Each choice is asked to matter by more than a quarter; then, what is left of the lead without the wide vectors.
-claims = {
-    "products": (
-        "Left to the BLAS, the products make a compiled step longer.",
-        blas,
-        usual,
-        1,
-    ),
-    "rows": (
-        "One row at a time, a step takes more than a quarter longer.",
-        rows,
-        usual,
-        1.25,
-    ),
-    "width": (
-        "With vectors of 256 bits, a step takes more than a quarter longer.",
-        narrow,
-        usual,
-        1.25,
-    ),
-    "stack": (
-        "With tensors on the heap, a step takes more than a quarter longer.",
-        heap,
-        usual,
-        1.25,
-    ),
-    "not_width": (
-        "Even with vectors of 256 bits, a step is shorter than with the BLAS.",
-        blas,
-        narrow,
-        1,
-    ),
-    "peak": (
-        "A compiled step computes faster than the BLAS does in a large product.",
-        large,
-        usual,
-        1,
-    ),
-}
+# The report takes everything from the results folder.
 
-
-def claim(statement, slow, fast, above):
-    if not {slow, fast} <= set(over):
-        return unmeasured(statement, reason)
-    ratio = factor(median(runs[slow] / runs[fast], runs.process))
-    return judge(statement, check(f"{slow} over {fast}", ratio, above=above))
-
-
-findings = {name: claim(*claimed) for name, claimed in claims.items()}
-publish(
-    "compiled_products",
-    tables={"runs": runs},
-    findings=findings,
-    figures={"choices": figure},
-)
-pd.DataFrame(findings.values())
+publish("compiled_products", choices=axes, **values, **claims)
