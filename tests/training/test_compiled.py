@@ -15,12 +15,6 @@ from mlperf.training.eager import eager
 from mlperf.training.network import network
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path_factory):
-    """What these tests compile is kept for these tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def an_epoch(engine, sizes, n_samples, batch_size, **choices):
     generator = torch.Generator().manual_seed(1)
     X, y = (torch.randn(n_samples, n, generator=generator) for n in (sizes[0], sizes[-1]))
@@ -35,7 +29,13 @@ def assert_same(one, other, rounding=2e-5):
         torch.testing.assert_close(a, b, rtol=0, atol=rounding)
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(
     sizes=st.lists(st.integers(1, 70), min_size=2, max_size=4),
     batch_size=st.integers(1, 300),

@@ -23,12 +23,6 @@ CASES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path_factory):
-    """What these tests compile is kept for these tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def problem(n_samples, sizes):
     generator = torch.Generator().manual_seed(1)
     X = torch.randn(n_samples, sizes[0], generator=generator)

@@ -12,12 +12,6 @@ from mlperf.training.network import network
 from mlperf.training.together import compiled_together, fit_together, one_by_one, together
 
 
-@pytest.fixture(autouse=True)
-def cache(monkeypatch, tmp_path_factory):
-    """What these tests compile is kept for these tests."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
 def _modules(count, sizes=(5, 16, 8, 1)):
     return [network(sizes, torch.Generator().manual_seed(seed)) for seed in range(count)]
 
