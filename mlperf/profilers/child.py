@@ -7,6 +7,7 @@ value as a plain number or string. Only Python's own library is loaded here, sin
 
 import gc
 import json
+import linecache
 import os
 import pickle
 import signal
@@ -27,6 +28,8 @@ from typing import Any, NamedTuple
 FRAMES = 20
 # Seconds that a copy of this process, forked by the measured function, gets to come back here.
 FORKED = 0.2
+# What cloudpickle calls the file of every function that it pickles by value.
+PICKLED = "<dynamic-code>"
 # Seconds that clearing up may take after the parent has ended.
 CLEARING = 10
 
@@ -48,6 +51,9 @@ class Request(NamedTuple):
 
     taken: tuple[str, ...] = ()
     """Names of columns that the function may not return."""
+
+    script: str = ""
+    """The file in which the function is defined."""
 
     scratch: str = ""
     """A folder that goes if the parent ends before this process does."""
@@ -129,6 +135,7 @@ class _Worker:
         self.pid = os.getpid()
         self.folder = "."
         self.taken: tuple[str, ...] = ()
+        self.script = ""
         self.task: Callable[..., Any] | None = None
         self.arguments: dict[str, Any] = {}
         self.forks = 0
@@ -136,13 +143,13 @@ class _Worker:
 
     def prepare(self, request: Request) -> dict[str, Any]:
         """Load the task and carry out its warm-up; the answer holds what the warm-up returned."""
-        self.taken, self.folder = request.taken, request.folder
+        self.taken, self.folder, self.script = request.taken, request.folder, request.script
         sys.path[:] = request.path
         try:
             os.chdir(self.folder)
             self.task, self.arguments, warmup = pickle.loads(request.task)
         except BaseException as error:  # such as a module that only the parent finds
-            return _failure(error)
+            return _failure(error, self.script)
         answer = {} if warmup is None else self._carry_out(warmup)
         # Collecting garbage looks through all that the libraries hold, which takes a fifth of a second: from here on
         # it looks only through what the runs make.
@@ -163,7 +170,7 @@ class _Worker:
             stolen = _stolen_fraction(before, _ticks())
             answer = {**_table(returned, self.taken), "load": load, "steal_fraction": stolen}
         except BaseException as error:  # whatever it is, the parent is told
-            answer = _failure(error)
+            answer = _failure(error, self.script)
         if os.getpid() != self.pid:
             return {"error": "it forked a process that came back out of it"}
         if self.forks:
@@ -174,12 +181,14 @@ class _Worker:
         self.forks += 1
 
 
-def _failure(error: BaseException) -> dict[str, str]:
+def _failure(error: BaseException, script: str = "") -> dict[str, str]:
     """Say what went wrong. The exception itself stays here: not all can be pickled, or made anew."""
     name = type(error).__name__
+    with suppress(Exception):
+        linecache.cache[PICKLED] = len(script), None, linecache.getlines(script), PICKLED
     try:
         text = f"{name}: {error}" if str(error) else name
-        told = "".join(traceback.format_exception(error, limit=-FRAMES))
+        told = "".join(traceback.format_exception(error, limit=-FRAMES)).replace(f'"{PICKLED}"', f'"{script}"')
     except Exception:  # its own text may fail
         text = told = name
     return {"error": text, "traceback": told}

@@ -114,7 +114,9 @@ def measure(
     _check_timeout(timeout)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
-    settings = _Settings(repeats, threads, fresh, timeout, taken=(*grid, *BOOKKEEPING))
+    defined_in = getattr(getattr(run, "__code__", None), "co_filename", "")
+    first = Request("prepare", sys.path, _folder(), taken=(*grid, *BOOKKEEPING), script=defined_in)
+    settings = _Settings(repeats, threads, fresh, timeout, first)
     depends = (child, run, replaced, repeats, threads, n_jobs > 1, bool(fresh))
     journal = Journal(sys._getframe(1).f_code.co_filename, depends)
     pending = []
@@ -145,7 +147,8 @@ class _Settings:
     threads: int
     fresh: bool
     timeout: float | None
-    taken: tuple[str, ...]
+    request: Request
+    """What is asked of each process first, but for the task."""
 
 
 @dataclass(eq=False)
@@ -230,7 +233,7 @@ class _Measurement:
     def _prepare(self, turn: _Turn) -> Process:
         """Start the process of a turn and let it warm up."""
         process = self._process()
-        self._ask(turn, process, Request("prepare", sys.path, _folder(), turn.task, self.settings.taken))
+        self._ask(turn, process, self.settings.request._replace(task=turn.task))
         return process
 
     def _measure(self, turn: _Turn, process: Process, order: int) -> None:

@@ -20,8 +20,8 @@ from mlperf.results.reach import reach
 FOLDER = ".journal"
 
 _calls: Counter[tuple[Path, str]] = Counter()
-# Journals of the script that this process runs.
-_own: set[Path] = set()
+# Journals that this process writes to, and their scripts.
+_written: dict[Path, str] = {}
 
 
 class Journal:
@@ -60,8 +60,7 @@ class Journal:
                 self._depends = f"{digest} {_calls[path, digest]}"
                 self.path = path
                 self._known = _read(path)
-                if script == getattr(sys.modules.get("__main__"), "__file__", None):
-                    _own.add(path)
+                _written[path] = script
 
     def key(self, cell: Any) -> str:
         """Return what a cell's runs are found by."""
@@ -140,7 +139,11 @@ def _remove(path: Path) -> None:
 
 @atexit.register
 def _clear_own() -> None:
-    """Drop the journals of a script that has ended without an error and published nothing."""
-    if getattr(sys, "last_value", None) is None:
-        for path in _own:
+    """Drop the journal of the script that this process has run, without an error, whether or not it published.
+
+    Not those of scripts that a gallery has run: it goes on after their errors.
+    """
+    main = getattr(sys.modules.get("__main__"), "__file__", None)
+    for path, script in _written.items():
+        if script == main and getattr(sys, "last_value", None) is None:
             _remove(path)

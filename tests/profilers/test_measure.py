@@ -411,9 +411,14 @@ def test_wrong_kind_is_refused_right_after_the_warm_up(tmp_path):
 
 
 def test_error_tells_where_in_the_function_it_arose():
+    def run():
+        return raises_its_own()
+
     with pytest.raises(MeasurementError) as caught:
-        measure(raises_its_own, processes=1)
-    assert 'raise OwnError(7, reason="broken")' in "".join(caught.value.__notes__)
+        measure(run, processes=1)
+    (told,) = caught.value.__notes__
+    assert f'File "{__file__}", line {run.__code__.co_firstlineno + 1}, in run\n    return raises_its_own()' in told
+    assert 'raise OwnError(7, reason="broken")' in told
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])

@@ -110,6 +110,16 @@ def test_change_of_a_data_file_that_the_script_declares_measures_anew():
     assert started(comment=declared)[2] == 4
 
 
+def test_script_that_failed_in_a_gallery_keeps_its_journal(journal):
+    """A gallery runs scripts as its main module, catches their errors and ends well."""
+    run = "import runpy\ntry:\n    runpy.run_path('script.py', run_name='__main__')\nexcept SystemError:\n    pass\n"
+    Path("script.py").write_text(SCRIPT.format(**SETTINGS))
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True)
+    assert "4 of 4 runs are taken from" in done.stderr
+    assert journal.exists()
+
+
 @pytest.mark.usefixtures("journal")
 def test_level_that_is_new_is_measured_beside_those_that_are_known():
     _, said, measured = started(levels=[1, 2, 3])
