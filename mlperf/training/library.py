@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -180,9 +181,12 @@ def _compile(program: str, path: Path) -> float:
     for native in (NATIVE, []):
         options = [*OPTIONS, *native, *shlex.split(os.environ.get("CXXFLAGS", ""))]
         command = [found, *arguments, *options, "-x", "c++", "-", "-o", str(path)]
-        done = subprocess.run(command, input=program, text=True, capture_output=True, check=False)
+        environment = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(command, input=program, text=True, capture_output=True, check=False, env=environment)
         if done.returncode == 0 and path.exists():
             return time.perf_counter() - start
+        if full := re.search("No space left on device|Disk quota exceeded", done.stderr):
+            raise OSError(f"{path.parent}: {full[0]}")
         said = next((f" ({line})" for line in done.stderr.splitlines() if "error" in line), said)
     raise RuntimeError(_advice(f"{compiler!r} does not compile its program{said}"))
 

@@ -128,6 +128,24 @@ def test_a_cache_that_cannot_be_made_is_done_without(folder, compilations):
     check_compiler()
 
 
+def test_a_cache_that_is_full_is_done_without(monkeypatch, folder, tmp_path):
+    compiler = tmp_path / "compiler"
+    full = "echo 'final link failed: No space left on device' >&2; exit 1"
+    compiler.write_text(f'#!/bin/sh\ncase "$*" in *"{folder}"*) {full};; esac\nexec g++ "$@"\n')
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CXX", str(compiler))
+    assert load(ANSWER).functions.answer() == 42
+    assert [path.name for path in folder.iterdir()] == ["lock"]
+
+
+def test_a_file_system_without_locks_is_done_with(monkeypatch):
+    def refuse(*_):
+        raise NotImplementedError("flock is not supported")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    assert load(ANSWER).functions.answer() == 42
+
+
 def test_a_lock_that_is_never_released_is_not_waited_for_for_ever(monkeypatch, folder):
     monkeypatch.setattr(library, "LOCK_SECONDS", 0.1)
     folder.mkdir(parents=True)
