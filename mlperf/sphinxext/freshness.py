@@ -52,6 +52,8 @@ class Build:
             self.gallery.refresh(self.shelf)
         else:
             self.gallery.keep()
+        if "filename_pattern" in given:
+            given["filename_pattern"] = self.gallery.runs(given["filename_pattern"])
 
     def _lock(self, app: Sphinx) -> None:
         lock = Path(app.srcdir, "_build", ".lock")
@@ -94,14 +96,13 @@ class Build:
         for problem in self.shelf.problems:
             if not problem.startswith(left_out or ("\0",)):
                 logger.warning(problem, type="mlperf", subtype="script")
+        self.gallery.release()
         if self.runs:
             self.gallery.settle(self.shelf)
             if self.folder_before is None:
                 del os.environ["MLPERF_RESULTS"]
             else:
                 os.environ["MLPERF_RESULTS"] = self.folder_before
-        else:
-            self.gallery.release()
 
     def outdated(self, _app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
         """Return the pages to be read again."""

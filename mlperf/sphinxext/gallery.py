@@ -14,6 +14,7 @@ from pathlib import Path
 from mlperf.results.folder import ResultError
 from mlperf.results.provenance import inputs
 from mlperf.results.shelf import Shelf
+from mlperf.sphinxext.outputs import carry_over, is_same_code
 
 
 class Gallery:
@@ -38,6 +39,8 @@ class Gallery:
         }
         # What each page was made from, while the gallery is kept from making it again.
         self._kept: dict[Path, str] = {}
+        # The former pages of scripts of which only the text was edited.
+        self._former: dict[Path, str] = {}
 
     def page(self, script: Path | None) -> str | None:
         """Return the document that was made of a script, if it is there."""
@@ -62,7 +65,7 @@ class Gallery:
         for script in self.pages:
             names = [name for name, publisher in shelf.scripts.items() if publisher == script]
             current = all(self._current(name, script, shelf) for name in names) if names else self._unmoved(script)
-            if not current:
+            if not (current and self._carries_over(script)):
                 # sphinx-gallery skips a script by this file alone.
                 self._file(self.pages[script], ".py.md5").unlink(missing_ok=True)
 
@@ -70,16 +73,34 @@ class Gallery:
         """Keep the gallery, which is to run nothing, from making pages without tables and figures."""
         for script, page in self.pages.items():
             known = self._file(page, ".py.md5")
-            if self.page(script) and known.is_file():
-                # As sphinx-gallery reads it: with plain ends of lines.
-                content = script.read_text(encoding="utf-8").encode()
-                now = hashlib.md5(content, usedforsecurity=False).hexdigest()
-                if known.read_text() != now:
-                    self._kept[known] = known.read_text()
-                    known.write_text(now)
+            if known.is_file() and self.page(script) and not self._carries_over(script):
+                self._kept[known] = known.read_text()
+                known.write_text(_md5(script))
+
+    def _carries_over(self, script: Path) -> bool:
+        """Return whether a page is that of its script, or can be made so without running it."""
+        page, known = (self._file(self.pages[script], suffix) for suffix in (".rst", ".py.md5"))
+        if not known.is_file() or known.read_text() == _md5(script):
+            return True
+        former = page.read_text(encoding="utf-8")
+        if not is_same_code(former, script):
+            return False
+        self._former[script] = former
+        return True
+
+    def runs(self, pattern: str) -> str:
+        """Return a pattern for the scripts that are run: those of a pattern, without those whose text was edited."""
+        edited = "|".join(re.escape(script.name) for script in self._former)
+        return rf"^(?!.*(?:{edited})$)(?=.*{pattern})" if edited else pattern
 
     def release(self) -> None:
-        """Let the gallery make again what it was kept from, once it may run scripts."""
+        """Give edited pages their outputs, and let the gallery make again what it was kept from."""
+        for script, former in self._former.items():
+            page = self._file(self.pages[script], ".rst")
+            made = carry_over(former, page.read_text(encoding="utf-8"))
+            page.unlink()  # it is read-only
+            page.write_text(made, encoding="utf-8")
+            self._file(self.pages[script], ".py.md5").write_text(_md5(script))
         for known, was in self._kept.items():
             known.write_text(was)
 
@@ -152,6 +173,12 @@ def _files_of(folder: Path, stem: str) -> Iterator[Path]:
     yield from folder.glob(f"{stem}.*")
     picture = re.compile(rf"sphx_glr_{re.escape(stem)}_(\d{{3}}|thumb)\b.*")
     yield from (path for path in (folder / "images").rglob("sphx_glr_*") if picture.fullmatch(path.name))
+
+
+def _md5(script: Path) -> str:
+    """Return what sphinx-gallery tells versions of a script apart by: ends of lines do not count."""
+    content = script.read_text(encoding="utf-8", errors="surrogateescape")
+    return hashlib.md5(content.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 
 
 def _digest(script: Path) -> str:

@@ -58,6 +58,8 @@ Text.
 from pathlib import Path
 import helper
 
+# %%
+# Log.
 Path("../log").open("a").write("{name}\\n")
 """
 
@@ -143,24 +145,40 @@ def test_missing_and_broken_results_and_emptied_pages_are_made_again(gallery):
     assert "What is silent?" in page_text(gallery, "auto_examples/plot_silent")
 
 
+def edit(path, old, new):
+    content = path.read_text()
+    assert old in content
+    path.write_text(content.replace(old, new))
+
+
+def test_edited_comment_is_shown_beside_the_outputs_and_measures_nothing(gallery):
+    """It measured anew; and in a build that runs nothing the page lost its tables and figures, and said nothing."""
+    before = page_text(gallery, "auto_examples/plot_two")
+    edit(gallery / "examples/plot_two.py", "# Publish.", "# Publish it.")
+    edit(gallery / "examples/plot_silent.py", "import helper\n", "import helper  # and more\n")
+    assert ran(gallery) == []
+    assert page_text(gallery, "auto_examples/plot_two") == before.replace("Publish.", "Publish it.")
+    assert "# and more" in page_text(gallery, "auto_examples/plot_silent")
+    edit(gallery / "examples/plot_two.py", "# Publish it.", "# Publish all of it.")
+    assert ran(gallery, "-D", "plot_gallery=0") == []
+    assert page_text(gallery, "auto_examples/plot_two") == before.replace("Publish.", "Publish all of it.")
+    assert "Total running time of the script" in before
+
+
 def test_build_that_runs_nothing_shows_what_is_stale_and_leaves_it_alone(gallery):
-    """Of an edited script its page lost tables and figures, and said nothing."""
     result = (gallery / "results/one.json").read_bytes()
-    page = (gallery / "docs/auto_examples/plot_two.rst").read_bytes()
+    page = (gallery / "docs/auto_examples/plot_silent.rst").read_bytes()
     (gallery / "examples/helper.py").write_text("SIZE = 2\n")
-    edited = gallery / "examples/plot_two.py"
-    edited.write_text(edited.read_text().replace("# Publish.", "# Publish it."))
+    edit(gallery / "examples/plot_silent.py", "import helper\n", "import helper, os\n")
     assert ran(gallery, "-D", "plot_gallery=0") == []
     assert (gallery / "results/one.json").read_bytes() == result
-    assert (gallery / "docs/auto_examples/plot_two.rst").read_bytes() == page
+    assert (gallery / "docs/auto_examples/plot_silent.rst").read_bytes() == page
     for name in ("index", "auto_examples/plot_one"):
         assert "Since one was measured, this has changed: helper.py." in page_text(gallery, name)
-    two = page_text(gallery, "auto_examples/plot_two")
-    assert "Since" not in two
-    assert "The script was edited since this page was made." in two
-    assert ran(gallery) == ["one", "silent", "two"]
-    assert "Publish it." in page_text(gallery, "auto_examples/plot_two")
-    for name in ("index", "auto_examples/plot_one", "auto_examples/plot_two"):
+    assert "The script was edited since this page was made." in page_text(gallery, "auto_examples/plot_silent")
+    assert "Out of date" not in page_text(gallery, "auto_examples/plot_two")
+    assert ran(gallery) == ["one", "silent"]
+    for name in ("index", "auto_examples/plot_one", "auto_examples/plot_silent"):
         assert "Out of date" not in page_text(gallery, name)
 
 
