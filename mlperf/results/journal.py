@@ -11,6 +11,7 @@ import zlib
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from mlperf.results.folder import content_of, results_folder
@@ -20,8 +21,8 @@ from mlperf.results.reach import reach
 FOLDER = ".journal"
 
 _calls: Counter[tuple[Path, str]] = Counter()
-# Journals that this process writes to, and their scripts.
-_written: dict[Path, str] = {}
+# Journals of scripts that are the main module, and that module.
+_own: dict[Path, ModuleType] = {}
 
 
 class Journal:
@@ -60,7 +61,9 @@ class Journal:
                 self._depends = f"{digest} {_calls[path, digest]}"
                 self.path = path
                 self._known = _read(path)
-                _written[path] = script
+                main = sys.modules["__main__"]
+                if getattr(main, "__file__", None) == script:
+                    _own[path] = main
 
     def key(self, cell: Any) -> str:
         """Return what a cell's runs are found by."""
@@ -141,9 +144,8 @@ def _remove(path: Path) -> None:
 def _clear_own() -> None:
     """Drop the journal of the script that this process has run, without an error, whether or not it published.
 
-    Not those of scripts that a gallery has run: it goes on after their errors.
+    Not that of a script that a gallery has run as the main module for a while: the gallery goes on after an error.
     """
-    main = getattr(sys.modules.get("__main__"), "__file__", None)
-    for path, script in _written.items():
-        if script == main and getattr(sys, "last_value", None) is None:
+    for path, main in _own.items():
+        if main is sys.modules.get("__main__") and getattr(sys, "last_value", None) is None:
             _remove(path)
