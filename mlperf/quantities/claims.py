@@ -68,6 +68,7 @@ class Claim:
 def claim(
     statement: str,
     *checks: Check,
+    holds: str = "",
     otherwise: str = "",
     undecided: str = "",
     unmeasured: str = "",
@@ -79,14 +80,14 @@ def claim(
     Parameters
     ----------
     statement : str
-        One sentence that can be true or false. It is said where it holds, so that it may name what was measured:
-        ``f"Ten times the samples take {growth} as long."``
+        One sentence that can be true or false, whatever was measured.
     *checks : Check
         From comparing quantities, such as ``growth > 1``. The claim holds if all of them hold, each at 95 %; it does
         not hold if one of them does not, at a level that is divided by their number; else it is undecided.
-    otherwise, undecided, unmeasured : str, default=""
-        What is said where it does not hold, where it is undecided and where nothing was measured. By default the
-        statement is quoted with its verdict.
+    holds, otherwise, undecided, unmeasured : str, default=""
+        What is said where it holds, where it does not, where it is undecided and where nothing was measured; with the
+        numbers that carry it: ``f"Ten times the samples take {growth} as long."`` By default it is the statement, or the
+        statement in quotes and its verdict.
     original : str, default=""
         What the report that is put to the test saw or said.
     reason : str, default=""
@@ -132,7 +133,7 @@ def claim(
     verdict = UNMEASURED if reason else joined.verdict
     quoted = f"“{statement.removesuffix('.')}”"
     texts = {
-        HOLDS: statement,
+        HOLDS: holds or statement,
         FAILS: otherwise or f"The claim {quoted} does not hold here.",
         UNDECIDED: undecided or f"These measurements do not decide the claim {quoted}.",
         UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",

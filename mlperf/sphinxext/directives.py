@@ -189,7 +189,7 @@ class FigureDirective(PublishedDirective):
         figure = nodes.figure("", image, *self.caption(nodes.caption), classes=["results"])
         self.set_source_info(figure)
         self.make_target(figure, self.options.get("name"))
-        return [figure, self.source(found, found.result.keys("table", "quantity"))]
+        return [figure, self.source(found, found.result.keys("table") or found.result.keys("quantity"))]
 
 
 class ClaimDirective(PublishedDirective):

@@ -8,13 +8,14 @@ from sphinx.util.docutils import SphinxRole
 
 from mlperf.results.folder import ResultError
 from mlperf.sphinxext.domain import PublishedDomain, published
-from mlperf.sphinxext.sentences import join, parse_sentences
+from mlperf.sphinxext.sentences import errors, join, parse_sentences, tally
 
 
 class PublishedRole(SphinxRole):
     """What the roles share: text that is shown as it is, or the error in its place."""
 
     kind = ""
+    node: type[nodes.TextElement] = nodes.inline
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
         """Return the text."""
@@ -28,7 +29,7 @@ class PublishedRole(SphinxRole):
             message = self.inliner.reporter.error(str(error), line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
         # Not even quotes are made typographic: it may be code.
-        return [nodes.inline(self.rawtext, said, classes=[self.kind], support_smartquotes=False)], []
+        return [self.node(self.rawtext, said, classes=[self.kind], support_smartquotes=False)], []
 
     def say(self, domain: PublishedDomain) -> str:
         """Return what is shown."""
@@ -77,8 +78,34 @@ class SaysRole(PublishedRole):
         return join([claim.text for claim in claims], joints, form) + differ
 
 
+class AnswerRole(SaysRole):
+    """The same in bold: the answer to what a paragraph is about."""
+
+    node = nodes.strong
+
+
+class TallyRole(PublishedRole):
+    """How many claims hold, do not hold, are undecided or were not measured: of the ``original`` report, or of ``all``.
+
+    ``errors`` says how many of all verdicts may be wrong by chance.
+    """
+
+    kind = "tally"
+
+    def say(self, domain: PublishedDomain) -> str:
+        """Return the numbers as part of a sentence, or as a sentence."""
+        if self.text not in ("original", "all", "errors"):
+            raise ValueError(f"The role tally must be 'original', 'all' or 'errors'. Got {self.text!r} instead.")
+        domain.note("*")
+        rows = domain.shelf.claims(["*"], original=self.text == "original")
+        verdicts = [row.claim.verdict for row in rows]
+        return errors(verdicts) if self.text == "errors" else tally(verdicts)
+
+
 def setup(app: Sphinx) -> None:
     """Register the roles."""
     app.add_role("value", ValueRole())
     app.add_role("verdict", VerdictRole())
     app.add_role("says", SaysRole())
+    app.add_role("answer", AnswerRole())
+    app.add_role("tally", TallyRole())

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
+from mlperf.quantities.cells import LEVEL
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED
 from mlperf.quantities.claims import SYMBOLS
 from mlperf.results import folder
 
@@ -106,3 +109,43 @@ def parse_conditions(text: str) -> list[Condition]:
         verdicts = frozenset(SYMBOLS) - set(words) if match["negated"] else frozenset(words)
         found.append(Condition(match["name"], verdicts))
     return found
+
+
+COUNTED = {
+    HOLDS: ("holds", "hold"),
+    FAILS: ("does not hold", "do not hold"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    UNMEASURED: ("was not measured", "were not measured"),
+}
+"""How one claim and several with a verdict are said."""
+
+
+def tally(verdicts: Sequence[str]) -> str:
+    """Return how many claims have each verdict.
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import tally
+    >>> tally(["holds", "does not hold", "holds"])
+    '2 hold and 1 does not hold'
+    """
+    parts = []
+    for verdict, (one, several) in COUNTED.items():
+        count = list(verdicts).count(verdict)
+        if count:
+            parts.append(f"{count} {one if count == 1 else several}")
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def errors(verdicts: Sequence[str]) -> str:
+    """Return how many of the decided verdicts may be wrong by chance: each is, once in twenty times at most.
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import errors
+    >>> errors(["holds"] * 40)
+    'Of the 40 verdicts that were decided, about 2 at most are wrong by chance.'
+    """
+    decided = sum(verdict in (HOLDS, FAILS) for verdict in verdicts)
+    wrong = round((1 - LEVEL) * decided)
+    return f"Of the {decided} verdicts that were decided, about {max(1, wrong)} at most are wrong by chance."
