@@ -19,6 +19,11 @@ ALLOWED = {
     "4 bytes": "the size of a float32",
     "8 bytes": "the size of a float64",
 }
+# The same for whole phrases, in which a number is a setting of an experiment or a threshold.
+PHRASES = {
+    "layers four times as wide": "a setting of the experiment on what makes training faster",
+    "twice their size means": "the threshold of a claim on the heap",
+}
 
 LONG = (
     r"(?:(?:nano|micro|milli)?seconds?|minutes?|hours?|(?:kilo|mega|giga)?bytes?"
@@ -80,6 +85,8 @@ def markdown_prose(source):
 def typed_quantities(source, *, markdown=False):
     """Return the measured quantities that a text holds, with their lines."""
     text = markdown_prose(source) if markdown else prose(source)
+    for phrase in PHRASES:
+        text = re.sub(phrase.replace(" ", r"\s+"), lambda match: re.sub(r"\S", " ", match[0]), text)
     found = [(text.count("\n", 0, match.start()) + 1, " ".join(match[0].split())) for match in MEASURED.finditer(text)]
     return [(line, quantity) for line, quantity in found if quantity not in ALLOWED]
 
