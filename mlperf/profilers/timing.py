@@ -1,8 +1,11 @@
 """Wall-clock time: of one call, of a short one, of the parts of one, and of a fit's start and epochs."""
 
 import gc
+import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from time import perf_counter
 
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
@@ -94,6 +97,30 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
         "whole_seconds": first + (max_iter - 1) * epoch,
         "epochs": epochs,
     }
+
+
+@contextmanager
+def empty_caches() -> Iterator[None]:
+    """Let programs find nothing that was compiled before, so that a first fit is timed as on a new machine.
+
+    For as long as it lasts, ``XDG_CACHE_HOME`` names an empty folder, which goes afterwards; all environment variables
+    are then what they were. This package and its rivals keep there what they compile. What this process has loaded
+    already stays loaded, so that a cold start asks for a fresh process.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.timing import empty_caches, seconds
+    >>> with empty_caches():
+    ...     first = seconds(lambda: sum(range(1_000)))
+    """
+    before = dict(os.environ)
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        os.environ["XDG_CACHE_HOME"] = folder
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
 
 def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) -> float:

@@ -1,9 +1,11 @@
+import os
 import re
 import time
+from pathlib import Path
 
 import pytest
 
-from mlperf.profilers.timing import fit_costs, seconds, seconds_per_call, seconds_per_part
+from mlperf.profilers.timing import empty_caches, fit_costs, seconds, seconds_per_call, seconds_per_part
 
 
 def test_a_sleep_takes_at_least_as_long_as_it_was_told():
@@ -44,6 +46,28 @@ def test_epochs_that_no_fit_has_are_refused(at_least):
     message = f"The 'at_least' parameter of fit_costs must be from 2 to max_iter (40). Got {at_least} instead."
     with pytest.raises(ValueError, match=re.escape(message)):
         fit_costs(fit_of([]), 40, at_least=at_least)
+
+
+def test_what_was_compiled_before_is_not_found_in_empty_caches(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with empty_caches():
+        folder = Path(os.environ["XDG_CACHE_HOME"])
+        assert folder != tmp_path
+        assert list(folder.iterdir()) == []
+        (folder / "compiled").touch()
+    assert not folder.exists()
+
+
+def test_environment_is_what_it_was_after_a_failure_with_empty_caches():
+    def fail():
+        with empty_caches():
+            os.environ["A_CACHE_OF_ANOTHER_LIBRARY"] = os.environ["XDG_CACHE_HOME"]
+            raise RuntimeError
+
+    before = dict(os.environ)
+    with pytest.raises(RuntimeError):
+        fail()
+    assert dict(os.environ) == before
 
 
 def test_seconds_per_call_are_at_least_those_that_the_call_sleeps():
