@@ -233,7 +233,8 @@ def environment(threads: int) -> dict[str, str]:
     -------
     dict of str
         Those of this process, but for the threads and for Python's filters of warnings: what is measured does not
-        depend on how the caller looks at warnings.
+        depend on how the caller looks at warnings. torch logs its errors alone, unless the caller says otherwise: it
+        warns of memory that was taken before a profiler started.
 
     Examples
     --------
@@ -242,6 +243,7 @@ def environment(threads: int) -> dict[str, str]:
     '2'
     """
     return {
+        "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
         **dict.fromkeys(POOLS, str(threads)),
     }
