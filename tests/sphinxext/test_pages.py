@@ -15,6 +15,8 @@ A fit takes :value:`fits.fit[Large, last]`, roughly :value:`fits.fit[Large, last
 
 :says:`fits.quick, but fits.level` Odd: :says:`fits.odd open`!
 
+:answer:`fits.grows` Of all, :tally:`all`; of the original's, :tally:`original`. :tally:`errors`
+
 .. results-table:: fits.fit
    :name: the-times
 
@@ -110,6 +112,13 @@ def test_verdicts_and_what_claims_say_stand_in_sentences(shown):
     assert text(shown.select_one("span.says")) == "A fit takes less than twenty seconds, but Large takes longer."
 
 
+def test_an_answer_stands_in_bold_and_claims_are_counted(shown):
+    assert text(shown.select_one("strong.says")) == "The time grows with the samples."
+    said = [text(node) for node in shown.select("span.tally")]
+    assert said[:2] == ["3 hold, 1 does not hold and 1 was not measured", "1 holds"]
+    assert said[2].startswith("Of the 4 verdicts that were decided, about 1 at most")
+
+
 def test_what_a_claim_says_is_shown_as_it_is(shown):
     assert text(shown.select("span.says")[1]) == 'It says `a`_, <b> and "engine" -- |x|'
 
@@ -164,7 +173,7 @@ def test_figure_is_numbered_and_described_and_keeps_its_place_before_it_comes(sh
 def test_data_and_script_are_linked_below_what_they_are_of(shown):
     lines = [text(line) for line in shown.select("p.provenance")]
     assert lines[0] == "Data: fit. Script: small_reports.py."
-    assert "Data: runs, fit, scores, long. Script: small_reports.py." in lines
+    assert "Data: runs, scores, long. Script: small_reports.py." in lines
 
 
 def test_page_says_once_below_its_lead_when_and_on_what_it_was_measured(shown):

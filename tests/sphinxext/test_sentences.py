@@ -1,7 +1,7 @@
 import pytest
 
 from mlperf.quantities.claims import SYMBOLS
-from mlperf.sphinxext.sentences import join, lowered, parse_conditions, parse_sentences
+from mlperf.sphinxext.sentences import errors, join, lowered, parse_conditions, parse_sentences, tally
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,14 @@ def test_several_conditions_are_joined_by_and():
 def test_other_conditions_are_refused(typed):
     with pytest.raises(ValueError, match="A condition names a claim and verdicts"):
         parse_conditions(typed)
+
+
+def test_claims_are_counted_by_verdict_one_and_several_of_them():
+    assert tally(["holds"]) == "1 holds"
+    verdicts = ["undecided", "not measured", "not measured", "does not hold", "does not hold", "holds"]
+    assert tally(verdicts) == "1 holds, 2 do not hold, 1 is undecided and 2 were not measured"
+
+
+def test_only_decided_verdicts_can_be_wrong_by_chance():
+    said = errors(["holds"] * 60 + ["does not hold"] * 40 + ["undecided"] * 100)
+    assert said == "Of the 100 verdicts that were decided, about 5 at most are wrong by chance."
