@@ -15,20 +15,21 @@ import numpy as np
 import pandas as pd
 
 from mlperf import MLPRegressor, claim, exact, generate_samples, headline, measure
-from mlperf import publish, seconds
+from mlperf import publish, seconds, stack
 from mlperf.protocol import BATCH_SIZE, MODELS, SAMPLE_SIZES, by_mode
 from mlperf.quantities.scaling import break_even, exponent, fit, held_out_error
 
 MODEL = "Small"
 LARGEST = by_mode(published=1_000_000, quick=8_000)
-SIZES = [int(n) for n in np.geomspace(250, LARGEST, by_mode(published=10, quick=5))]
+N_SIZES = by_mode(published=10, quick=5)
+SIZES = [int(size) for size in np.geomspace(250, LARGEST, N_SIZES)]
 STEPS = by_mode(published=200, quick=30)
 PROCESSES = by_mode(published=8, quick=1)
 
 # %%
 # One run: every size in turn, in one process, so that a whole curve comes out of it.
-# The sizes of the report are measured too, for the models of the cost to predict. A
-# small size is trained for more epochs, as a single one would be too short to time.
+# The sizes of the report are measured too, to be predicted from the others. A small
+# size is trained for more epochs, as a single one would be too short to time.
 
 
 def epoch_seconds(n_samples):
@@ -57,25 +58,44 @@ epoch
 # it was not fitted to.
 
 curve = epoch.at(n_samples=SIZES)
-misses = {
-    form: curve.along("n_samples", partial(held_out_error, form), unit="fraction")
-    for form in ("constant", "affine", "power")
-}
-misses["affine"]
+misses = {}
+for form in ("constant", "affine", "power"):
+    miss = partial(held_out_error, form)
+    misses[form] = curve.along("n_samples", miss, unit="fraction")
+stack(misses, "form")
 
 # %%
-# What does the affine form say? The fixed cost of an epoch, and the cost of a sample.
+# What does the affine form say? There is a fixed cost of an epoch, whatever its size.
 
-fixed = curve.along("n_samples", lambda n, t: fit("affine", n, t).a, unit="seconds")
-per_sample = curve.along(
-    "n_samples", lambda n, t: fit("affine", n, t).b, unit="seconds"
-)
-samples_of_fixed = curve.along("n_samples", break_even)
+
+def fixed_cost(n_samples, times):
+    return fit("affine", n_samples, times).a
+
+
+fixed = curve.along("n_samples", fixed_cost, unit="seconds")
+fixed
+
+# %%
+# And there is a cost of each sample.
+
+
+def cost_of_a_sample(n_samples, times):
+    return fit("affine", n_samples, times).b
+
+
+per_sample = curve.along("n_samples", cost_of_a_sample, unit="seconds")
 per_sample
 
 # %%
+# How many samples add as much to an epoch as it costs anyway?
+
+samples_of_fixed = curve.along("n_samples", break_even)
+samples_of_fixed
+
+# %%
 # The time of an epoch divided by its samples: a cost in proportion to the samples would
-# be a level line.
+# be a level line. How steep the growth is, the exponent of a power says: 1 for a cost
+# in proportion.
 
 n_samples = exact({n: n for n in epoch.labels("n_samples")}, by="n_samples")
 axes = (epoch / n_samples).plot(x="n_samples", kind="line")
@@ -83,7 +103,7 @@ growth = curve.along("n_samples", exponent)
 headline(axes, f"An epoch's time grows with the samples to the power {growth:short}")
 
 # %%
-# Growth of the larger half of the sizes alone, where what is fixed no longer counts.
+# The exponent over the larger half of the sizes, where what is fixed no longer counts.
 
 later = SIZES[len(SIZES) // 2 - 1 :]
 growth_far = curve.at(n_samples=later).along("n_samples", exponent)
@@ -93,10 +113,10 @@ growth_far
 # How far is the affine form off at the sizes of the report, which it was not fitted to?
 
 
-def largest_miss(n, t):
-    unseen = np.isin(n, SAMPLE_SIZES)
-    model = fit("affine", n[~unseen], t[~unseen])
-    return abs(t[unseen] / model(n[unseen]) - 1).max()
+def largest_miss(n_samples, times):
+    unseen = np.isin(n_samples, SAMPLE_SIZES)
+    predict = fit("affine", n_samples[~unseen], times[~unseen])
+    return abs(times[unseen] / predict(n_samples[unseen]) - 1).max()
 
 
 off = epoch.along("n_samples", largest_miss, unit="fraction")
@@ -111,10 +131,10 @@ claims = {
         f"From {SIZES[0]:,} samples on, an epoch's time grows in proportion to them: "
         f"the exponent is {growth}.",
         growth.within(0.95, 1.05),
-        otherwise=f"Over all sizes an epoch's time grows with the power {growth} of "
-        "the samples, not in proportion to them.",
-        undecided=f"Over all sizes an epoch's time grows with the power {growth} of "
-        "the samples.",
+        otherwise=f"From {SIZES[0]:,} samples on, an epoch's time does not grow in "
+        f"proportion to them: the exponent is {growth}.",
+        undecided=f"From {SIZES[0]:,} samples on, an epoch's time may grow in "
+        f"proportion to them: the exponent is {growth}.",
     ),
     "linear_far": claim(
         f"From {later[0]:,} samples on, an epoch's time grows in proportion to them: "
@@ -122,30 +142,38 @@ claims = {
         growth_far.within(0.95, 1.05),
         otherwise=f"Even from {later[0]:,} samples on, an epoch's time does not grow "
         f"in proportion to them: the exponent is {growth_far}.",
-        undecided=f"From {later[0]:,} samples on, the exponent is {growth_far}.",
+        undecided=f"From {later[0]:,} samples on, an epoch's time may grow in "
+        f"proportion to them: the exponent is {growth_far}.",
     ),
     "affine": claim(
-        f"An epoch costs {fixed:short} whatever its size, and {per_sample:short} for "
-        "each sample: this form predicts sizes not seen better than a power of the "
-        "samples.",
+        f"An epoch costs {fixed:short}, whatever its size, plus {per_sample:short} for "
+        "each sample: this predicts sizes not seen better than a power of the samples.",
         better > 0,
-        otherwise="A power of the samples predicts sizes not seen better than a fixed "
-        "cost plus a cost for each sample.",
-        undecided=f"An epoch costs about {fixed:short} whatever its size, and about "
-        f"{per_sample:short} for each sample; a power of the samples fits as well.",
+        otherwise=f"An epoch's time grows with the power {growth:short} of the "
+        "samples: this predicts sizes not seen better than a fixed cost plus a cost "
+        "for each sample.",
+        undecided=f"An epoch costs about {fixed:short}, whatever its size, plus about "
+        f"{per_sample:short} for each sample; a power of the samples may predict sizes "
+        "not seen as well.",
     ),
     "fixed_small": claim(
-        f"What an epoch costs whatever its size is less than what {SAMPLE_SIZES[0]:,} "
-        "samples add to it.",
+        f"What an epoch costs whatever its size is less than {SAMPLE_SIZES[0]:,} "
+        f"samples add to it: as much as {samples_of_fixed:short} do.",
         samples_of_fixed < SAMPLE_SIZES[0],
-        otherwise="What an epoch costs whatever its size is as much as "
+        otherwise=f"What an epoch costs whatever its size is more than "
+        f"{SAMPLE_SIZES[0]:,} samples add to it: as much as {samples_of_fixed:short} "
+        "do.",
+        undecided="What an epoch costs whatever its size is about as much as "
         f"{samples_of_fixed:short} samples add to it.",
     ),
     "predicted": claim(
-        "The affine form predicts the time at each published size, which it was not "
-        "fitted to, to within a tenth.",
+        "The affine form predicts the time at each of the report's sizes, which it was "
+        f"not fitted to, to within a tenth: it is off by at most {off}.",
         off < 0.1,
-        otherwise=f"At a published size the affine form is off by {off}.",
+        otherwise="The affine form does not predict the time at each of the report's "
+        f"sizes to within a tenth: it is off by up to {off}.",
+        undecided="The affine form may predict the time at each of the report's sizes "
+        f"to within a tenth: it is off by up to {off}.",
     ),
 }
 

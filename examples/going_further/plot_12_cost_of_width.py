@@ -53,12 +53,22 @@ step = runs["seconds"]
 step
 
 # %%
-# A step costs something whatever it computes, and something for each parameter. At how
-# many parameters are the two equal?
+# A step costs something whatever it computes, and something for each parameter. The
+# first part:
 
-floor = step.along("n_parameters", lambda n, t: fit("affine", n, t).a, unit="seconds")
-level = step.along("n_parameters", break_even)
-level
+
+def fixed_cost(n_parameters, times):
+    return fit("affine", n_parameters, times).a
+
+
+floor = step.along("n_parameters", fixed_cost, unit="seconds")
+floor
+
+# %%
+# At how many parameters are the two parts equal?
+
+break_even_at = step.along("n_parameters", break_even)
+break_even_at
 
 # %%
 # The level part of the curve is what a step costs whatever it computes; the rising part
@@ -72,18 +82,24 @@ for name, count in models.items():
     reference(axes, count, name, vertical=True)
 headline(
     axes,
-    f"Up to about {float(f'{level.value:.1g}'):,.0f} parameters, most of a step's "
-    "time is the same whatever it computes",
+    f"Up to about {break_even_at:short} parameters, most of a step's time is the same "
+    "whatever it computes",
 )
 
 # %%
-# How fast does the cost grow on either side?
+# How fast does the cost grow on either side? The exponent of a power says it: near 0
+# for a level line, 1 for a cost in proportion. Up to the size of Large:
 
 up_to_large = [n for n in step.labels("n_parameters") if n <= parameters_of(100)]
-widest = step.labels("n_parameters")[-3:]
 narrow = step.at(n_parameters=up_to_large).along("n_parameters", exponent)
-wide = step.at(n_parameters=widest).along("n_parameters", exponent)
 narrow
+
+# %%
+# And over the three widest networks:
+
+widest = step.labels("n_parameters")[-3:]
+wide = step.at(n_parameters=widest).along("n_parameters", exponent)
+wide
 
 # %%
 # Claims, with thresholds fixed before the numbers were seen.
@@ -92,16 +108,20 @@ claims = {}
 for name, count in models.items():
     claims[f"{name.lower()}_fixed"] = claim(
         f"A step of a network with as many parameters as {name} is mostly fixed cost.",
-        level > count,
+        break_even_at > count,
         otherwise=f"A step of a network with as many parameters as {name} is mostly "
         "arithmetic.",
+        undecided=f"A step of a network with as many parameters as {name} is about "
+        "half fixed cost, half arithmetic.",
     )
 claims["flat"] = claim(
-    "Up to the size of Large, the time of a step grows by less than the square root of "
-    "the parameters.",
+    "Up to the size of Large, the time of a step grows more slowly than the square "
+    f"root of the parameters: the exponent is {narrow}.",
     narrow < 0.5,
-    otherwise="Up to the size of Large, the time of a step grows with the parameters "
-    f"to the power {narrow}.",
+    otherwise="Even up to the size of Large, the time of a step grows faster than the "
+    f"square root of the parameters: the exponent is {narrow}.",
+    undecided="Up to the size of Large, the time of a step grows about as the square "
+    f"root of the parameters: the exponent is {narrow}.",
 )
 claims["linear_wide"] = claim(
     "For the widest networks, a step takes time in proportion to the parameters: the "
@@ -109,6 +129,8 @@ claims["linear_wide"] = claim(
     wide.within(0.9, 1.1),
     otherwise="Even for the widest networks, a step does not take time in proportion "
     f"to the parameters: the exponent is {wide}.",
+    undecided="For the widest networks, a step may take time in proportion to the "
+    f"parameters: the exponent is {wide}.",
 )
 
 # %%
@@ -118,7 +140,7 @@ publish(
     "cost_of_width",
     runs=runs,
     step=step,
-    break_even=level,
+    break_even=break_even_at,
     floor=floor,
     narrow=narrow,
     wide=wide,

@@ -25,7 +25,7 @@ TIMES = by_mode(
 )
 
 # %%
-# An epoch that tells a clock what has just ended.
+# An epoch of training that tells a clock, by ``yield``, which part has just ended.
 
 
 def epoch(module, optimiser, X, y):
@@ -79,14 +79,13 @@ share = (parts / total).to("fraction")
 longest = share.mean("model").idxmax()
 headline(
     axes,
-    f"The longest part of a training step is the {longest}: {share[:, longest]:short} "
-    "of it",
+    f"The longest part of a training step: {longest}, {share[:, longest]:short} of it",
 )
 
 # %%
-# The share of each part, taken within the same run.
+# The share of each part, taken within the same run, of the largest model.
 
-share
+share["Large"]
 
 # %%
 # Do the parts add up to the step without clocks?
@@ -103,28 +102,29 @@ both_ways = share[:, ["forward", "loss", "backward"]].sum("part")
 rest = share[:, ["batch", "reset", "between"]].sum("part")
 claims = {
     "closes": claim(
-        "The parts of a step add up to the step without clocks, to within a tenth.",
+        "The parts of a step add up to the step without clocks, to within a tenth: "
+        f"together they take {closing} as long.",
         closing.within(0.9, 1.1),
         otherwise="The parts of a step do not add up to the step without clocks: "
-        f"their sum is {closing} of it.",
-        undecided=f"The parts of a step add up to {closing} of the step without "
-        "clocks.",
+        f"together they take {closing} as long.",
+        undecided="The parts of a step may add up to the step without clocks: together "
+        f"they take {closing} as long.",
     ),
     "optimiser_most": claim(
         f"The optimiser takes more than half of a step: {optimiser}.",
         optimiser > 0.5,
-        otherwise=f"The optimiser takes {optimiser} of a step, not more than half "
-        "everywhere.",
-        undecided=f"The optimiser takes about half of a step: {optimiser}.",
+        otherwise=f"The optimiser takes {optimiser} of a step, not always more than "
+        "half.",
+        undecided=f"The optimiser takes {optimiser} of a step, perhaps more than half.",
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step: "
         f"{both_ways}.",
         both_ways > 0.5,
         otherwise=f"The network itself, forward and backward, takes {both_ways} of a "
-        "step, not more than half everywhere.",
-        undecided="The network itself, forward and backward, takes about half of a "
-        f"step: {both_ways}.",
+        "step, not always more than half.",
+        undecided=f"The network itself, forward and backward, takes {both_ways} of a "
+        "step, perhaps more than half.",
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "

@@ -67,8 +67,8 @@ reference(axes, 1, "not profiled")
 slower = with_memory / alone
 headline(
     axes,
-    f"Under the profiler that makes the operator tables, a fit takes {slower:short} "
-    "as long",
+    f"Under the profiler that makes the operator tables, a fit takes {slower:short} as "
+    "long",
 )
 
 # %%
@@ -86,32 +86,39 @@ memory_adds = with_memory / profiled
 alike = slower[["Small", "Large"]] / slower["Medium"]
 claims = {
     "slower": claim(
-        f"Under the profiler a fit takes {slower} as long.",
+        f"Under the profiler a fit takes more than half as long again: {slower} as "
+        "long.",
         slower > 1.5,
-        otherwise=f"Under the profiler a fit takes {slower} as long: not half as long "
-        "again everywhere.",
-        undecided=f"Under the profiler a fit takes {slower} as long.",
+        otherwise="Under the profiler a fit does not always take half as long again, "
+        f"but {slower} as long.",
+        undecided=f"Under the profiler a fit takes about {slower} as long.",
     ),
     "memory": claim(
-        f"Recording allocations makes a profiled fit take {memory_adds} as long again.",
+        "Recording allocations adds more than a tenth to a profiled fit: it takes "
+        f"{memory_adds} as long.",
         memory_adds > 1.1,
-        otherwise="Recording allocations adds less than a tenth to a profiled fit: "
-        f"it takes {memory_adds} the time.",
-        undecided=f"With allocations recorded, a profiled fit takes {memory_adds} the "
-        "time.",
+        otherwise="Recording allocations does not always add a tenth to a profiled "
+        f"fit: it takes {memory_adds} as long.",
+        undecided="Recording allocations may add a tenth to a profiled fit: it takes "
+        f"{memory_adds} as long.",
     ),
     "operator_time": claim(
-        f"The CPU times of an operator table add up to {operator_time} the time of a "
-        "fit that is not watched.",
+        "The CPU times of an operator table add up to more than a fit takes that is "
+        f"not watched: to {operator_time} its time.",
         operator_time > 1,
-        otherwise=f"The CPU times of an operator table add up to {operator_time} the "
-        "time of a fit that is not watched, not to more everywhere.",
+        otherwise="The CPU times of an operator table do not always add up to more "
+        f"than a fit takes that is not watched, but to {operator_time} its time.",
+        undecided="The CPU times of an operator table add up to about "
+        f"{operator_time} the time of a fit that is not watched.",
     ),
     "alike": claim(
-        "The profiler slows all models alike, to within a fifth of Medium's factor.",
+        "The profiler slows all models alike, to within a fifth of Medium's factor: "
+        f"Small and Large by {alike} that.",
         alike.within(0.8, 1.2),
-        otherwise="The profiler does not slow all models alike: the factors are "
-        f"{slower}.",
+        otherwise="The profiler does not slow all models alike: Small and Large by "
+        f"{alike} the factor of Medium.",
+        undecided="The profiler may slow all models alike: Small and Large by "
+        f"{alike} the factor of Medium.",
     ),
 }
 
