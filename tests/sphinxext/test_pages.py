@@ -2,12 +2,16 @@
 
 import json
 import re
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from small_reports import CONF, build, page, publish_fits, text
 
 from mlperf import claim, fact, protocol, publish
+from mlperf.sphinxext import directives, roles
+
+METHOD = Path(__file__).parents[2] / "docs" / "method.rst"
 
 PAGE = """
 A fit takes :value:`fits.fit[Large, last]`, roughly :value:`fits.fit[Large, last] short`, in all
@@ -374,3 +378,25 @@ def test_no_cell_of_a_result_becomes_markup(project):
     article = shown.select_one("div.body")
     assert not article.find_all(["script", "i", "b"])
     assert not [link for link in article.find_all("a") if "javascript" in link.get("href", "")]
+
+
+class Recorder:
+    """An application that only notes what is registered."""
+
+    def __init__(self):
+        self.names = []
+
+    def add_role(self, name, _role):
+        self.names.append(f":{name}:")
+
+    def add_directive(self, name, directive):
+        self.names += [f"``{name}``", *(f"``:{option}:``" for option in directive.option_spec)]
+
+
+def test_page_of_the_method_names_every_role_directive_and_option():
+    recorder = Recorder()
+    roles.setup(recorder)
+    directives.setup(recorder)
+    described = METHOD.read_text()
+    assert [name for name in recorder.names if name not in described] == []
+    assert len(recorder.names) > 10
