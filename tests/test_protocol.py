@@ -4,17 +4,22 @@ import sys
 import pytest
 
 
-def shown(code, mode):
+def shown(code, mode, full=""):
     command = [sys.executable, "-c", f"from mlperf import protocol; print({code})"]
-    return subprocess.run(
-        command, capture_output=True, text=True, check=True, env={"MLPERF_QUICK": mode}
-    ).stdout.strip()
+    environment = {"MLPERF_QUICK": mode, "MLPERF_FULL": full}
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
 
 
 @pytest.mark.parametrize(("variable", "mode"), [("", "published"), ("0", "published"), ("1", "quick")])
 def test_the_environment_chooses_the_protocol(variable, mode):
     assert shown("protocol.MODE", variable) == mode
     assert shown("protocol.by_mode(published='published', quick='quick')", variable) == mode
+
+
+@pytest.mark.parametrize(("variable", "full"), [("", "False"), ("0", "False"), ("1", "True")])
+@pytest.mark.parametrize("mode", ["0", "1"])
+def test_long_experiments_wait_for_a_full_build_in_either_mode(variable, full, mode):
+    assert shown("protocol.FULL", mode, full=variable) == full
 
 
 def test_the_published_protocol_is_that_of_the_chapter():
