@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.tables import Column, columns, header
+from mlperf.quantities.units import UNITS
 from mlperf.results.folder import ResultError
 from mlperf.results.shelf import ClaimRow
 from mlperf.results.tables import choose, parts, typed_words
@@ -35,6 +36,7 @@ class PublishedDirective(SphinxDirective):
     """What the directives share: the lookup with its errors, the caption, the links to data and script."""
 
     required_arguments = 1
+    final_argument_whitespace = True  # between labels
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
 
@@ -112,8 +114,9 @@ class TableDirective(PublishedDirective):
 
     option_spec: ClassVar[dict[str, Any]] = {
         **PublishedDirective.option_spec,
-        **dict.fromkeys(("columns", "where", "sort", "unit", "tabs"), directives.unchanged),
+        **dict.fromkeys(("columns", "where", "sort", "tabs"), directives.unchanged),
         "limit": directives.positive_int,
+        "unit": lambda unit: directives.choice(unit, tuple(UNITS)),
     }
 
     def make(self) -> list[nodes.Node]:
@@ -220,7 +223,7 @@ class ClaimDirective(PublishedDirective):
 class ClaimsDirective(PublishedDirective):
     """The claims of some results, or of all, in a table."""
 
-    required_arguments, optional_arguments, final_argument_whitespace = 0, 1, True
+    required_arguments, optional_arguments = 0, 1
     option_spec: ClassVar[dict[str, Any]] = {
         **PublishedDirective.option_spec,
         "original": directives.flag,
@@ -256,7 +259,6 @@ class ClaimsDirective(PublishedDirective):
 class WhenDirective(PublishedDirective):
     """Text that stands on the page only under some verdicts: ``training_time.linear holds or is undecided``."""
 
-    final_argument_whitespace = True
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def make(self) -> list[nodes.Node]:

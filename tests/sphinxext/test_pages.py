@@ -37,6 +37,8 @@ A fit takes :value:`fits.fit[Large, last]`, roughly :value:`fits.fit[Large, last
    :columns: n_samples, seconds
    :where: model=Large n_samples=last
 
+.. results-table:: fits.fit[:, last]
+
 .. results-table:: fits.scores
    :sort: mse
    :limit: 1
@@ -138,8 +140,9 @@ def test_table_is_numbered_with_units_in_its_header_and_numbers_to_sort_by(shown
 
 
 def test_rows_and_columns_are_chosen_and_the_ends_of_an_interval_come_along(shown):
-    _, _, _, _, _, chosen, scores, *_ = shown.select("table")
+    _, _, _, _, _, chosen, many, scores, *_ = shown.select("table")
     assert (heads(chosen), rows(chosen)) == (["Samples", "Time (s)"], [["10,000", "10.0 (9.7 to 10.3)"]])
+    assert (heads(many), [row[0] for row in rows(many)]) == (["Model", "Time (s)"], ["Small", "Large"])
     assert (heads(scores), rows(scores)) == (["Model", "MSE (%)"], [["Large", "100 (90 to 110)"]])
 
 
