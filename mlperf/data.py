@@ -94,7 +94,12 @@ def generate_samples(n_samples: int, n_features: int = 5, noise: float = 1, rand
             "random_state", 0 <= random_state < 2**32, "an int from 0 to 2**32 - 1 or None", random_state, ValueError
         )
 
-    X, y = make_regression(n_samples=n_samples, n_features=n_features, noise=noise, random_state=random_state)
+    X, y = make_regression(
+        n_samples=n_samples,
+        n_features=n_features,
+        noise=noise,
+        random_state=random_state,
+    )
     return split(X, y, random_state=random_state, stratify=False)
 
 
@@ -144,10 +149,18 @@ def split(X: Any, y: Any, *, random_state: int | None = 42, stratify: bool | Non
     if stratify is None:
         stratify = _are_labels(y)
     Xrest, Xte, yrest, yte = train_test_split(
-        X, y, test_size=0.2, random_state=random_state, stratify=y if stratify else None
+        X,
+        y,
+        test_size=0.2,
+        random_state=random_state,
+        stratify=y if stratify else None,
     )
     Xtr, Xval, ytr, yval = train_test_split(
-        Xrest, yrest, test_size=0.25, random_state=random_state, stratify=yrest if stratify else None
+        Xrest,
+        yrest,
+        test_size=0.25,
+        random_state=random_state,
+        stratify=yrest if stratify else None,
     )
     return Samples(X, y, Xtr, Xval, Xte, ytr, yval, yte)
 

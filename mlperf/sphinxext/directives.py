@@ -237,12 +237,13 @@ class ClaimsDirective(PublishedDirective):
         self.domain.note(*names)
         claims = self.domain.shelf.claims(names, original=original)
         shown = {
-            "Statement": [row.statement for row in claims],
-            "The original saw": [row.original for row in claims] if original else [],
-            "Measured here": [row.measured for row in claims],
+            # What the original said, beside the sentence of this machine; elsewhere each comparison.
+            "The original said": [row.original for row in claims] if original else [],
+            "Statement": [] if original else [row.statement for row in claims],
+            "Measured here": [row.claim.text if original else row.measured for row in claims],
             "Verdict": [row.verdict.replace(" ", "\u00a0") for row in claims],  # on one line
             "Other results": [other_verdict(row) for row in claims] if self.domain.shelf.other else [],
-            "Script": [row.script or row.result for row in claims],
+            "Script": [row.result.replace("_", " ") for row in claims],
         }
         table = self.table(
             [Column(heading, texts, None) for heading, texts in shown.items() if texts],
