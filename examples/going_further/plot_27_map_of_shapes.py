@@ -92,7 +92,7 @@ GRID = by_mode(
 )
 SHAPES = {}
 for features, width, depth, batch in GRID:
-    name = f"{features}-{width}×{depth}-1, batch {batch:,}"
+    name = f"{features}-({width})×{depth}-1, batch {batch:,}"
     SHAPES[name] = (features, *[width] * depth, 1), batch
 
 # %%
@@ -313,7 +313,7 @@ def measured():
         runs[f"runs_{threads}"] = of_threads
         # Everybody belongs to one library only.
         steps[threads] = of_threads["step_seconds"].min("library")
-    return runs, stack(steps, "threads").at(shape=list(SHAPES))
+    return runs, stack(steps, "n_threads").at(shape=list(SHAPES))
 
 
 if REASON:
