@@ -98,21 +98,20 @@ growth_claims = {
         original="The time grows with the samples for every model.",
     ),
     "linear": claim(
-        f"Training time grows in proportion to the samples: {as_long}.",
+        "Training time grows in proportion to the samples.",
         per_sample.within(0.9, 1.1),
-        otherwise="Training time does not grow in proportion to the samples: "
-        f"{as_long}.",
-        undecided=f"Training time may grow in proportion to the samples: {as_long}.",
+        otherwise="Training time does not grow in proportion to the samples.",
+        undecided="Training time may grow in proportion to the samples.",
+        seen=as_long,
         original="Five, two and ten times the samples take about 5, 2 and 10 times as "
         "long: linear, O(N).",
     ),
     "steps": claim(
-        f"Training time grows in proportion to the optimiser's steps: {more_steps}.",
+        "Training time grows in proportion to the optimiser's steps.",
         per_step.within(0.9, 1.1),
-        otherwise="Training time does not grow in proportion to the optimiser's "
-        f"steps: {more_steps}.",
-        undecided="Training time may grow in proportion to the optimiser's steps: "
-        f"{more_steps}.",
+        otherwise="Training time does not grow in proportion to the optimiser's steps.",
+        undecided="Training time may grow in proportion to the optimiser's steps.",
+        seen=more_steps,
     ),
 }
 
@@ -133,37 +132,35 @@ plateau = fit["Large", many] / fit["Medium", many]
 as_medium = f"on {many:,} samples Large takes {plateau} as long as Medium"
 distance_claims = {
     "close_few": claim(
-        f"The models differ by less than a second: {longer_than_small(few)}.",
+        "The models differ by less than a second.",
         lag[:, few] < 1,
-        otherwise=f"The models differ by a second or more: {longer_than_small(few)}.",
-        undecided="The models may differ by less than a second: "
-        f"{longer_than_small(few)}.",
+        otherwise="The models differ by a second or more.",
+        undecided="The models may differ by less than a second.",
+        seen=longer_than_small(few),
         original="On the fewest samples the models differ by less than 1 s.",
     ),
     "close_middle": claim(
-        f"The models differ by less than two seconds: {longer_than_small(middle)}.",
+        "The models differ by less than two seconds.",
         lag[:, middle] < 2,
-        otherwise="The models differ by two seconds or more: "
-        f"{longer_than_small(middle)}.",
-        undecided="The models may differ by less than two seconds: "
-        f"{longer_than_small(middle)}.",
+        otherwise="The models differ by two seconds or more.",
+        undecided="The models may differ by less than two seconds.",
+        seen=longer_than_small(middle),
         original="On 5,000 samples the models differ by less than 2 s.",
     ),
     "small_ahead": claim(
-        "Small is five to seven seconds ahead of the other two: "
-        f"{longer_than_small(many)}.",
+        "Small is five to seven seconds ahead of the other two.",
         lag[:, many].within(5, 7),
-        otherwise="Small is not five to seven seconds ahead of the other two: "
-        f"{longer_than_small(many)}.",
-        undecided="Small may be five to seven seconds ahead of the other two: "
-        f"{longer_than_small(many)}.",
+        otherwise="Small is not five to seven seconds ahead of the other two.",
+        undecided="Small may be five to seven seconds ahead of the other two.",
+        seen=longer_than_small(many),
         original="On the most samples Small is about 6 s ahead of the other two.",
     ),
     "plateau": claim(
-        f"There is a plateau: {as_medium}.",
+        "There is a plateau.",
         plateau.within(0.95, 1.05),
-        otherwise=f"There is no plateau: {as_medium}.",
-        undecided=f"There may be a plateau: {as_medium}.",
+        otherwise="There is no plateau.",
+        undecided="There may be a plateau.",
+        seen=as_medium,
         original="On the most samples Medium and Large are level: a plateau.",
     ),
 }

@@ -109,8 +109,10 @@ claims = {
     ),
     "noise_left": claim(
         "The error that remains on the test split is the noise, to within a tenth of "
-        f"its variance: the MSE is {test_mse}.",
+        "its variance.",
         test_mse.within(0.9 * NOISE**2, 1.1 * NOISE**2),
+        holds="The error that remains on the test split is the noise, to within a "
+        f"tenth of its variance: the MSE is {test_mse}.",
         otherwise="The error that remains on the test split is not the noise alone: "
         f"the MSE is {test_mse}, where the noise alone would leave {NOISE**2:g}.",
         undecided="The error that remains on the test split may be the noise alone: "

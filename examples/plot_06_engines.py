@@ -115,17 +115,19 @@ fused
 
 claims = {
     "eager": claim(
-        "Slices of tensors in place of a DataLoader (the eager engine) make training "
-        f"{slices} as fast.",
+        "Slices of tensors are faster than a DataLoader.",
         slices > 1,
-        otherwise="Slices of tensors in place of a DataLoader (the eager engine) do "
-        f"not make training faster for every model: it is {slices} as fast.",
+        holds="Slices of tensors in place of a DataLoader (the eager engine) make "
+        f"training {slices} as fast.",
+        otherwise="Slices of tensors in place of a DataLoader (the eager engine) are "
+        f"not faster for every model: training is {slices} as fast.",
         undecided="Slices of tensors in place of a DataLoader (the eager engine) make "
         f"training about {slices} as fast.",
     ),
     "fused": claim(
-        f"The fused engine is {fused} as fast as the eager one.",
+        "The fused engine is faster than the eager one.",
         fused > 1,
+        holds=f"The fused engine is {fused} as fast as the eager one.",
         otherwise="The fused engine is not faster than the eager one for every model: "
         f"it is {fused} as fast.",
         undecided=f"The fused engine is about {fused} as fast as the eager one.",
@@ -151,9 +153,10 @@ else:
     fastest = step[:, "fused"] / step[:, "compiled"]
     over_blas = step["Large", "compiled"] / step["Large", BLAS]
     claims["compiled"] = claim(
-        f"The compiled engine is {fastest} as fast as the fused one, after compiling "
-        "once.",
+        "The compiled engine is faster than the fused one.",
         fastest > 1,
+        holds=f"The compiled engine is {fastest} as fast as the fused one, after "
+        "compiling once.",
         otherwise="The compiled engine is not faster than the fused one for every "
         f"model: it is {fastest} as fast.",
         undecided=f"The compiled engine is about {fastest} as fast as the fused one, "
@@ -161,12 +164,13 @@ else:
     )
     claims["blas"] = claim(
         "A whole compiled step of Large takes less than two and a half times as long "
-        f"as the BLAS takes for its products alone: {over_blas}.",
+        "as the BLAS takes for its products alone.",
         over_blas < 2.5,
-        otherwise="A whole compiled step of Large takes more than two and a half times "
-        f"as long as the BLAS takes for its products alone: {over_blas}.",
+        otherwise="A whole compiled step of Large takes more than two and a half "
+        "times as long as the BLAS takes for its products alone.",
         undecided="A whole compiled step of Large may take less than two and a half "
-        f"times as long as the BLAS takes for its products alone: {over_blas}.",
+        "times as long as the BLAS takes for its products alone.",
+        seen=over_blas,
     )
     values = {"compiling": compiling, "fastest": fastest, "over_blas": over_blas}
 

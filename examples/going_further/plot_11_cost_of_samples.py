@@ -128,27 +128,30 @@ off
 better = misses["power"] - misses["affine"]
 claims = {
     "linear": claim(
-        f"From {SIZES[0]:,} samples on, an epoch's time grows in proportion to them: "
-        f"the exponent is {growth}.",
+        f"From {SIZES[0]:,} samples on, an epoch's time grows in proportion to them.",
         growth.within(0.95, 1.05),
         otherwise=f"From {SIZES[0]:,} samples on, an epoch's time does not grow in "
-        f"proportion to them: the exponent is {growth}.",
+        "proportion to them.",
         undecided=f"From {SIZES[0]:,} samples on, an epoch's time may grow in "
-        f"proportion to them: the exponent is {growth}.",
+        "proportion to them.",
+        seen=f"the exponent is {growth}",
     ),
     "linear_far": claim(
-        f"From {later[0]:,} samples on, an epoch's time grows in proportion to them: "
-        f"the exponent is {growth_far}.",
+        f"From {later[0]:,} samples on, an epoch's time grows in proportion to them.",
         growth_far.within(0.95, 1.05),
         otherwise=f"Even from {later[0]:,} samples on, an epoch's time does not grow "
-        f"in proportion to them: the exponent is {growth_far}.",
+        "in proportion to them.",
         undecided=f"From {later[0]:,} samples on, an epoch's time may grow in "
-        f"proportion to them: the exponent is {growth_far}.",
+        "proportion to them.",
+        seen=f"the exponent is {growth_far}",
     ),
     "affine": claim(
-        f"An epoch costs {fixed:short}, whatever its size, plus {per_sample:short} for "
-        "each sample: this predicts sizes not seen better than a power of the samples.",
+        "A fixed cost of an epoch plus a cost for each sample predicts sizes not "
+        "seen better than a power of the samples does.",
         better > 0,
+        holds=f"An epoch costs {fixed:short}, whatever its size, plus "
+        f"{per_sample:short} for each sample: this predicts sizes not seen better "
+        "than a power of the samples.",
         otherwise=f"An epoch's time grows with the power {growth:short} of the "
         "samples: this predicts sizes not seen better than a fixed cost plus a cost "
         "for each sample.",
@@ -157,9 +160,11 @@ claims = {
         "not seen as well.",
     ),
     "fixed_small": claim(
-        f"What an epoch costs whatever its size is less than {SAMPLE_SIZES[0]:,} "
-        f"samples add to it: as much as {samples_of_fixed:short} do.",
+        "What an epoch costs whatever its size is less than what the fewest samples "
+        "add to it.",
         samples_of_fixed < SAMPLE_SIZES[0],
+        holds=f"What an epoch costs whatever its size is less than {SAMPLE_SIZES[0]:,} "
+        f"samples add to it: as much as {samples_of_fixed:short} do.",
         otherwise=f"What an epoch costs whatever its size is more than "
         f"{SAMPLE_SIZES[0]:,} samples add to it: as much as {samples_of_fixed:short} "
         "do.",
@@ -167,9 +172,11 @@ claims = {
         f"{samples_of_fixed:short} samples add to it.",
     ),
     "predicted": claim(
-        "The affine form predicts the time at each of the report's sizes, which it was "
-        f"not fitted to, to within a tenth: it is off by at most {off}.",
+        "The affine form predicts the time at each of the report's sizes, which it "
+        "was not fitted to, to within a tenth.",
         off < 0.1,
+        holds="The affine form predicts the time at each of the report's sizes, "
+        f"which it was not fitted to, to within a tenth: it is off by at most {off}.",
         otherwise="The affine form does not predict the time at each of the report's "
         f"sizes to within a tenth: it is off by up to {off}.",
         undecided="The affine form may predict the time at each of the report's sizes "

@@ -116,21 +116,22 @@ for name, count in models.items():
     )
 claims["flat"] = claim(
     "Up to the size of Large, the time of a step grows more slowly than the square "
-    f"root of the parameters: the exponent is {narrow}.",
+    "root of the parameters.",
     narrow < 0.5,
-    otherwise="Even up to the size of Large, the time of a step grows faster than the "
-    f"square root of the parameters: the exponent is {narrow}.",
+    otherwise="Even up to the size of Large, the time of a step grows faster than "
+    "the square root of the parameters.",
     undecided="Up to the size of Large, the time of a step grows about as the square "
-    f"root of the parameters: the exponent is {narrow}.",
+    "root of the parameters.",
+    seen=f"the exponent is {narrow}",
 )
 claims["linear_wide"] = claim(
-    "For the widest networks, a step takes time in proportion to the parameters: the "
-    f"exponent is {wide}.",
+    "For the widest networks, a step takes time in proportion to the parameters.",
     wide.within(0.9, 1.1),
     otherwise="Even for the widest networks, a step does not take time in proportion "
-    f"to the parameters: the exponent is {wide}.",
+    "to the parameters.",
     undecided="For the widest networks, a step may take time in proportion to the "
-    f"parameters: the exponent is {wide}.",
+    "parameters.",
+    seen=f"the exponent is {wide}",
 )
 
 # %%

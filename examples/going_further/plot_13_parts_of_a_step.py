@@ -102,25 +102,25 @@ both_ways = share[:, ["forward", "loss", "backward"]].sum("part")
 rest = share[:, ["batch", "reset", "between"]].sum("part")
 claims = {
     "closes": claim(
-        "The parts of a step add up to the step without clocks, to within a tenth: "
-        f"together they take {closing} as long.",
+        "The parts of a step add up to the step without clocks, to within a tenth.",
         closing.within(0.9, 1.1),
-        otherwise="The parts of a step do not add up to the step without clocks: "
-        f"together they take {closing} as long.",
-        undecided="The parts of a step may add up to the step without clocks: together "
-        f"they take {closing} as long.",
+        otherwise="The parts of a step do not add up to the step without clocks.",
+        undecided="The parts of a step may add up to the step without clocks.",
+        seen=f"together they take {closing} as long",
     ),
     "optimiser_most": claim(
-        f"The optimiser takes more than half of a step: {optimiser}.",
+        "The optimiser takes more than half of a step.",
         optimiser > 0.5,
+        holds=f"The optimiser takes more than half of a step: {optimiser}.",
         otherwise=f"The optimiser takes {optimiser} of a step, not always more than "
         "half.",
         undecided=f"The optimiser takes {optimiser} of a step, perhaps more than half.",
     ),
     "network_most": claim(
-        "The network itself, forward and backward, takes more than half of a step: "
-        f"{both_ways}.",
+        "The network itself, forward and backward, takes more than half of a step.",
         both_ways > 0.5,
+        holds="The network itself, forward and backward, takes more than half of a "
+        f"step: {both_ways}.",
         otherwise=f"The network itself, forward and backward, takes {both_ways} of a "
         "step, not always more than half.",
         undecided=f"The network itself, forward and backward, takes {both_ways} of a "

@@ -148,27 +148,27 @@ of_memory = memory[published]
 of_dispatch = dispatch[published]
 limit_claims = {
     "products_limit": claim(
-        f"Arithmetic is the limit: the matrix products take {of_products} of a step.",
+        "Arithmetic is the limit.",
         of_products > 0.5,
-        otherwise="Arithmetic is not the limit: the matrix products take "
-        f"{of_products} of a step.",
-        undecided="Arithmetic may be the limit: the matrix products take "
-        f"{of_products} of a step.",
+        otherwise="Arithmetic is not the limit.",
+        undecided="Arithmetic may be the limit.",
+        seen=f"the matrix products take {of_products} of a step",
         original="The plateau hints at a limit in CPU throughput.",
     ),
     "memory_limit": claim(
-        f"Memory bandwidth is the limit: moving data takes {of_memory} of a step.",
+        "Memory bandwidth is the limit.",
         of_memory > 0.5,
-        otherwise="Memory bandwidth is not the limit: moving data takes "
-        f"{of_memory} of a step.",
-        undecided="Memory bandwidth may be the limit: moving data takes "
-        f"{of_memory} of a step.",
+        otherwise="Memory bandwidth is not the limit.",
+        undecided="Memory bandwidth may be the limit.",
+        seen=f"moving data takes {of_memory} of a step",
         original="The plateau hints at a limit in memory bandwidth.",
     ),
     "dispatch_limit": claim(
         "A step is mostly overhead: the same operators on tensors of one element "
-        f"already take {of_dispatch} of it.",
+        "take more than half of its time.",
         of_dispatch > 0.5,
+        holds="A step is mostly overhead: the same operators on tensors of one element "
+        f"already take {of_dispatch} of it.",
         otherwise="A step is not mostly overhead for every model: the same operators "
         f"on tensors of one element take {of_dispatch} of it.",
         undecided="A step may be mostly overhead: the same operators on tensors of one "
@@ -177,12 +177,13 @@ limit_claims = {
     ),
     "products_wide": claim(
         "In a network far wider than those of the report, matrix products take more "
-        f"than half of a step: {products['Wide']}.",
+        "than half of a step.",
         products["Wide"] > 0.5,
         otherwise="Even in a network far wider than those of the report, matrix "
-        f"products take less than half of a step: {products['Wide']}.",
+        "products take less than half of a step.",
         undecided="In a network far wider than those of the report, matrix products "
-        f"take about half of a step: {products['Wide']}.",
+        "take about half of a step.",
+        seen=products["Wide"],
     ),
 }
 
@@ -205,10 +206,11 @@ claims = {
         "another number of operations.",
     ),
     "larger_hardly_slower": claim(
-        f"Time grows less than half as much as arithmetic: {growth}.",
+        "Time grows less than half as much as arithmetic.",
         slower < more_work.value / 2,
-        otherwise=f"Time grows more than half as much as arithmetic: {growth}.",
-        undecided=f"Time grows about half as much as arithmetic: {growth}.",
+        otherwise="Time grows more than half as much as arithmetic.",
+        undecided="Time grows about half as much as arithmetic.",
+        seen=growth,
     ),
 }
 

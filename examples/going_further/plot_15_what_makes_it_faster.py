@@ -125,10 +125,11 @@ took = (
     f"{wider} as long"
 )
 arithmetic_claim = claim(
-    f"Arithmetic limits training: {took}.",
+    "Arithmetic limits training.",
     wider.within(0.75 * predicted, 1.25 * predicted),
-    otherwise=f"Arithmetic does not limit training: {took}.",
-    undecided=f"Arithmetic may limit training: {took}.",
+    otherwise="Arithmetic does not limit training.",
+    undecided="Arithmetic may limit training.",
+    seen=took,
 )
 
 # %%
@@ -141,9 +142,11 @@ fused = share[FUSED]
 in_one_call = share[TOGETHER]
 claims = {
     "operators": claim(
-        "Operators cost by their number: mini-batches four times as large cut the time "
-        f"of an epoch to {larger_batches}, less than a third.",
+        "Operators cost by their number: mini-batches four times as large cut an "
+        "epoch to a third or less.",
         larger_batches < 1 / 3,
+        holds="Operators cost by their number: mini-batches four times as large cut "
+        f"the time of an epoch to {larger_batches}, less than a third.",
         otherwise="Operators do not cost by their number alone: mini-batches four "
         f"times as large cut the time of an epoch to {larger_batches}, more than a "
         "third.",
@@ -151,27 +154,28 @@ claims = {
         f"large change the time of an epoch to {larger_batches}.",
     ),
     "threads": claim(
-        "A second core helps: with two threads, an epoch takes "
-        f"{two_threads} of the time.",
+        "A second core helps.",
         two_threads < 0.9,
-        otherwise="A second core does not help: with two threads, an epoch takes "
-        f"{two_threads} of the time.",
-        undecided="A second core hardly helps, if at all: with two threads, an epoch "
-        f"takes {two_threads} of the time.",
+        otherwise="A second core does not help.",
+        undecided="A second core hardly helps, if at all.",
+        seen=f"with two threads, an epoch takes {two_threads} of the time",
     ),
     "fused": claim(
-        "Adam in one fused call, which saves operators, cuts the time of an epoch to "
-        f"{fused}.",
+        "Adam in one fused call, which saves operators, cuts an epoch by a tenth or "
+        "more.",
         fused < 0.9,
+        holds="Adam in one fused call, which saves operators, cuts the time of an "
+        f"epoch to {fused}.",
         otherwise="Adam in one fused call, which saves operators, does not cut the "
         f"time of an epoch by a tenth: it is {fused}.",
         undecided="Adam in one fused call, which saves operators, may cut the time of "
         f"an epoch by a tenth: it is {fused}.",
     ),
     "together": claim(
-        f"Trained in one batched call, {N_MODELS} models take {in_one_call} of the "
-        "time each, less than half.",
+        "Models trained in one batched call take half the time each, or less.",
         in_one_call < 0.5,
+        holds=f"Trained in one batched call, {N_MODELS} models take {in_one_call} of "
+        "the time each, less than half.",
         otherwise=f"Trained in one batched call, {N_MODELS} models take {in_one_call} "
         "of the time each, more than half.",
         undecided=f"Trained in one batched call, {N_MODELS} models take {in_one_call} "

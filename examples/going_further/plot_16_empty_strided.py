@@ -110,8 +110,10 @@ saved
 calls_left = runs["tensors_calls"].exact()
 claims = {
     "caller": claim(
-        f"The optimiser is behind {by_optimiser} of the calls of aten::empty_strided.",
+        "The optimiser is behind more than half of the calls of aten::empty_strided.",
         by_optimiser > 0.5,
+        holds=f"The optimiser is behind {by_optimiser} of the calls of "
+        "aten::empty_strided.",
         otherwise=f"The optimiser is behind only {by_optimiser} of the calls of "
         "aten::empty_strided.",
         undecided=f"The optimiser is behind about {by_optimiser} of the calls of "
@@ -125,22 +127,22 @@ claims = {
         f"optimiser still makes {calls_left} calls.",
     ),
     "faster": claim(
-        f"Without these calls, the optimiser's arithmetic takes {time_left} of its "
-        "time: more than a tenth is saved.",
+        "Without these calls, the optimiser's arithmetic takes at least a tenth less "
+        "time.",
         time_left < 0.9,
+        holds=f"Without these calls, the optimiser's arithmetic takes {time_left} of "
+        "its time: more than a tenth is saved.",
         otherwise=f"Without these calls, the optimiser's arithmetic takes {time_left} "
         "of its time: less than a tenth is saved.",
         undecided=f"Without these calls, the optimiser's arithmetic takes {time_left} "
         "of its time: about a tenth may be saved.",
     ),
     "overhead": claim(
-        "The tensors made by aten::empty_strided add overhead: they cost the optimiser "
-        f"{saved} of a training step.",
+        "The tensors made by aten::empty_strided add overhead.",
         saved > 0.05,
-        otherwise="The tensors made by aten::empty_strided add little overhead: they "
-        f"cost the optimiser {saved} of a training step.",
-        undecided="The tensors made by aten::empty_strided may add overhead: they cost "
-        f"the optimiser {saved} of a training step.",
+        otherwise="The tensors made by aten::empty_strided add little overhead.",
+        undecided="The tensors made by aten::empty_strided may add overhead.",
+        seen=f"they cost the optimiser {saved} of a training step",
         original="Too many tensors made by aten::empty_strided may add overhead.",
     ),
 }

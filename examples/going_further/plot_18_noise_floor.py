@@ -97,12 +97,11 @@ trend
 def floor_claim(place, where):
     error = test[:, place]
     return claim(
-        f"{where}, the error that remains is the noise: {error} its variance.",
+        f"{where}, the error that remains is the noise.",
         error.within(0.9, 1.1),
-        otherwise=f"{where}, the error that remains is not the noise alone: {error} "
-        "its variance.",
-        undecided=f"{where}, the error that remains may be the noise alone: {error} "
-        "its variance.",
+        otherwise=f"{where}, the error that remains is not the noise alone.",
+        undecided=f"{where}, the error that remains may be the noise alone.",
+        seen=f"{error} its variance",
     )
 
 

@@ -224,17 +224,21 @@ summary
 
 claims = {
     "explained": claim(
-        f"Overfitting, too few steps and jitter explain {explained} of the error above "
-        "the noise.",
+        "Overfitting, too few steps and jitter explain more than four fifths of the "
+        "error above the noise.",
         explained > 0.8,
+        holds=f"Overfitting, too few steps and jitter explain {explained} of the "
+        "error above the noise.",
         otherwise=f"Overfitting, too few steps and jitter explain {explained} of the "
         "error above the noise, not always four fifths.",
         undecided="Overfitting, too few steps and jitter explain about "
         f"{explained} of the error above the noise.",
     ),
     "largest": claim(
-        f"One cause of the error above the noise is clearly the largest: {summary}.",
+        "One cause of the error above the noise is clearly the largest, in every cell.",
         *leads,
+        holds="One cause of the error above the noise is clearly the largest: "
+        f"{summary}.",
         otherwise="Not every model and sample size has one clearly largest cause of "
         f"the error above the noise; as measured, it is {summary}.",
         undecided="Not every model and sample size has one clearly largest cause of "
@@ -242,12 +246,13 @@ claims = {
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "
-        f"left above it: {left}.",
+        "left above it.",
         left < 0.1,
-        otherwise="Even with all three causes removed, a tenth of the noise's variance "
-        f"or more can be left above it: {left}.",
+        otherwise="Even with all three causes removed, a tenth of the noise's "
+        "variance or more can be left above it.",
         undecided="With all three causes removed, less than a tenth of the noise's "
-        f"variance may be left above it: {left}.",
+        "variance may be left above it.",
+        seen=left,
     ),
 }
 
@@ -264,11 +269,12 @@ def one_cause(intervention, column):
     is_left = part_left[["Small", "Large"], few]
     most = f"most of the error above the noise on {few:,} samples"
     return claim(
-        f"{intervention} alone removes {most}: {is_left} is left.",
+        f"{intervention} alone removes at least half of the error above the noise.",
         is_left < 0.5,
-        otherwise=f"{intervention} alone does not always remove {most}: {is_left} is "
-        "left.",
-        undecided=f"{intervention} alone may remove {most}: {is_left} is left.",
+        holds=f"{intervention} alone removes {most}.",
+        otherwise=f"{intervention} alone does not always remove {most}.",
+        undecided=f"{intervention} alone may remove {most}.",
+        seen=f"{is_left} is left",
     )
 
 

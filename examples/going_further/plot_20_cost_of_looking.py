@@ -86,35 +86,38 @@ memory_adds = with_memory / profiled
 alike = slower[["Small", "Large"]] / slower["Medium"]
 claims = {
     "slower": claim(
-        f"Under the profiler a fit takes more than half as long again: {slower} as "
-        "long.",
+        "Under the profiler a fit takes more than half as long again.",
         slower > 1.5,
+        holds=f"Under the profiler a fit takes more than half as long again: {slower} "
+        "as long.",
         otherwise="Under the profiler a fit does not always take half as long again, "
         f"but {slower} as long.",
         undecided=f"Under the profiler a fit takes about {slower} as long.",
     ),
     "memory": claim(
-        "Recording allocations adds more than a tenth to a profiled fit: it takes "
-        f"{memory_adds} as long.",
+        "Recording allocations adds more than a tenth to a profiled fit.",
         memory_adds > 1.1,
         otherwise="Recording allocations does not always add a tenth to a profiled "
-        f"fit: it takes {memory_adds} as long.",
-        undecided="Recording allocations may add a tenth to a profiled fit: it takes "
-        f"{memory_adds} as long.",
+        "fit.",
+        undecided="Recording allocations may add a tenth to a profiled fit.",
+        seen=f"it takes {memory_adds} as long",
     ),
     "operator_time": claim(
         "The CPU times of an operator table add up to more than a fit takes that is "
-        f"not watched: to {operator_time} its time.",
+        "not watched.",
         operator_time > 1,
+        holds="The CPU times of an operator table add up to more than a fit takes "
+        f"that is not watched: to {operator_time} its time.",
         otherwise="The CPU times of an operator table do not always add up to more "
         f"than a fit takes that is not watched, but to {operator_time} its time.",
         undecided="The CPU times of an operator table add up to about "
         f"{operator_time} the time of a fit that is not watched.",
     ),
     "alike": claim(
-        "The profiler slows all models alike, to within a fifth of Medium's factor: "
-        f"Small and Large by {alike} that.",
+        "The profiler slows all models alike, to within a fifth of Medium's factor.",
         alike.within(0.8, 1.2),
+        holds="The profiler slows all models alike, to within a fifth of Medium's "
+        f"factor: Small and Large by {alike} that.",
         otherwise="The profiler does not slow all models alike: Small and Large by "
         f"{alike} the factor of Medium.",
         undecided="The profiler may slow all models alike: Small and Large by "

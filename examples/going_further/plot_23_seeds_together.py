@@ -109,18 +109,21 @@ headline(
 written_out_speed = by_written_out[:, MANY]
 claims = {
     "autograd": claim(
-        f"By autograd, {MANY} networks are trained together {autograd_speed} as fast "
-        "as one by one.",
+        "By autograd, many networks are trained together in less than half the time.",
         autograd_speed > 2,
+        holds=f"By autograd, {MANY} networks are trained together {autograd_speed} as "
+        "fast as one by one.",
         otherwise=f"By autograd, {MANY} networks are trained together "
         f"{autograd_speed} as fast as one by one, not always twice as fast.",
         undecided=f"By autograd, {MANY} networks are trained together about "
         f"{autograd_speed} as fast as one by one.",
     ),
     "written_out": claim(
-        f"Together by autograd, {MANY} networks are trained {written_out_speed} as "
-        "fast as one by one with the gradient written out.",
+        "Many networks are trained faster together by autograd than one by one with "
+        "the gradient written out.",
         written_out_speed > 1,
+        holds=f"Together by autograd, {MANY} networks are trained {written_out_speed} "
+        "as fast as one by one with the gradient written out.",
         otherwise=f"One by one with the gradient written out, {MANY} networks can be "
         "trained faster than together by autograd, which is "
         f"{written_out_speed} as fast.",

@@ -72,6 +72,7 @@ def claim(
     otherwise: str = "",
     undecided: str = "",
     unmeasured: str = "",
+    seen: object = "",
     original: str = "",
     reason: str = "",
 ) -> Claim:
@@ -85,9 +86,11 @@ def claim(
         From comparing quantities, such as ``growth > 1``. The claim holds if all of them hold, each at 95 %; it does
         not hold if one of them does not, at a level that is divided by their number; else it is undecided.
     holds, otherwise, undecided, unmeasured : str, default=""
-        What is said where it holds, where it does not, where it is undecided and where nothing was measured; with the
-        numbers that carry it: ``f"Ten times the samples take {growth} as long."`` By default it is the statement, or the
-        statement in quotes and its verdict.
+        What is said where it holds, where it does not, where it is undecided and where nothing was measured. By default
+        it is the statement, or the statement in quotes and its verdict.
+    seen : str or Quantity, default=""
+        The numbers that carry it, which follow after a colon whatever the verdict: a quantity, or a clause such as
+        ``f"ten times the samples take {growth} as long"``.
     original : str, default=""
         What the report that is put to the test saw or said.
     reason : str, default=""
@@ -110,8 +113,11 @@ def claim(
     >>> fit = Quantity.from_estimates({"Large": (7.4, 7.1, 7.7)}, by="model", unit="seconds")["Large"]
     >>> claim("Large is trained in less than a minute.", fit < 60).mark
     '✓ holds'
-    >>> claim("Large is trained in less than a second.", fit < 1, otherwise=f"Large takes {fit:short}.").text
-    'Large takes 7.4\xa0s.'
+    >>> quick = claim(
+    ...     "Large is quick.", fit < 1, otherwise="Large is not quick.", seen=f"it takes {fit:short}"
+    ... )
+    >>> quick.text
+    'Large is not quick: it takes 7.4\xa0s.'
     """
     if not isinstance(statement, str) or not statement.strip():
         raise ValueError(f"The 'statement' parameter of claim must be a sentence. Got {statement!r} instead.")
@@ -133,14 +139,19 @@ def claim(
     verdict = UNMEASURED if reason else joined.verdict
     quoted = f"“{statement.removesuffix('.')}”"
     texts = {
-        HOLDS: holds or statement,
-        FAILS: otherwise or f"The claim {quoted} does not hold here.",
-        UNDECIDED: undecided or f"These measurements do not decide the claim {quoted}.",
+        HOLDS: _with_clause(holds or statement, seen),
+        FAILS: _with_clause(otherwise or f"The claim {quoted} does not hold here.", seen),
+        UNDECIDED: _with_clause(undecided or f"These measurements do not decide the claim {quoted}.", seen),
         UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",
     }
     evidence = () if reason else tuple(joined.evidence())
     advice = _advice(joined) if verdict == UNDECIDED else ""
     return Claim(statement, verdict, texts, evidence, advice or (reason and f"Not measured: {reason}."), original)
+
+
+def _with_clause(sentence: str, seen: object) -> str:
+    clause = str(seen).removesuffix(".")
+    return f"{sentence.removesuffix('.')}: {clause}." if clause else sentence
 
 
 def _advice(check: Check) -> str:
