@@ -156,8 +156,9 @@ distance_claims = {
         original="On the most samples Small is about 6 s ahead of the other two.",
     ),
     "plateau": claim(
-        "There is a plateau.",
+        "There is a plateau: Medium and Large differ by less than a twentieth.",
         plateau.within(0.95, 1.05),
+        holds="There is a plateau.",
         otherwise="There is no plateau.",
         undecided="There may be a plateau.",
         seen=as_medium,

@@ -54,10 +54,11 @@ leading = share.nlargest(8, "operator")
 leading["Large", SAMPLE_SIZES[-1]]
 
 # %%
-# The figure shows them for every model, on the largest sample.
+# The figure shows them for every model, on the largest sample. Bars are medians,
+# whiskers their 95 % intervals, and dots the single runs.
 
 largest = leading[:, SAMPLE_SIZES[-1]]
-axes = largest.plot(x="operator", by="model", horizontal=True)
+axes = largest.plot(x="operator", by="model", kind="bar", horizontal=True)
 first = leading.labels("operator")[0]
 headline(
     axes,

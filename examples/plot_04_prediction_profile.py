@@ -59,7 +59,8 @@ training_over_prediction = training_time / prediction_time
 training_over_prediction
 
 # %%
-# Both phases in one figure, for every model and sample size.
+# Both phases in one figure, for every model and sample size. Large dots are medians,
+# whiskers their 95 % intervals, and small dots the single runs.
 
 panels = total_time.plot(
     x="n_samples", by="phase", panels="model", kind="dot", log=True

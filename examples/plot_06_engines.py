@@ -93,7 +93,7 @@ panels = step.plot(x="way", panels="model", kind="dot", horizontal=True, log=Tru
 mean_step = step.at(way=ways).mean("model")
 headline(
     panels,
-    f"A step takes longest with {mean_step.idxmax()}, and is shortest with "
+    f"A step takes longest with {mean_step.idxmax()}; it is shortest with "
     f"{mean_step.idxmin()}",
 )
 

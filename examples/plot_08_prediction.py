@@ -72,9 +72,11 @@ prediction = runs["seconds"]
 prediction
 
 # %%
-# Bars are medians, whiskers their 95 % intervals, and dots the single runs.
+# Large dots are medians, whiskers their 95 % intervals, and small dots the single runs.
 
-panels = prediction.plot(x="who", by="model", panels="n_rows", sharey=False)
+panels = prediction.plot(
+    x="who", by="model", panels="n_rows", kind="dot", log=True, sharey=False
+)
 ours = prediction.at(who="this package")
 scikit_learn = prediction.at(who="scikit-learn") / ours
 headline(panels, f"scikit-learn takes {scikit_learn:short} as long as this package")

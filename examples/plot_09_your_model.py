@@ -130,7 +130,7 @@ profiles = measure(profile, processes=1, warmup=False, model=MODELS)
 profiles
 
 # %%
-# Bars are medians, whiskers their 95 % intervals, and dots the single runs.
+# The figure shows medians, whiskers for their 95 % intervals, and a dot for each run.
 
 axes = fit.plot(x="model")
 headline(axes, f"{fit.idxmax()} takes longest to fit: {fit[fit.idxmax()]:short}")

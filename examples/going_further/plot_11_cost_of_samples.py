@@ -139,8 +139,8 @@ claims = {
     "linear_far": claim(
         f"From {later[0]:,} samples on, an epoch's time grows in proportion to them.",
         growth_far.within(0.95, 1.05),
-        otherwise=f"Even from {later[0]:,} samples on, an epoch's time does not grow "
-        "in proportion to them.",
+        otherwise=f"From {later[0]:,} samples on, an epoch's time does not grow in "
+        "proportion to them.",
         undecided=f"From {later[0]:,} samples on, an epoch's time may grow in "
         "proportion to them.",
         seen=f"the exponent is {growth_far}",
@@ -160,27 +160,23 @@ claims = {
         "not seen as well.",
     ),
     "fixed_small": claim(
-        "What an epoch costs whatever its size is less than what the fewest samples "
-        "add to it.",
+        f"The fixed cost of an epoch is less than that of {SAMPLE_SIZES[0]:,} samples.",
         samples_of_fixed < SAMPLE_SIZES[0],
-        holds=f"What an epoch costs whatever its size is less than {SAMPLE_SIZES[0]:,} "
-        f"samples add to it: as much as {samples_of_fixed:short} do.",
-        otherwise=f"What an epoch costs whatever its size is more than "
-        f"{SAMPLE_SIZES[0]:,} samples add to it: as much as {samples_of_fixed:short} "
-        "do.",
-        undecided="What an epoch costs whatever its size is about as much as "
-        f"{samples_of_fixed:short} samples add to it.",
+        otherwise="The fixed cost of an epoch is more than that of "
+        f"{SAMPLE_SIZES[0]:,} samples.",
+        undecided="The fixed cost of an epoch may be less than that of "
+        f"{SAMPLE_SIZES[0]:,} samples.",
+        seen=f"it is that of {samples_of_fixed} samples",
     ),
     "predicted": claim(
-        "The affine form predicts the time at each of the report's sizes, which it "
-        "was not fitted to, to within a tenth.",
+        "A fixed cost plus a cost for each sample predicts the time at each of the "
+        "report's sizes, which they were not fitted to, to within a tenth.",
         off < 0.1,
-        holds="The affine form predicts the time at each of the report's sizes, "
-        f"which it was not fitted to, to within a tenth: it is off by at most {off}.",
-        otherwise="The affine form does not predict the time at each of the report's "
-        f"sizes to within a tenth: it is off by up to {off}.",
-        undecided="The affine form may predict the time at each of the report's sizes "
-        f"to within a tenth: it is off by up to {off}.",
+        otherwise="A fixed cost plus a cost for each sample does not predict the time "
+        "at each of the report's sizes to within a tenth.",
+        undecided="A fixed cost plus a cost for each sample may predict the time at "
+        "each of the report's sizes to within a tenth.",
+        seen=f"the largest deviation is {off}",
     ),
 }
 

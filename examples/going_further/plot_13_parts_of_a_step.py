@@ -73,7 +73,7 @@ parts
 # %%
 # Bars are medians, whiskers their 95 % intervals, and dots the single runs.
 
-axes = parts.plot(x="part", by="model", horizontal=True)
+axes = parts.plot(x="part", by="model", kind="bar", horizontal=True)
 total = parts.sum("part")
 share = (parts / total).to("fraction")
 longest = share.mean("model").idxmax()
@@ -130,8 +130,12 @@ claims = {
         "Making the mini-batch, resetting the gradients and Python between the parts "
         "take less than a tenth of a step.",
         rest < 0.1,
+        holds="Making the mini-batch, resetting the gradients and Python between the "
+        f"parts take less than a tenth of a step: {rest}.",
         otherwise="Making the mini-batch, resetting the gradients and Python between "
-        f"the parts take {rest} of a step.",
+        f"the parts take {rest} of a step, not always less than a tenth.",
+        undecided="Making the mini-batch, resetting the gradients and Python between "
+        f"the parts take {rest} of a step, perhaps less than a tenth.",
     ),
 }
 

@@ -148,16 +148,18 @@ of_memory = memory[published]
 of_dispatch = dispatch[published]
 limit_claims = {
     "products_limit": claim(
-        "Arithmetic is the limit.",
+        "Arithmetic is the limit: matrix products take more than half of a step.",
         of_products > 0.5,
+        holds="Arithmetic is the limit.",
         otherwise="Arithmetic is not the limit.",
         undecided="Arithmetic may be the limit.",
         seen=f"the matrix products take {of_products} of a step",
         original="The plateau hints at a limit in CPU throughput.",
     ),
     "memory_limit": claim(
-        "Memory bandwidth is the limit.",
+        "Memory bandwidth is the limit: moving data takes more than half of a step.",
         of_memory > 0.5,
+        holds="Memory bandwidth is the limit.",
         otherwise="Memory bandwidth is not the limit.",
         undecided="Memory bandwidth may be the limit.",
         seen=f"moving data takes {of_memory} of a step",
@@ -169,8 +171,8 @@ limit_claims = {
         of_dispatch > 0.5,
         holds="A step is mostly overhead: the same operators on tensors of one element "
         f"already take {of_dispatch} of it.",
-        otherwise="A step is not mostly overhead for every model: the same operators "
-        f"on tensors of one element take {of_dispatch} of it.",
+        otherwise="A step is not always mostly overhead: the same operators on tensors "
+        f"of one element take {of_dispatch} of it.",
         undecided="A step may be mostly overhead: the same operators on tensors of one "
         f"element take {of_dispatch} of it.",
         original="Constant factors may dominate.",

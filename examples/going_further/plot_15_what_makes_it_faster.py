@@ -108,6 +108,7 @@ more_work
 # Left of the dashed line an epoch became shorter.
 
 axes = time_ratio.plot(x="change", kind="dot", horizontal=True, log=True)
+axes.set_xlabel("Time of an epoch (× unchanged)")
 reference(axes, 1, "unchanged")
 best = time_ratio.idxmin()
 share = time_ratio.to("fraction")
@@ -125,8 +126,10 @@ took = (
     f"{wider} as long"
 )
 arithmetic_claim = claim(
-    "Arithmetic limits training.",
+    "Arithmetic limits training: layers four times as wide take time in proportion to "
+    "it, to within a quarter.",
     wider.within(0.75 * predicted, 1.25 * predicted),
+    holds="Arithmetic limits training.",
     otherwise="Arithmetic does not limit training.",
     undecided="Arithmetic may limit training.",
     seen=took,
@@ -154,10 +157,11 @@ claims = {
         f"large change the time of an epoch to {larger_batches}.",
     ),
     "threads": claim(
-        "A second core helps.",
+        "A second core helps: two threads cut an epoch by a tenth or more.",
         two_threads < 0.9,
-        otherwise="A second core does not help.",
-        undecided="A second core hardly helps, if at all.",
+        holds="A second core helps.",
+        otherwise="A second core helps little or not at all.",
+        undecided="A second core may help.",
         seen=f"with two threads, an epoch takes {two_threads} of the time",
     ),
     "fused": claim(
@@ -166,10 +170,10 @@ claims = {
         fused < 0.9,
         holds="Adam in one fused call, which saves operators, cuts the time of an "
         f"epoch to {fused}.",
-        otherwise="Adam in one fused call, which saves operators, does not cut the "
-        f"time of an epoch by a tenth: it is {fused}.",
+        otherwise="Adam in one fused call, which saves operators, cuts the time of an "
+        f"epoch by less than a tenth, if at all: to {fused}.",
         undecided="Adam in one fused call, which saves operators, may cut the time of "
-        f"an epoch by a tenth: it is {fused}.",
+        f"an epoch by a tenth or more: to {fused}.",
     ),
     "together": claim(
         "Models trained in one batched call take half the time each, or less.",

@@ -135,11 +135,13 @@ claims = {
         otherwise=f"Without these calls, the optimiser's arithmetic takes {time_left} "
         "of its time: less than a tenth is saved.",
         undecided=f"Without these calls, the optimiser's arithmetic takes {time_left} "
-        "of its time: about a tenth may be saved.",
+        "of its time: perhaps more than a tenth is saved.",
     ),
     "overhead": claim(
-        "The tensors made by aten::empty_strided add overhead.",
+        "The tensors made by aten::empty_strided cost more than a twentieth of a "
+        "training step.",
         saved > 0.05,
+        holds="The tensors made by aten::empty_strided add overhead.",
         otherwise="The tensors made by aten::empty_strided add little overhead.",
         undecided="The tensors made by aten::empty_strided may add overhead.",
         seen=f"they cost the optimiser {saved} of a training step",

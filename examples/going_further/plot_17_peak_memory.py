@@ -20,9 +20,9 @@ from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES, by_mod
 PROCESSES = by_mode(published=3, quick=1)
 
 # %%
-# One run: a first fit, which also loads what is loaded only once, and two more, each
-# watched at one layer, as a watcher takes memory too. To watch a model of your own, put
-# it here.
+# One run: a first fit, which also loads what is loaded only once, and more fits of the
+# same. Each is watched at one layer, as a watcher takes memory too. To watch a model of
+# your own, put it here.
 
 
 def run(model, n_samples):
@@ -144,13 +144,13 @@ claims = {
         "that its tensors hold.",
     ),
     "loaded_once": claim(
-        "Most of it is loaded once: a second fit in the same process takes less than "
-        "half as much more.",
+        "Most of what a first fit takes is loaded once: a second fit in the same "
+        "process takes less than half as much more.",
         again_ratio < 0.5,
         holds="Most of it is code and data that the first fit loads and the process "
         "keeps.",
-        otherwise="It is not loaded once: a second fit takes more again.",
-        undecided="Much of it may be loaded once.",
+        otherwise="Not all of it is loaded once and kept.",
+        undecided="Most of it may be loaded once and kept.",
         seen=f"a second fit in the same process takes {again_ratio} of what the first "
         "took",
     ),

@@ -69,9 +69,11 @@ test
 
 # %%
 # At 1 the error is all noise. Dots are means, whiskers their 95 % intervals, and small
-# dots the single seeds.
+# dots the single seeds. Quiet and loud are few samples with a tenth of the noise, and
+# with ten times the noise.
 
 axes = test.plot(x="place", by="model", kind="dot", log=True)
+axes.set_ylabel("Test error (× the noise's variance)")
 reference(axes, 1, "all noise")
 headline(
     axes,
@@ -111,13 +113,16 @@ floor_claims = {
     "floor_few": floor_claim("few", f"On {FEW:,} samples"),
     "floor_loud": floor_claim("loud", f"On {FEW:,} samples with ten times the noise"),
     "floor_quiet": claim(
-        f"On {FEW:,} samples with a tenth of the noise, more than the noise is seen: "
-        f"the test error is {quiet} its variance.",
+        f"On {FEW:,} samples with a tenth of the noise, the test error is more than "
+        "twice its variance: something else is seen.",
         quiet > 2,
-        otherwise=f"Even on {FEW:,} samples with a tenth of the noise, the test error "
-        f"is not always twice its variance: it is {quiet} that.",
+        holds=f"On {FEW:,} samples with a tenth of the noise, more than the noise is "
+        "seen.",
+        otherwise=f"Even on {FEW:,} samples with a tenth of the noise, little more "
+        "than the noise is seen for some model.",
         undecided=f"On {FEW:,} samples with a tenth of the noise, more than the noise "
-        f"may be seen: the test error is {quiet} its variance.",
+        "may be seen.",
+        seen=f"the test error is {quiet} its variance",
     ),
 }
 
@@ -126,14 +131,14 @@ floor_claims = {
 
 gap = test[:, "few"] - training[:, "few"]
 overfitting = claim(
-    f"On {FEW:,} samples the models overfit: the error is larger on the test split "
-    f"than on the training split, by {gap} the variance of the noise.",
+    f"On {FEW:,} samples the models overfit: the test error is above the training "
+    "error.",
     gap > 0,
-    otherwise=f"On {FEW:,} samples not every model overfits: the error on the test "
-    f"split is larger than that on the training split by {gap} the variance of the "
-    "noise.",
-    undecided=f"On {FEW:,} samples the models may overfit: the error on the test split "
-    f"is larger than that on the training split by {gap} the variance of the noise.",
+    holds=f"On {FEW:,} samples the models overfit.",
+    otherwise=f"On {FEW:,} samples not every model overfits.",
+    undecided=f"On {FEW:,} samples the models may overfit.",
+    seen="from the training error to the test error it is "
+    f"{gap} the variance of the noise",
 )
 overfitting
 

@@ -188,7 +188,12 @@ explained
 # Bars are means over the seeds, whiskers their 95 % intervals, and dots the single
 # seeds.
 
-panels = causes.plot(x="n_samples", by="cause", panels="model", sharey=False)
+panels = causes.plot(
+    x="n_samples", by="cause", panels="model", kind="bar", sharey=False
+)
+for axes in panels:
+    axes.set_ylabel("")
+panels[0].set_ylabel("Excess error (× the noise's variance)")
 headline(panels, f"Three causes explain {explained:short} of the error above the noise")
 
 # %%
@@ -207,15 +212,18 @@ for cell in published:
 # In words, with the models of the same cause together:
 
 
-def causes_on(n_samples):
-    models_of = {}
-    for model in MODELS:
-        models_of.setdefault(largest[model, n_samples], []).append(model)
-    said = [f"{cause} for {' and '.join(of)}" for cause, of in models_of.items()]
-    return f"on {n_samples:,} samples {', '.join(said)}"
+def largest_on(n_samples):
+    said = []
+    for cause in causes.labels("cause"):
+        models = [model for model in MODELS if largest[model, n_samples] == cause]
+        if models == list(MODELS):
+            said.append(f"{cause} for every model")
+        elif models:
+            said.append(f"{cause} for {' and '.join(models)}")
+    return f"on {n_samples:,} samples, {', '.join(said)}"
 
 
-summary = "; ".join(causes_on(n_samples) for n_samples in SAMPLE_SIZES)
+summary = "; ".join(largest_on(n_samples) for n_samples in SAMPLE_SIZES)
 summary
 
 # %%
@@ -230,19 +238,20 @@ claims = {
         holds=f"Overfitting, too few steps and jitter explain {explained} of the "
         "error above the noise.",
         otherwise=f"Overfitting, too few steps and jitter explain {explained} of the "
-        "error above the noise, not always four fifths.",
+        "error above the noise, not always more than four fifths.",
         undecided="Overfitting, too few steps and jitter explain about "
         f"{explained} of the error above the noise.",
     ),
     "largest": claim(
-        "One cause of the error above the noise is clearly the largest, in every cell.",
+        "For every model and sample size, one cause of the error above the noise is "
+        "clearly the largest.",
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise="Not every model and sample size has one clearly largest cause of "
-        f"the error above the noise; as measured, it is {summary}.",
-        undecided="Not every model and sample size has one clearly largest cause of "
-        f"the error above the noise; as measured, it is {summary}.",
+        otherwise="For some model and sample size, no cause of the error above the "
+        f"noise is clearly the largest; as measured, the largest is, {summary}.",
+        undecided="For some model and sample size, no cause of the error above the "
+        f"noise is clearly the largest; as measured, the largest is, {summary}.",
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "

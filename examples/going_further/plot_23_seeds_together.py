@@ -94,6 +94,7 @@ speed
 # Above the dashed line it pays.
 
 panels = speed.plot(x="n_networks", by="model", panels="one_by_one", kind="dot")
+panels[0].set_ylabel("Speed together (× one by one)")
 for axes in panels:
     reference(axes, 1, "as fast")
 autograd_speed = by_autograd[:, MANY]

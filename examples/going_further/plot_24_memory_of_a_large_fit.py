@@ -52,7 +52,8 @@ peak
 
 data = exact(4 * N_SAMPLES * (N_FEATURES + 1), unit="bytes")
 copies = peak / data
-axes = copies.plot(x="engine", horizontal=True)
+axes = copies.plot(x="engine", kind="bar", horizontal=True)
+axes.set_xlabel("Memory taken at most (× the data in float32)")
 reference(axes, 1, "the data")
 most = copies.idxmax()
 headline(
