@@ -34,7 +34,7 @@ PUBLIC = {
 }
 """Where each public name is defined."""
 
-__all__ = ["PUBLIC", *PUBLIC]  # noqa: PLE0604
+__all__ = ["PUBLIC", *PUBLIC]
 
 
 def __getattr__(name: str) -> Any:
