@@ -154,7 +154,9 @@ def test_sums_over_a_level_are_taken_run_by_run_and_what_a_run_lacks_adds_nothin
 
 
 def test_a_function_of_a_curve_is_taken_process_by_process():
-    rows = [(n, p, 0, factor * n**power) for p, (factor, power) in enumerate([(1, 1), (3, 2), (2, 3)]) for n in (1, 10, 100)]
+    rows = [
+        (n, p, 0, factor * n**power) for p, (factor, power) in enumerate([(1, 1), (3, 2), (2, 3)]) for n in (1, 10, 100)
+    ]
     epoch = Runs(pd.DataFrame(rows, columns=["n", "process", "repeat", "seconds"]), by=["n"])["seconds"]
     power = epoch.along("n", exponent)
     assert sorted(power.runs.round(6)) == [1, 2, 3]
