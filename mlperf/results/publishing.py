@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,6 +22,9 @@ from mlperf.results.kinds import describe
 from mlperf.results.provenance import inputs, provenance
 from mlperf.results.reading import FORMAT, Result, listed
 from mlperf.results.sealed import digest, seal
+
+WIDTH = 88
+"""Columns of what is printed, as of the code on a page."""
 
 PREVIEW = "Measured with the quick protocol, on small settings, to see that everything works: not the report's numbers."
 
@@ -173,9 +177,14 @@ def _tell(result: Result) -> None:
     claims = [result[key] for key in result.keys("claim")]
     # Whichever is shorter, from the current folder or from the root.
     place = min(os.path.relpath(result.folder), str(result.folder), key=len)
-    lines = [*(f"{one.mark}: {one.text}" for one in claims), f"Published {result.name} in {place}."]
+    lines = [_wrapped(f"{one.mark}: {one.text}") for one in claims]
+    lines.append(f"Published {result.name} in {place}.")
     if result.provenance["protocol"]["MODE"] == "quick":
-        lines.append(f"A preview. {PREVIEW}")
+        lines.append(_wrapped(f"A preview. {PREVIEW}"))
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     with suppress(OSError, ValueError):  # nobody listens any more
         print("\n".join(lines).encode(encoding, "replace").decode(encoding))
+
+
+def _wrapped(line: str) -> str:
+    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
