@@ -1,0 +1,128 @@
+"""Every claim in all of its texts, to be read through by those who write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+from string import Template
+
+from mlperf.quantities.claims import SYMBOLS, Claim
+from mlperf.results.folder import ResultError, names_in
+from mlperf.results.reading import read
+
+HINT = "An arrow marks what is said now. Numbers are those that were measured, whatever the verdict."
+
+PAGE = Template(
+    """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>All texts of all claims</title>
+<style>
+body { font: 16px/1.5 sans-serif; max-width: 60em; margin: 2em auto; padding: 0 1em; }
+dt { color: #555; }
+.now { font-weight: bold; }
+</style>
+</head>
+<body>
+<h1>All texts of all claims</h1>
+<p>$hint</p>
+$claims
+</body>
+</html>
+"""
+)
+
+
+def as_text(folder: Path) -> str:
+    """Return the texts of all claims in a folder for the terminal.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of results.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ResultError
+        If it holds no claims, or a result is broken.
+
+    Examples
+    --------
+    >>> from mlperf import claim, exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.texts import as_text
+    >>> publish("my_fits", few=claim("There are few steps.", exact(100) < 1_000))  # doctest: +ELLIPSIS
+    ✓ holds: There are few steps.
+    Published my_fits in ...results.
+    >>> print(as_text(results_folder()))
+    An arrow marks what is said now. Numbers are those that were measured, whatever the verdict.
+    <BLANKLINE>
+    my_fits.few: There are few steps.
+    → ✓ holds: There are few steps.
+      ✗ does not hold: The claim “There are few steps” does not hold here.
+      ≈ undecided: These measurements do not decide the claim “There are few steps”.
+      – not measured: The claim “There are few steps” was not put to the test here.
+    """
+    blocks = [HINT]
+    for name, one in _claims(folder):
+        lines = [f"{name}: {one.statement}"]
+        for verdict, symbol in SYMBOLS.items():
+            arrow = "→" if verdict == one.verdict else " "
+            lines.append(f"{arrow} {symbol} {verdict}: {one.texts[verdict]}")
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def as_html(folder: Path) -> str:
+    """Return the same as a page of HTML.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of results.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ResultError
+        If it holds no claims, or a result is broken.
+
+    Examples
+    --------
+    >>> from mlperf import claim, exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.texts import as_html
+    >>> publish("my_fits", few=claim("There are few steps.", exact(100) < 1_000))  # doctest: +ELLIPSIS
+    ✓ holds: There are few steps.
+    Published my_fits in ...results.
+    >>> '<dt class="now">→ ✓ holds</dt>' in as_html(results_folder())
+    True
+    """
+    blocks = []
+    for name, one in _claims(folder):
+        lines = [f"<h2>{escape(name)}</h2>", f"<p>{escape(one.statement)}</p>", "<dl>"]
+        for verdict, symbol in SYMBOLS.items():
+            kind, arrow = (' class="now"', "→ ") if verdict == one.verdict else ("", "")
+            lines.append(f"<dt{kind}>{arrow}{symbol} {verdict}</dt><dd>{escape(one.texts[verdict])}</dd>")
+        blocks.append("\n".join([*lines, "</dl>"]))
+    return PAGE.substitute(hint=HINT, claims="\n".join(blocks))
+
+
+def _claims(folder: Path) -> Iterator[tuple[str, Claim]]:
+    found = False
+    for name in names_in(folder):
+        result = read(name, folder)
+        for key in result.keys("claim"):
+            found = True
+            yield f"{name}.{key}", result[key]
+    if not found:
+        raise ResultError(f"There are no claims in {folder}.")
