@@ -6,7 +6,7 @@
 // - Tables of claims can be filtered by verdict.
 "use strict";
 
-const LONG = 8; // rows; results.css keeps the place of the filter free for the same number
+const LONG = 12; // rows; results.css keeps the place of the filter free for the same number
 
 function make(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
