@@ -16,13 +16,14 @@ import random
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import LogLocator, NullLocator
 
 from mlperf import claim, draw_reason, headline, measure, publish, reference
 from mlperf import seconds_per_call, stack, subplots
 from mlperf.profilers.timing import fit_costs
 from mlperf.profilers.work import step_flops
 from mlperf.protocol import FULL, by_mode
-from mlperf.quantities.drawing import COLORS
+from mlperf.quantities.drawing import COLORS, QUIET
 from mlperf.rivals import installed
 from mlperf.training.engines import ENGINES, available, suited
 from mlperf.training.network import training_steps
@@ -202,35 +203,39 @@ def draw_panel(axes, ahead):
         work = step_flops(sizes, batch)
         color = COLORS[DEPTHS.index(len(sizes) - 2)]
         axes.plot([work, work], [ratio.low, ratio.high], color=color)
-        axes.plot(work, ratio.value, "o", color=color)
+        axes.plot(work, ratio.value, "o", color=color, markersize=5)
         if shape == ahead.idxmin():
             axes.annotate(
-                shape,
-                (work, ratio.value),
-                (0, -14),
-                textcoords="offset points",
-                ha="right",
+                f"{shape}: {ratio:short}",
+                xy=(work, ratio.value),
+                xytext=(0.42, 0.9),
+                textcoords="axes fraction",
+                ha="center",
+                arrowprops={"arrowstyle": "-", "color": QUIET},
             )
 
 
 def draw_map(ahead):
-    figure, panels = subplots(1, len(THREADS), sharey=True)
+    figure, panels = subplots(
+        len(THREADS), 1, sharex=True, sharey=True, figsize=(6.5, 6.5)
+    )
     for threads, axes in zip(THREADS, panels, strict=True):
         draw_panel(axes, ahead[:, threads])
-        axes.set(xscale="log", yscale="log", xlabel="Arithmetic of a step (FLOP)")
+        axes.set(xscale="log", yscale="log", ylabel="Times as fast")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}×")
+        axes.yaxis.set_minor_locator(NullLocator())
         axes.set_title(f"{threads} threads" if threads > 1 else "1 thread", loc="left")
-        reference(axes, 1, "level", vertical=False)
-    panels[0].set_ylabel("Times as fast as the fastest other")
-    for place, depth in enumerate(DEPTHS):
-        words = f"{depth} hidden layers" if depth > 1 else "1 hidden layer"
-        where = (0.97, 0.96 - 0.08 * place)
-        panels[-1].text(
-            *where,
-            words,
-            color=COLORS[place],
-            transform=panels[-1].transAxes,
-            ha="right",
-        )
+        reference(axes, 1, "the fastest other", vertical=False)
+        for place, depth in enumerate(DEPTHS):
+            axes.text(
+                1.02,
+                0.95 - 0.1 * place,
+                f"{depth} hidden layers" if depth > 1 else "1 hidden layer",
+                color=COLORS[place],
+                transform=axes.transAxes,
+            )
+    panels[-1].set_xlabel("Arithmetic of a step (FLOP)")
     fastest = [ratio.value > 1 for _, ratio in ahead.items()]
     headline(
         figure,
