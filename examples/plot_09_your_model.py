@@ -144,10 +144,10 @@ claims = {}
 for other in others:
     ratio = fit[first] / fit[other]
     claims[f"faster_than_{other}"] = claim(
-        f"{first} is fitted faster than {other}.",
+        f"A fit of {first} is faster than one of {other}.",
         ratio < 1,
-        otherwise=f"{first} is not fitted faster than {other}.",
-        undecided=f"{first} may be fitted faster than {other}.",
+        otherwise=f"A fit of {first} is not faster than one of {other}.",
+        undecided=f"A fit of {first} may be faster than one of {other}.",
         seen=f"it takes {ratio} as long",
     )
 

@@ -100,8 +100,8 @@ def test_what_is_said_with_a_number_is_said_with_it_for_every_verdict(script, re
         for key in result.keys("claim"):
             texts = result[key].texts
             if MEASURED.search(texts[HOLDS]):
-                assert MEASURED.search(texts[FAILS]), f"{result.name}.{key}"
-                assert MEASURED.search(texts[result[key].verdict]), f"{result.name}.{key}"
+                for verdict in (FAILS, result[key].verdict):
+                    assert re.search(r"\d", texts[verdict]), f"{result.name}.{key}"
 
 
 def test_a_claim_says_what_was_measured(results_of):

@@ -113,7 +113,7 @@ def test_report_of_ones_own_shows_values_claims_figures_and_tables_in_either_for
     assert "Right answers on the test split." in text
     assert re.search(r"Fig\. \d Bars are medians", text)
     assert re.search(r'alt="\w+ takes longest to fit: \d', page.read_text())
-    assert re.search(r"forest is fitted faster than logistic.*≈ undecided", text)
+    assert re.search(r"A fit of forest is faster than one of logistic.*≈ undecided", text)
 
 
 def test_both_formats_give_the_same_page(carried_out):
