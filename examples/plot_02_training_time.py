@@ -95,6 +95,7 @@ growth_claims = {
         "Training time grows with the number of samples for every model.",
         factors > 1,
         otherwise="Training time does not grow with the samples for every model.",
+        undecided="Training time may grow with the number of samples for every model.",
         original="The time grows with the samples for every model.",
     ),
     "linear": claim(

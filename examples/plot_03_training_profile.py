@@ -123,6 +123,9 @@ claims = {
         otherwise="The matrix products aten::addmm and aten::mm do not lead in self "
         "CPU time for every model and sample size; summed over all training, "
         f"{most_time} take most.",
+        undecided="The matrix products aten::addmm and aten::mm may lead in self CPU "
+        "time for every model and sample size; summed over all training, "
+        f"{most_time} take most.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),
@@ -150,6 +153,8 @@ claims = {
         grows(allocated.sum("operator")),
         otherwise="Self CPU time or allocated memory of training does not grow at "
         "every step to a larger model or to more samples.",
+        undecided="Self CPU time and allocated memory of training may grow with the "
+        "model and with the number of samples.",
         original="Self CPU time and CPU memory grow with the model and with the data.",
     ),
 }

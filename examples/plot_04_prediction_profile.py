@@ -142,14 +142,18 @@ claims = {
         "In prediction, aten::addmm takes more self CPU time than any other operator.",
         aten_time.leads("aten::addmm", over="operator"),
         otherwise="In prediction, aten::addmm does not take the most self CPU time for "
-        f"every model and sample size; summed over all of them, {most_time} does.",
+        f"every model and sample size; summed over all of them, {most_time} takes "
+        "most.",
+        undecided="In prediction, aten::addmm may take the most self CPU time for "
+        f"every model and sample size; summed over all of them, {most_time} takes "
+        "most.",
         original="aten::addmm is the heaviest operator by self CPU time.",
     ),
     "addmm_memory": claim(
         "In prediction, aten::addmm allocates more memory than any other operator.",
         aten_bytes.leads("aten::addmm", over="operator"),
         otherwise="In prediction, aten::addmm does not allocate most for every model "
-        f"and sample size; summed over all of them, {most_memory} does.",
+        f"and sample size; summed over all of them, {most_memory} allocates most.",
         original="aten::addmm is the heaviest operator by CPU memory.",
     ),
     "most_called": claim(
@@ -189,6 +193,8 @@ claims = {
         grows(prediction_bytes),
         otherwise="Self CPU time or allocated memory of prediction does not grow at "
         "every step to a larger model or to more samples.",
+        undecided="Self CPU time and allocated memory of prediction may grow with the "
+        "model and with the number of samples.",
         original="Self CPU time and CPU memory grow with the model and with the data.",
     ),
 }

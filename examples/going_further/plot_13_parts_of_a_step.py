@@ -114,7 +114,7 @@ claims = {
         holds=f"The optimiser takes more than half of a step: {optimiser}.",
         otherwise=f"The optimiser takes {optimiser} of a step, not always more than "
         "half.",
-        undecided=f"The optimiser takes {optimiser} of a step, perhaps more than half.",
+        undecided=f"The optimiser may take more than half of a step: {optimiser}.",
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
@@ -123,8 +123,8 @@ claims = {
         f"step: {both_ways}.",
         otherwise=f"The network itself, forward and backward, takes {both_ways} of a "
         "step, not always more than half.",
-        undecided=f"The network itself, forward and backward, takes {both_ways} of a "
-        "step, perhaps more than half.",
+        undecided="The network itself, forward and backward, may take more than half "
+        f"of a step: {both_ways}.",
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "
@@ -135,7 +135,7 @@ claims = {
         otherwise="Making the mini-batch, resetting the gradients and Python between "
         f"the parts take {rest} of a step, not always less than a tenth.",
         undecided="Making the mini-batch, resetting the gradients and Python between "
-        f"the parts take {rest} of a step, perhaps less than a tenth.",
+        f"the parts may take less than a tenth of a step: {rest}.",
     ),
 }
 

@@ -153,8 +153,8 @@ claims = {
         otherwise="Operators do not cost by their number alone: mini-batches four "
         f"times as large cut the time of an epoch to {larger_batches}, more than a "
         "third.",
-        undecided="Operators may cost by their number: mini-batches four times as "
-        f"large change the time of an epoch to {larger_batches}.",
+        undecided="Operators may cost by their number: with mini-batches four times as "
+        f"large, an epoch takes {larger_batches} of the time.",
     ),
     "threads": claim(
         "A second core helps: two threads cut an epoch by a tenth or more.",
@@ -182,8 +182,8 @@ claims = {
         "the time each, less than half.",
         otherwise=f"Trained in one batched call, {N_MODELS} models take {in_one_call} "
         "of the time each, more than half.",
-        undecided=f"Trained in one batched call, {N_MODELS} models take {in_one_call} "
-        "of the time each, perhaps less than half.",
+        undecided=f"Trained in one batched call, {N_MODELS} models may take less than "
+        f"half the time each: {in_one_call}.",
     ),
 }
 

@@ -134,8 +134,8 @@ claims = {
         "its time: more than a tenth is saved.",
         otherwise=f"Without these calls, the optimiser's arithmetic takes {time_left} "
         "of its time: less than a tenth is saved.",
-        undecided=f"Without these calls, the optimiser's arithmetic takes {time_left} "
-        "of its time: perhaps more than a tenth is saved.",
+        undecided="Without these calls, the optimiser's arithmetic may take at least a "
+        f"tenth less time: it takes {time_left} of it.",
     ),
     "overhead": claim(
         "The tensors made by aten::empty_strided cost more than a twentieth of a "

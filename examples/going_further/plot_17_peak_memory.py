@@ -109,7 +109,7 @@ if "heap" in layers:
         "tensors do.",
         undecided="NumPy and Python together hold about as much on the heap as "
         "torch's tensors do.",
-        seen=f"it holds {heap_ratio} the bytes of the tensors",
+        seen=f"the heap holds {heap_ratio} the bytes of the tensors",
     )
 else:
     heap_claim = claim(
@@ -149,7 +149,7 @@ claims = {
         again_ratio < 0.5,
         holds="Most of it is code and data that the first fit loads and the process "
         "keeps.",
-        otherwise="Not all of it is loaded once and kept.",
+        otherwise="Much of it is taken again by a further fit.",
         undecided="Most of it may be loaded once and kept.",
         seen=f"a second fit in the same process takes {again_ratio} of what the first "
         "took",

@@ -118,8 +118,7 @@ else:
             f"instructions than the matrix products do, but {python_ratio} as many.",
         ),
         "fused": claim(
-            "A fused step takes a fifth fewer instructions than an eager one, or "
-            "fewer still.",
+            "A fused step takes at least a fifth fewer instructions than an eager one.",
             fused_share < 0.8,
             holds=f"A fused step takes {fused_share} of the instructions of an eager "
             "one, at least a fifth fewer.",

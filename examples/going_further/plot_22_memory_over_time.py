@@ -116,6 +116,7 @@ claims = {
         churn / peak > 2,
         holds="Little memory is in use at once, though much is allocated.",
         otherwise="Most of the memory that is allocated is in use at once.",
+        undecided="About half of the memory that is allocated is in use at once.",
         seen=f"two epochs of {MODEL} on {N_SAMPLES:,} samples allocate {churn} in all "
         f"and hold at most {peak} at a time",
     ),
@@ -123,6 +124,7 @@ claims = {
         "The profiler's memory column does not show what is in use.",
         sum_over_peak > 1,
         otherwise="The profiler's memory column shows no more than may be in use.",
+        undecided="The profiler's memory column may show more than is in use.",
         seen=busiest_sum,
     ),
 }
