@@ -166,7 +166,7 @@ claims = {
         f"{SAMPLE_SIZES[0]:,} samples.",
         undecided="The fixed cost of an epoch may be less than that of "
         f"{SAMPLE_SIZES[0]:,} samples.",
-        seen=f"it is that of {samples_of_fixed} samples",
+        seen=f"it is that of {samples_of_fixed:short} samples",
     ),
     "predicted": claim(
         "A fixed cost plus a cost for each sample predicts the time at each of the "

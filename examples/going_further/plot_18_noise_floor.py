@@ -137,8 +137,7 @@ overfitting = claim(
     holds=f"On {FEW:,} samples the models overfit.",
     otherwise=f"On {FEW:,} samples not every model overfits.",
     undecided=f"On {FEW:,} samples the models may overfit.",
-    seen="from the training error to the test error it is "
-    f"{gap} the variance of the noise",
+    seen=f"the test error is larger by {gap} the variance of the noise",
 )
 overfitting
 

@@ -278,11 +278,11 @@ def one_cause(intervention, column):
     is_left = part_left[["Small", "Large"], few]
     most = f"most of the error above the noise on {few:,} samples"
     return claim(
-        f"{intervention} alone removes at least half of the error above the noise.",
+        f"{intervention} by itself removes at least half of the error above the noise.",
         is_left < 0.5,
-        holds=f"{intervention} alone removes {most}.",
-        otherwise=f"{intervention} alone does not always remove {most}.",
-        undecided=f"{intervention} alone may remove {most}.",
+        holds=f"{intervention} by itself removes {most}.",
+        otherwise=f"{intervention} by itself does not always remove {most}.",
+        undecided=f"{intervention} by itself may remove {most}.",
         seen=f"{is_left} is left",
     )
 
