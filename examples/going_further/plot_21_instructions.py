@@ -55,7 +55,9 @@ else:
     runs = Runs(counts.reset_index(), by=["model", "engine", "part"])
     by_part = runs["instructions"].exact() / STEPS
     total = by_part.sum("part")
-    panels = by_part.plot(x="engine", by="part", panels="model", horizontal=True)
+    panels = by_part.plot(
+        x="engine", by="part", panels="model", kind="bar", horizontal=True
+    )
     share_of_eager = (total[:, "compiled"] / total[:, "eager"]).to("fraction")
     headline(
         panels,
