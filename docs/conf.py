@@ -73,7 +73,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
 }
 # The scripts' pages keep the list of scripts; the other pages have the width for tables and thumbnails.
-html_sidebars = {"*": [], "**/index": []}
+html_sidebars = {"*": [], "**/index": [], "api/[!i]*": []}
 html_title = project
 html_favicon = "_static/favicon.svg"
 html_static_path = ["_static"]

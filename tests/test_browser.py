@@ -3,6 +3,7 @@
 import functools
 import gzip
 import http.server
+import io
 import json
 import os
 import shutil
@@ -13,9 +14,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
@@ -34,13 +37,16 @@ VIEWS = {
     for name, width, height in (("desktop", 1280, 900), ("phone", 390, 844))
     for scheme in ("light", "dark")
 }
-# Both widths and both schemes are covered by two of the four: the checks are slow.
+# Both widths and both schemes are covered by two of the four, and in the second one page of a folder stands for all:
+# the checks are slow.
 AUDITED = ("desktop light", "phone dark")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 # Without "preload" the audit fetches nothing itself.
 AUDIT = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations"], "preload": False}
 AXE = Axe()
 MOST_BYTES = 1_500_000
+# Of 900 pixels, the tables of operators apart.
+MOST_SCREENS = 16
 GALLERY = "auto_examples_quick"
 TEXT = {".html", ".css", ".js", ".svg", ".json"}
 WATCH = """
@@ -151,6 +157,14 @@ def visit(page, heard, name, site, server, *, audited):
     return seen
 
 
+def standing_for_others(files, site):
+    """Return the pages at the top, and of each folder the largest."""
+    folders = {}
+    for file in sorted(files, key=lambda file: file.stat().st_size):
+        folders[file if file.parent == site else file.parent] = file
+    return set(folders.values())
+
+
 def visit_all(view, chromium, site, server):
     """Visit every page once in one view, each as one who has nothing of the site yet."""
     files = sorted(file for file in site.rglob("*.html") if "_static" not in file.parts)
@@ -160,8 +174,12 @@ def visit_all(view, chromium, site, server):
         page = context.new_page()
         context.new_cdp_session(page).send("Network.setCacheDisabled", {"cacheDisabled": True})
         heard = listen(page)
-        names = [file.relative_to(site).as_posix() for file in files]
-        return {name: visit(page, heard, name, site, server, audited=view in AUDITED) for name in names}
+        audited = {AUDITED[0]: set(files), AUDITED[1]: standing_for_others(files, site)}.get(view, set())
+        seen = {}
+        for file in files:
+            name = file.relative_to(site).as_posix()
+            seen[name] = visit(page, heard, name, site, server, audited=file in audited)
+        return seen
 
 
 @pytest.fixture(scope="module")
@@ -216,11 +234,17 @@ def test_what_we_wrote_is_accessible_and_nothing_serious_is_wrong_around_it(visi
     assert where(visits, wrong) == {}
 
 
-def chapter(page, *, tab=1):
-    """Open the chapter and one of the first set of tabs; return that tab's table."""
+def operators(page, model="Medium"):
+    """Open the chapter; return its first set of tabs, that of training, with the tables of one model."""
     page.goto("performance.html")
-    page.locator(".sd-tab-set", has_text="aten::addmm").first.locator(".sd-tab-label").nth(tab).click()
-    return page.locator(".sd-tab-set", has_text="aten::addmm").first.locator("table.sortable:visible")
+    tabs = page.locator(".results-tabs", has_text="aten::addmm").first
+    tabs.locator("label", has_text=model).click()
+    return tabs
+
+
+def shown(tabs):
+    """Return the table that shows."""
+    return tabs.locator("table.sortable:visible")
 
 
 def column(table, header):
@@ -233,17 +257,81 @@ def column(table, header):
 
 
 def test_one_tab_shows_at_a_time_and_the_keyboard_moves_between_them(page):
-    table = chapter(page, tab=1)
-    assert table.count() == 1
-    second = table.locator("caption").inner_text()
-    page.locator(".sd-tab-set", has_text="aten::addmm").first.locator("input[type=radio]").nth(1).focus()
+    tabs = operators(page, "Medium")
+    assert shown(tabs).count() == 1
+    before = shown(tabs).locator("caption").inner_text()
+    assert "Medium" in before
+    tabs.get_by_role("radio", name="Medium").focus()
     page.keyboard.press("ArrowRight")
-    assert table.count() == 1
-    assert table.locator("caption").inner_text() != second
+    assert shown(tabs).count() == 1
+    # The other choice, of the samples, stays.
+    assert shown(tabs).locator("caption").inner_text().split("(")[1] == before.split("(")[1].replace("Medium", "Large")
+
+
+def test_on_a_phone_choices_take_two_rows_and_can_all_be_reached(browser, server):
+    with browser.new_context(base_url=server, **VIEWS["phone light"]) as context:
+        tabs = operators(context.new_page())
+        tops = tabs.locator("label").evaluate_all(
+            "labels => labels.map(l => Math.round(l.getBoundingClientRect().top))"
+        )
+        assert len(set(tops)) <= 2
+        tabs.locator("label").last.click()
+        assert "1,000 samples" in shown(tabs).locator("caption").inner_text()
+
+
+def test_on_a_phone_the_verdict_stands_beside_the_statement(browser, server):
+    with browser.new_context(base_url=server, **VIEWS["phone light"]) as context:
+        page = context.new_page()
+        page.goto("claims.html")
+        cells = page.locator("table.claims tbody tr").first.locator("td")
+        statement, measured, verdict = (cells.nth(place).bounding_box() for place in range(3))
+        assert statement["y"] == verdict["y"]
+        assert verdict["x"] >= statement["x"] + statement["width"]
+        assert measured["y"] > statement["y"]
+        assert verdict["x"] + verdict["width"] <= 390
+
+
+def test_chapter_is_read_within_a_few_screens(page, capsys):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto("performance.html")
+    height, apart = page.evaluate(
+        """() => {
+            const height = selector => [...document.querySelectorAll(selector)].map(n => n.offsetHeight)
+                .reduce((sum, one) => sum + one, 0);
+            return [height(".bd-article"), height(".results-tabs") + height(".admonition.out-of-date")];
+        }"""
+    )
+    screens = (height - apart) / 900
+    with capsys.disabled():
+        print(f"\nThe chapter is {screens:.1f} screens long, the tables of operators apart.")
+    assert 0 < screens <= MOST_SCREENS
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("name", "selector"),
+    [
+        ("performance.html", "#fig-training-time img"),
+        (f"{GALLERY}/plot_02_training_time.html", "img.sphx-glr-single-img"),
+        (f"{GALLERY}/index.html", ".sphx-glr-thumbcontainer img"),
+    ],
+    ids=["figure", "output", "thumbnail"],
+)
+def test_figures_are_as_light_or_dark_as_their_page(browser, server, name, selector, scheme):
+    with browser.new_context(base_url=server, **VIEWS[f"desktop {scheme}"]) as context:
+        page = context.new_page()
+        page.goto(name)
+        image = page.locator(selector).first
+        image.scroll_into_view_if_needed()
+        image.evaluate("image => image.decode()")
+        pixels = np.asarray(Image.open(io.BytesIO(image.screenshot())).convert("L"))
+        # What is behind what is drawn, and what is written on it.
+        ground, ink = (np.median(pixels), pixels.min()) if scheme == "light" else (np.median(pixels), pixels.max())
+        assert (ground > 240 and ink < 80) if scheme == "light" else (ground < 40 and ink > 180)
 
 
 def test_a_click_on_a_header_sorts_by_it_and_enter_turns_the_order_round(page):
-    table = chapter(page)
+    table = shown(operators(page))
     header = table.locator("thead th", has_text="Calls")
     header.get_by_role("button").click()
     page.wait_for_function("header => header.ariaSort === 'descending'", arg=header.element_handle())
@@ -261,7 +349,7 @@ def test_a_click_on_a_header_sorts_by_it_and_enter_turns_the_order_round(page):
 
 
 def test_the_filter_leaves_the_rows_that_have_all_its_words(page):
-    table = chapter(page)
+    table = shown(operators(page))
     names = column(table, "Operator")
     box = table.locator("xpath=..")
     box.get_by_role("searchbox").fill("Aten add")
@@ -289,25 +377,28 @@ def test_the_gallery_shows_the_scripts_of_a_tag_by_keyboard_and_by_mouse(page):
 def test_tables_are_whole_and_plain_with_scripting_off(browser, server):
     with browser.new_context(base_url=server, java_script_enabled=False, color_scheme="dark") as context:
         page = context.new_page()
-        page.goto("index.html")
+        page.goto("performance.html")
         # The theme's colours need it to be one of two; it tells dark from light by a script.
         assert page.locator("html").get_attribute("data-theme") == "light"
-        rows = page.locator("table.results tbody tr")
-        assert rows.count() > 0
-        assert all(row.is_visible() for row in rows.all())
+        # What is folded can be unfolded without a script.
+        rows = page.locator("table.results:not(details *) tbody tr")
+        assert rows.count() > 100
+        assert rows.evaluate_all("rows => rows.every(row => row.checkVisibility())")
         assert page.locator("table.results button, .table-filter").count() == 0
 
 
 def test_paper_shows_every_tab(page):
     page.goto("performance.html")
     page.emulate_media(media="print")
-    tables = page.locator(".sd-tab-content table")
+    tables = page.locator(".results-tab table")
     assert tables.count() > 1
     assert all(table.is_visible() for table in tables.all())
 
 
-def test_search_finds_an_operator_in_the_chapter(page):
-    page.goto("search.html?q=empty_strided")
+def test_search_finds_what_only_tables_hold(page):
+    page.goto("performance.html")
+    assert page.locator("article p:not(td p)", has_text="lift_fresh").count() == 0
+    page.goto("search.html?q=lift_fresh")
     page.wait_for_selector("#search-results li a")
     found = page.locator("#search-results li a").evaluate_all("links => links.map(link => link.pathname)")
     assert "/performance.html" in found
