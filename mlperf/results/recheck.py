@@ -109,6 +109,8 @@ def differences(then: Result, now: Result) -> list[str]:
             lines.append(f"{name}: was published, and is not any more.")
         elif key not in then:
             lines.append(f"{name}: is published now, and was not.")
+        elif not _is_same(then[key], now[key]) and isinstance(now[key], pd.DataFrame):
+            lines.append(f"{name}: another table follows than was published.")
         elif not _is_same(then[key], now[key]):
             lines.append(f"{name}: {_shown(then[key])} was published, {_shown(now[key])} follows.")
     return lines
@@ -140,8 +142,6 @@ def _is_same(then: Any, now: Any) -> bool:
 
 
 def _shown(thing: Any) -> str:
-    if isinstance(thing, pd.DataFrame):
-        return f"another table of {len(thing):,} rows"
     return f"“{thing.mark}: {thing.text}”" if isinstance(thing, Claim) else str(thing)
 
 

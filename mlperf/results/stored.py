@@ -67,7 +67,7 @@ def stored_runs(
             if (name, key) not in _taken and _holds(result[key], cells, processes, repeats):
                 _taken.add((name, key))
                 return Runs(result[key], by=_levels(result[key]))
-    raise NotStoredError(f"The runs of {measured}, which it measures, are not published.")
+    raise NotStoredError(f"The runs of {measured}, as they would be measured here, are not published.")
 
 
 def _levels(frame: pd.DataFrame) -> list[str]:

@@ -97,7 +97,10 @@ def test_what_has_changed_since_is_said_beside_what_differs(script, results, cap
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (SCRIPT.replace("processes=3", "processes=4"), "The runs of run, which it measures, are not published."),
+        (
+            SCRIPT.replace("processes=3", "processes=4"),
+            "The runs of run, as they would be measured here, are not published.",
+        ),
         (SCRIPT.replace("fit = ", "fit = nothing + "), "NameError: name 'nothing' is not defined"),
         ("import sys; from mlperf import publish; sys.exit(3); publish('fits')", "It ended with status 3."),
         ("from mlperf import publish; publish('others', n=1)", "None of its results is in "),
@@ -137,7 +140,7 @@ def test_stored_runs_are_those_that_were_published(answered):
 )
 @pytest.mark.usefixtures("publish_fits")
 def test_runs_of_another_measurement_do_not_answer(answered, other):
-    with pytest.raises(NotStoredError, match="The runs of run, which it measures, are not published"):
+    with pytest.raises(NotStoredError, match="The runs of run, as they would be measured here, are not published"):
         answered(**other)
 
 
