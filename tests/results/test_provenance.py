@@ -104,3 +104,17 @@ def test_without_a_script_inputs_are_those_of_the_machine():
     assert set(inputs("<stdin>")) >= {"processor", "protocol"}
     assert not [name for name in inputs("<stdin>") if "/" in name]
     assert provenance.provenance("<stdin>")["script"] is None
+
+
+def test_a_full_build_measures_again_what_a_plain_one_left_out_and_not_the_other_way(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text("from mlperf.protocol import FULL\n")
+    other = tmp_path / "other.py"
+    other.write_text("x = 1\n")
+    plain = inputs(script)
+    monkeypatch.setattr(provenance.protocol, "FULL", True)
+    assert moved(plain, inputs(script)) == ["full build none → yes"]
+    assert "full build" not in inputs(other)
+    full = inputs(script)
+    monkeypatch.setattr(provenance.protocol, "FULL", False)
+    assert moved(full, inputs(script)) == []
