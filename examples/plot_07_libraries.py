@@ -41,7 +41,7 @@ def ours(hidden, max_iter, engine):
 
 engines = {name: partial(ours, engine=name) for name in available()}
 contenders = {**installed(), **engines}
-not_installed = ", ".join(missing()) or "none"
+not_installed = "; ".join(missing()) or "none"
 print("Who takes part:", ", ".join(contenders))
 print("Not installed:", not_installed)
 
