@@ -138,7 +138,8 @@ class Process:
         with self._ending:
             if self._ended:
                 return
-            self._quiet = self._ended = True
+            self._ended = True
+            self._quiet = kill
             if not kill:
                 with suppress(OSError):
                     self._send(Request("end"))
