@@ -491,10 +491,13 @@ class Quantity:
 
     def _combine(self, other: Any, function: Callable[..., Any], word: str) -> Quantity:
         scaling = word in ("times", "over")
-        if not isinstance(other, Quantity):
+        is_number = not isinstance(other, Quantity)
+        if is_number:
             number = _as_number(other, f"arithmetic with {self.name!r}")
             other = exact(number) if scaling else self._number(number)
-        if word == "times":
+        if is_number:
+            unit = self.unit
+        elif word == "times":
             unit = product(self.unit, other.unit)
         elif word == "over":
             unit = quotient(self.unit, other.unit)
@@ -519,7 +522,7 @@ class Quantity:
                     key = tuple(both[level] for level in by)
                     cells[key] = self._applied(function, one, two, key, by)
         fixed = self._contrasts(other, word)
-        if scaling and not other.by and other.is_exact:
+        if scaling and is_number:
             # Scaled, it is no longer how much longer one takes than the other.
             fixed = {
                 level: part._replace(verb="") if isinstance(part, _Contrast) else part for level, part in fixed.items()
@@ -703,7 +706,9 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
                 f"Got {got} at {label!r} instead."
             )
         cells |= {(*key, label): cell for key, cell in one.cells.items()}
-    made = Quantity(cells, (*first.by, level), unit=first.unit, name=first.name)
+    names = {one.name for one in quantities.values()}
+    name = first.name if len(names) == 1 else first.unit
+    made = Quantity(cells, (*first.by, level), unit=first.unit, name=name)
     # What is the same for all stays with it: "Large, 10,000 samples".
     same = [one._fixed.items() for one in quantities.values()]
     made._fixed = {name: part for name, part in first._fixed.items() if all((name, part) in items for items in same)}

@@ -10,7 +10,7 @@ from math import floor, isnan, log10
 from typing import NamedTuple
 
 # Significant digits of an exact number; more would not be read.
-EXACT_DIGITS = 4
+EXACT_DIGITS = 3
 # No interval is trusted with more significant digits than these.
 MOST_DIGITS = 6
 # Significant digits of a number of which nothing is known about its precision.

@@ -19,7 +19,7 @@ from mlperf.quantities.units import UNITS, digits, product, quotient, unit_of, w
         ((0.0, 0.0, 0.0), "seconds", "0\u00a0s"),
         ((-0.5, -0.6, -0.4), "seconds", "\u2212500\u00a0ms (\u2212600 to \u2212400)"),
         ((1.234, math.nan, math.nan), "seconds", "1.2\u00a0s"),
-        ((0.9996, 0.9996, 0.9996), "seconds", "0.9996\u00a0s"),
+        ((0.9996, 0.9996, 0.9996), "seconds", "1\u00a0s"),
     ],
 )
 def test_a_number_is_written_with_unit_interval_and_supported_digits(ends, unit, text):
