@@ -56,7 +56,7 @@ def ours(hidden, max_iter, engine):
 engines = {name: partial(ours, engine=name) for name in available()}
 rivals = {name: rival for name, rival in installed().items() if name not in LEFT_OUT}
 contenders = {**engines, **rivals}
-not_measured = ", ".join(sorted({*LEFT_OUT, *missing()})) or "none"
+not_measured = "; ".join(sorted({*LEFT_OUT, *missing()})) or "none"
 print("Who takes part:", ", ".join(contenders))
 print("Not measured:", not_measured)
 
