@@ -140,7 +140,7 @@ arithmetic_claim = claim(
 # does not.
 
 larger_batches = share[LARGER_BATCHES]
-two_threads = share[TWO_THREADS]
+two_threads = time_ratio[TWO_THREADS]
 fused = share[FUSED]
 in_one_call = share[TOGETHER]
 claims = {
@@ -162,7 +162,7 @@ claims = {
         holds="A second core helps.",
         otherwise="A second core helps little or not at all.",
         undecided="A second core may help.",
-        seen=f"with two threads, an epoch takes {two_threads} of the time",
+        seen=f"with two threads, an epoch takes {two_threads} as long",
     ),
     "fused": claim(
         "Adam in one fused call, which saves operators, cuts an epoch by a tenth or "
