@@ -9,6 +9,10 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+# What is measured depends on these as on any module:
+# mlperf: depends on products.hpp
+# mlperf: depends on epoch.hpp
+
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Constants of Adam."""
 
