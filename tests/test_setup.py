@@ -160,12 +160,12 @@ def test_checks_of_style_reach_every_module(plain_checkout):
 
 def test_docstrings_are_checked(tmp_path):
     wrong = tmp_path / "wrong.py"
-    wrong.write_text('def f(a):\n    """Return a.\n\n    Returns\n    -------\n    int\n    """\n    return a\n')
+    wrong.write_text('def f(a):\n    """return a.\n\n    Returns\n    -------\n    int\n        The same.\n    """\n')
     done = subprocess.run(
         [sys.executable, "-m", "numpydoc", "lint", "--config", ROOT, wrong], capture_output=True, text=True, check=False
     )
     assert done.returncode != 0
-    assert "RT03" in done.stderr
+    assert "SS02" in done.stderr
 
 
 def test_tests_wait_for_the_build_first(plain_checkout):
