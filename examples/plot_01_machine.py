@@ -11,7 +11,7 @@ machine is asked. The figure sets its caches beside what training keeps in them.
 
 import pandas as pd
 
-from mlperf import exact, generate_samples, headline, measure, publish
+from mlperf import Table, exact, generate_samples, headline, measure, publish
 from mlperf.machine import cache_bytes, machine
 from mlperf.profilers.work import n_parameters
 from mlperf.protocol import BATCH_SIZE, EPOCHS, LEARNING_RATE, MODELS, N_FEATURES
@@ -24,7 +24,7 @@ from mlperf.protocol import PROFILE_EPOCHS, SAMPLE_SIZES, THREADS, TIMED
 described = measure(machine, processes=1, warmup=False)
 about = described.frame[described.measured].iloc[0]
 specification = pd.DataFrame({"what": about.index, "value": about.to_numpy()})
-specification
+Table(specification)
 
 # %%
 # The models. Between the layers stands ReLU; a linear layer with one output follows the
@@ -37,7 +37,7 @@ for name, hidden in MODELS.items():
     layers = ", ".join(str(units) for units in hidden)
     rows.append((name, layers, parameters[name]))
 models = pd.DataFrame(rows, columns=["model", "hidden_layer_sizes", "n_parameters"])
-models
+Table(models)
 
 # %%
 # What training keeps at hand, in float32: for each model its parameters, their

@@ -10,8 +10,8 @@ freed there: churn, not what is in use at a time.
 
 # sphinx_gallery_tags = ["profile", "time", "memory"]
 
-from mlperf import MLPRegressor, claim, generate_samples, headline, measure, operators
-from mlperf import publish
+from mlperf import MLPRegressor, Table, claim, generate_samples, headline, measure
+from mlperf import operators, publish
 from mlperf.protocol import MODELS, PROFILED, PROFILE_EPOCHS, SAMPLE_SIZES
 
 # %%
@@ -73,7 +73,7 @@ headline(
 columns = ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes"]
 cells = runs.frame.groupby(["model", "n_samples", "operator"], sort=False)
 profiles = cells[columns].median().reset_index()
-profiles.head()
+Table(profiles.head())
 
 # %%
 # The matrix products of training are two operators: which share do they take together?

@@ -11,8 +11,8 @@ columns; all else is as there.
 
 import pandas as pd
 
-from mlperf import MLPRegressor, claim, generate_samples, headline, measure, operators
-from mlperf import publish
+from mlperf import MLPRegressor, Table, claim, generate_samples, headline, measure
+from mlperf import operators, publish
 from mlperf.protocol import MODELS, PROFILED, SAMPLE_SIZES
 
 # %%
@@ -89,7 +89,7 @@ columns = ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_by
 predictions = runs.frame[runs.frame.phase == "prediction"]
 cells = predictions.groupby(["model", "n_samples", "operator"], sort=False)
 profiles = cells[columns].median().reset_index()
-profiles.head()
+Table(profiles.head())
 
 # %%
 # Which of torch's own operators, those named ``aten::``, lead over all models and

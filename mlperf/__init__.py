@@ -13,6 +13,7 @@ PUBLIC = {
     "Quantity": "mlperf.quantities.quantity",
     "Runs": "mlperf.quantities.runs",
     "Samples": "mlperf.data",
+    "Table": "mlperf.quantities.tables",
     "accuracy": "mlperf.profilers.accuracy",
     "callers": "mlperf.profilers.operators",
     "claim": "mlperf.quantities.claims",

@@ -13,8 +13,8 @@ profile adds up.
 
 import pandas as pd
 
-from mlperf import MLPRegressor, claim, exact, generate_samples, headline, measure
-from mlperf import publish, stack, subplots
+from mlperf import MLPRegressor, Table, claim, exact, generate_samples, headline
+from mlperf import measure, publish, stack, subplots
 from mlperf.profilers.memory import CATEGORIES, live_tensors, predicted_bytes
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES
 
@@ -36,7 +36,7 @@ def run():
 
 
 live = measure(run, processes=1, warmup=False).frame
-live.head()
+Table(live.head())
 
 # %%
 # How much is held for each purpose after each event? What an event takes is counted as

@@ -155,6 +155,33 @@ def text_of(laid: list[Column]) -> str:
     return "\n".join("  ".join(row).rstrip() for row in zip(*blocks, strict=True))
 
 
+class Table:
+    """A data frame as people read it: units in the headers, no more digits than are known, no row numbers.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        As for `columns`. Of a frame with many rows, show its ``head()``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf import Table
+    >>> Table(pd.DataFrame({"operator": ["aten::mm"], "cpu_seconds": [0.000123456]}))
+    Operator  CPU time (µs)
+    aten::mm            120
+    """
+
+    def __init__(self, frame: pd.DataFrame) -> None:
+        self.frame = frame
+
+    def __repr__(self) -> str:
+        return text_of(columns(self.frame))
+
+    def _repr_html_(self) -> str:
+        return html_of(columns(self.frame))
+
+
 def html_of_claims(claims: Mapping[str, Claim]) -> str:
     """Return claims in HTML: the verdict, what is said for it, and the comparisons that decided."""
     rows = []
