@@ -12,6 +12,8 @@ from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter
 from mlperf.quantities.tables import columns
 from mlperf.quantities.units import prefix_of
 
+# Decades from which equal steps would crowd at the upper end of a logarithmic scale.
+CROWDED = 0.4
 # Digits of a tick that are told apart; the rest is rounding.
 TICK_DIGITS = 10
 
@@ -78,6 +80,8 @@ def format_numbers(axis: Any, sizes: Any, *, log: bool, n_ticks: int, scale: flo
     fitting = [subs for subs in ((1, 2, 5), (1, 3)) if decades * len(subs) <= n_ticks]
     if decades >= 1:
         axis.set_major_locator(LogLocator(subs=fitting[0] if fitting else (1,), numticks=n_ticks))
+    elif decades > CROWDED:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     else:
         axis.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(Prefixed(scale))

@@ -517,3 +517,13 @@ def test_too_many_levels_are_refused_with_the_way_out():
 def test_logarithmic_scale_of_what_is_not_above_zero_is_refused():
     with pytest.raises(ValueError, match="above zero"):
         exact({"a": 0, "b": 1}, by="part").plot(log=True)
+
+
+def test_ticks_of_less_than_a_decade_do_not_crowd_at_its_upper_end():
+    sizes = {"a": 20e-6, "b": 60e-6, "c": 180e-6}
+    axes = exact(sizes, by="who", unit="seconds").plot(x="who", kind="dot", horizontal=True, log=True)
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    gaps = np.diff(np.log10(ticks))
+    assert len(ticks) >= 2
+    assert gaps.min() > 0.25
