@@ -14,10 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlperf.quantities.intervals import combine, interval
-
-LEVEL = 0.95
-"""Level of the intervals that are shown."""
+from mlperf.quantities.intervals import LEVEL, combine, interval
 
 Interval = tuple[float, float]
 Statistic = Literal["median", "mean"]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from math import inf, isnan
 from typing import NamedTuple, NoReturn
 
-from mlperf.quantities.cells import LEVEL, Cell
+from mlperf.quantities.cells import Cell
+from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.units import UNITS, written
 
 HOLDS = "holds"

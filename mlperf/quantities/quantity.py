@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mlperf.quantities.cells import LEVEL, Cell, Exact, Given, Sampled, apply
+from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply
 from mlperf.quantities.checks import Check, Comparison, check_threshold
+from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.units import UNITS, product, quotient, written
 
 if TYPE_CHECKING:

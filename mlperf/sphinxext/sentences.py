@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from mlperf.quantities.cells import LEVEL
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED
 from mlperf.quantities.claims import SYMBOLS
+from mlperf.quantities.intervals import LEVEL
 from mlperf.results import folder
 
 NAME = rf"{folder.NAME.pattern}\.{folder.KEY.pattern}"
