@@ -1,15 +1,15 @@
 """What a user would train with instead: one file a library, each set up as its own experts would.
 
 Every file offers ``NAME``, the name for people; ``REQUIRES``, the modules that must be installed; and
-``regressor(hidden_layer_sizes, max_iter)``. A file that needs more than modules says whether it is there by a function
-``available()``. A new file takes part as soon as it lies here.
+``regressor(hidden_layer_sizes, max_iter, *, batch_size)``. A file that needs more than modules says whether it is there
+by a function ``available()``. A new file takes part as soon as it lies here.
 
 All train the same network (ReLU, one linear output) in float32 on mini-batches of the same size, with the same Adam,
 for the same number of steps. Each process should train with one of them: what one library sets or starts may slow
 another. What they compile they keep in the package's folder of caches.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pkgutil import iter_modules
@@ -17,6 +17,9 @@ from types import ModuleType
 from typing import Protocol, Self
 
 import numpy as np
+
+from mlperf.machine import answer
+from mlperf.protocol import BATCH_SIZE
 
 
 class Regressor(Protocol):
@@ -63,11 +66,27 @@ class Regressor(Protocol):
         ...
 
 
-Rival = Callable[[Sequence[int], int], Regressor]
-"""From the units of each hidden layer and the number of epochs to a regressor that is not trained yet.
+class Rival(Protocol):
+    """What every file offers: a function that returns a regressor that is not trained yet."""
 
-It loads the library: a timed `fit` is training, and compiling, alone.
-"""
+    def __call__(self, hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
+        """Load the library: a timed `fit` is training, and compiling, alone.
+
+        Parameters
+        ----------
+        hidden_layer_sizes : sequence of int
+            Units of each hidden layer.
+        max_iter : int
+            Epochs.
+        batch_size : int, default=64
+            Samples of one mini-batch; the last one keeps what is left.
+
+        Returns
+        -------
+        Regressor
+            For standardised data.
+        """
+        ...
 
 
 def installed() -> dict[str, Rival]:
@@ -76,7 +95,7 @@ def installed() -> dict[str, Rival]:
     Returns
     -------
     dict of callable
-        From the rival's name to its function of the hidden layer sizes and the number of epochs.
+        From the rival's name to its function `regressor`.
 
     Examples
     --------
@@ -87,7 +106,8 @@ def installed() -> dict[str, Rival]:
     >>> scikit_learn((8,), 2).fit(X, X[:, 0]).predict(X).shape
     (100,)
     """
-    return {module.NAME: module.regressor for module in _modules() if _is_installed(module)}
+    there = _installed()
+    return {module.NAME: module.regressor for module in _modules() if module.NAME in there}
 
 
 def missing() -> list[str]:
@@ -104,7 +124,12 @@ def missing() -> list[str]:
     >>> set(missing()) & set(installed())
     set()
     """
-    return [module.NAME for module in _modules() if not _is_installed(module)]
+    there = _installed()
+    return [module.NAME for module in _modules() if module.NAME not in there]
+
+
+def _installed() -> list[str]:
+    return list(answer("rivals", lambda: [module.NAME for module in _modules() if _is_installed(module)]))
 
 
 def _modules() -> list[ModuleType]:

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.protocol import LEARNING_RATE
 from mlperf.rivals._process import pinned, xla_options
 from mlperf.training.cache import cache_folder
 
@@ -38,6 +38,8 @@ class JaxRegressor:
         Units of each hidden layer.
     max_iter : int
         Epochs.
+    batch_size : int
+        Samples of one mini-batch.
     unroll : int, default=1
         Steps of the scan that are written out one after the other in one turn of its loop.
     vector_width : int, optional
@@ -51,7 +53,7 @@ class JaxRegressor:
     Examples
     --------
     >>> from mlperf.rivals._jax import JaxRegressor  # doctest: +SKIP
-    >>> JaxRegressor((8,), 2).fit(X, y).predict(X).shape  # doctest: +SKIP
+    >>> JaxRegressor((8,), 2, batch_size=64).fit(X, y).predict(X).shape  # doctest: +SKIP
     (100,)
     """
 
@@ -60,11 +62,13 @@ class JaxRegressor:
         hidden_layer_sizes: Sequence[int],
         max_iter: int,
         *,
+        batch_size: int,
         unroll: int = 1,
         vector_width: int | None = None,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
+        self.batch_size = batch_size
         self.unroll = unroll
         self.vector_width = vector_width
 
@@ -72,7 +76,7 @@ class JaxRegressor:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
         rng = np.random.default_rng(0)
         with pinned():
-            train = _compiled_epochs(self.unroll, self.vector_width)
+            train = _compiled_epochs(self.batch_size, self.unroll, self.vector_width)
             features, target = jnp.asarray(X, jnp.float32), jnp.asarray(y, jnp.float32)
             parameters = _parameters([X.shape[1], *self.hidden_layer_sizes, 1], rng)
             state = parameters, OPTIMIZER.init(parameters)
@@ -122,12 +126,12 @@ def _step(state: Any, batch: Any) -> Any:
 
 
 @cache
-def _compiled_epochs(unroll: int, vector_width: int | None) -> Callable[..., Any]:
+def _compiled_epochs(batch_size: int, unroll: int, vector_width: int | None) -> Callable[..., Any]:
     """Return the function that trains for some epochs; kept, as JAX compiles a new function anew in every fit."""
 
     def epoch(state: Any, order: jax.Array, X: jax.Array, y: jax.Array) -> Any:
-        whole = len(X) // BATCH_SIZE * BATCH_SIZE
-        batches = [part[order[:whole]].reshape(-1, BATCH_SIZE, *part.shape[1:]) for part in (X, y)]
+        whole = len(X) // batch_size * batch_size
+        batches = [part[order[:whole]].reshape(-1, batch_size, *part.shape[1:]) for part in (X, y)]
         state, _ = jax.lax.scan(_step, state, batches, unroll=unroll)
         if whole < len(X):
             state, _ = _step(state, (X[order[whole:]], y[order[whole:]]))

@@ -13,7 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is loade
 import jax
 import keras
 
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.protocol import LEARNING_RATE
 from mlperf.rivals._process import pinned
 from mlperf.training.cache import cache_folder
 
@@ -30,6 +30,8 @@ class KerasRegressor:
         Units of each hidden layer.
     max_iter : int
         Epochs.
+    batch_size : int
+        Samples of one mini-batch.
     epoch_per_execution : bool, default=False
         Have ``fit`` take all steps of an epoch in one execution, in place of one step.
 
@@ -41,24 +43,27 @@ class KerasRegressor:
     Examples
     --------
     >>> from mlperf.rivals._keras import KerasRegressor  # doctest: +SKIP
-    >>> KerasRegressor((8,), 2).fit(X, y).predict(X).shape  # doctest: +SKIP
+    >>> KerasRegressor((8,), 2, batch_size=64).fit(X, y).predict(X).shape  # doctest: +SKIP
     (100,)
     """
 
-    def __init__(self, hidden_layer_sizes: Sequence[int], max_iter: int, *, epoch_per_execution: bool = False) -> None:
+    def __init__(
+        self, hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int, epoch_per_execution: bool = False
+    ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
+        self.batch_size = batch_size
         self.epoch_per_execution = epoch_per_execution
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
-        steps = math.ceil(len(X) / BATCH_SIZE) if self.epoch_per_execution else 1
+        steps = math.ceil(len(X) / self.batch_size) if self.epoch_per_execution else 1
         with pinned():
             self.model_, initial = _compiled_model(X.shape[1], tuple(self.hidden_layer_sizes), steps)
             self.model_.set_weights(initial)
             _forget_steps(self.model_.optimizer)
             features, target = X.astype(np.float32), y.astype(np.float32)[:, None]
-            self.model_.fit(features, target, batch_size=BATCH_SIZE, epochs=self.max_iter, verbose=0)
+            self.model_.fit(features, target, batch_size=self.batch_size, epochs=self.max_iter, verbose=0)
             self.weights_ = _weights(self.model_)
         self.n_steps_ = int(keras.ops.convert_to_numpy(self.model_.optimizer.iterations))
         return self

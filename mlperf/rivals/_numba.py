@@ -7,7 +7,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numba import njit
 
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
+from mlperf.protocol import LEARNING_RATE
 
 ZERO = np.float32(0)
 
@@ -28,6 +28,8 @@ class NumbaRegressor:
         Units of each hidden layer.
     max_iter : int
         Epochs.
+    batch_size : int
+        Samples of one mini-batch.
 
     Attributes
     ----------
@@ -37,13 +39,14 @@ class NumbaRegressor:
     Examples
     --------
     >>> from mlperf.rivals._numba import NumbaRegressor  # doctest: +SKIP
-    >>> NumbaRegressor((8,), 2).fit(X, y).predict(X).shape  # doctest: +SKIP
+    >>> NumbaRegressor((8,), 2, batch_size=64).fit(X, y).predict(X).shape  # doctest: +SKIP
     (100,)
     """
 
-    def __init__(self, hidden_layer_sizes: Sequence[int], max_iter: int) -> None:
+    def __init__(self, hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.max_iter = max_iter
+        self.batch_size = batch_size
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
@@ -58,7 +61,9 @@ class NumbaRegressor:
         for _ in range(self.max_iter):
             # Drawn by NumPy: the same call in compiled code takes several times as long.
             order = rng.permutation(len(X))
-            n_steps = train_epoch(self.parameters_, mean, square, n_steps, self.sizes_, features, target, order)
+            n_steps = train_epoch(
+                self.parameters_, mean, square, n_steps, self.sizes_, features, target, order, self.batch_size
+            )
         self.n_steps_ = n_steps
         return self
 
@@ -77,11 +82,12 @@ def train_epoch(
     X: np.ndarray,
     y: np.ndarray,
     order: np.ndarray,
+    batch_size: int,
 ) -> int:
     """Take the steps of one epoch, changing the parameters and Adam's moments in place; return the steps so far."""
     gradient = np.empty_like(parameters)
-    for first in range(0, len(order), BATCH_SIZE):
-        rows = order[first : first + BATCH_SIZE]
+    for first in range(0, len(order), batch_size):
+        rows = order[first : first + batch_size]
         squared_error_gradient(parameters, sizes, X[rows], y[rows], gradient)
         n_steps += 1
         adam(parameters, gradient, mean, square, n_steps)

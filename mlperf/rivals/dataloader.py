@@ -14,7 +14,7 @@ NAME = "torch, DataLoader"
 REQUIRES = ("torch",)
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a plain torch regressor, trained by a loop over a DataLoader.
 
     Parameters
@@ -23,6 +23,8 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
         Units of each hidden layer.
     max_iter : int
         Epochs.
+    batch_size : int, default=64
+        Samples of one mini-batch; the last one keeps what is left.
 
     Returns
     -------
@@ -45,7 +47,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
 
     def train(module: torch.nn.Module, X: torch.Tensor, y: torch.Tensor) -> int:
         optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
-        loader = DataLoader(TensorDataset(X, y), batch_size=BATCH_SIZE, shuffle=True)
+        loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
         for _ in range(max_iter):
             for X_batch, y_batch in loader:
                 optimizer.zero_grad()

@@ -7,14 +7,15 @@ draws the orders, Adam works on one flat vector. XLA prefers vectors of 256 bits
 
 from collections.abc import Sequence
 
+from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import Regressor
 
 NAME = "JAX lax.scan"
 REQUIRES = ("jax", "optax")
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a regressor in JAX; parameters as in `mlperf.rivals.dataloader`."""
     from mlperf.rivals._jax import JaxRegressor
 
-    return JaxRegressor(hidden_layer_sizes, max_iter)
+    return JaxRegressor(hidden_layer_sizes, max_iter, batch_size=batch_size)

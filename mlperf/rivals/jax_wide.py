@@ -6,14 +6,15 @@ compiled. A width that a user set in ``XLA_FLAGS`` stays. On a processor without
 
 from collections.abc import Sequence
 
+from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import Regressor
 
 NAME = "JAX lax.scan, 512-bit"
 REQUIRES = ("jax", "optax")
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a regressor in JAX; parameters as in `mlperf.rivals.dataloader`."""
     from mlperf.rivals._jax import JaxRegressor
 
-    return JaxRegressor(hidden_layer_sizes, max_iter, vector_width=512)
+    return JaxRegressor(hidden_layer_sizes, max_iter, batch_size=batch_size, vector_width=512)

@@ -6,14 +6,15 @@ steps of one execution are still called one by one.
 
 from collections.abc import Sequence
 
+from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import Regressor
 
 NAME = "Keras on JAX, steps_per_execution"
 REQUIRES = ("keras", "jax")
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a regressor in Keras; parameters as in `mlperf.rivals.dataloader`."""
     from mlperf.rivals._keras import KerasRegressor
 
-    return KerasRegressor(hidden_layer_sizes, max_iter, epoch_per_execution=True)
+    return KerasRegressor(hidden_layer_sizes, max_iter, batch_size=batch_size, epoch_per_execution=True)

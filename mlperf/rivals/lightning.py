@@ -16,7 +16,7 @@ NAME = "Lightning"
 REQUIRES = ("lightning", "torch")
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a torch regressor that Lightning trains; parameters as in `mlperf.rivals.dataloader`."""
     import torch
     from lightning.pytorch import LightningModule, Trainer
@@ -49,7 +49,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        loader = DataLoader(TensorDataset(X, y), batch_size=BATCH_SIZE, shuffle=True)
+        loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
         with warnings.catch_warnings():  # it advises workers, which would cost more than they collect
             warnings.simplefilter("ignore")
             trainer.fit(Network(module), loader)

@@ -10,6 +10,7 @@ network, and Adam is one loop. What was compiled is kept (``cache=True``).
 import os
 from collections.abc import Sequence
 
+from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import Regressor
 from mlperf.training.cache import cache_folder
 
@@ -17,9 +18,9 @@ NAME = "numba, loops by hand"
 REQUIRES = ("numba",)
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a regressor in compiled loops; parameters as in `mlperf.rivals.dataloader`."""
     os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
     from mlperf.rivals._numba import NumbaRegressor
 
-    return NumbaRegressor(hidden_layer_sizes, max_iter)
+    return NumbaRegressor(hidden_layer_sizes, max_iter, batch_size=batch_size)

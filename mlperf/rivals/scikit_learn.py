@@ -18,7 +18,7 @@ NAME = "scikit-learn"
 REQUIRES = ("sklearn",)
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return scikit-learn's regressor; parameters as in `mlperf.rivals.dataloader`."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.neural_network import MLPRegressor
@@ -30,13 +30,13 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
             with warnings.catch_warnings():  # the epochs are fixed, converged or not
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 super().fit(X.astype(np.float32), y.astype(np.float32))
-            self.n_steps_ = self.n_iter_ * -(-len(X) // BATCH_SIZE)
+            self.n_steps_ = self.n_iter_ * -(-len(X) // batch_size)
             return self
 
     return ScikitLearn(
         hidden_layer_sizes=tuple(hidden_layer_sizes),
         learning_rate_init=LEARNING_RATE,
-        batch_size=BATCH_SIZE,
+        batch_size=batch_size,
         max_iter=max_iter,
         n_iter_no_change=max_iter,
         tol=0,

@@ -13,7 +13,7 @@ NAME = "skorch"
 REQUIRES = ("skorch", "torch")
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return skorch's regressor; parameters as in `mlperf.rivals.dataloader`."""
     import torch
     from skorch import NeuralNetRegressor
@@ -25,7 +25,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
             module,
             max_epochs=max_iter,
             lr=LEARNING_RATE,
-            batch_size=BATCH_SIZE,
+            batch_size=batch_size,
             optimizer=torch.optim.Adam,
             iterator_train__shuffle=True,
             train_split=None,

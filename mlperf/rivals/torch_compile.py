@@ -34,7 +34,7 @@ def available() -> bool:
     return shutil.which(compiler) is not None
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
+def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a torch regressor whose training step is compiled; parameters as in `mlperf.rivals.dataloader`."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torch_compile"))
     import torch
@@ -50,7 +50,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int) -> Regressor:
         n_steps = torch.zeros(())
         for _ in range(max_iter):
             order = torch.randperm(len(X))
-            for X_batch, y_batch in zip(X[order].split(BATCH_SIZE), y[order].split(BATCH_SIZE), strict=True):
+            for X_batch, y_batch in zip(X[order].split(batch_size), y[order].split(batch_size), strict=True):
                 step(parameters, mean, square, n_steps, X_batch, y_batch)
         vector_to_parameters(parameters, module.parameters())
         return int(n_steps)

@@ -12,6 +12,7 @@ from pkgutil import iter_modules
 import pytest
 
 import mlperf.rivals
+from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import installed, missing
 
 FILES = [found.name for found in iter_modules(mlperf.rivals.__path__) if not found.name.startswith("_")]
@@ -41,6 +42,7 @@ for epochs in (1, 101):
     predicted = trained.predict(X)
     errors[epochs], steps[epochs] = float(np.mean((predicted - y) ** 2)), trained.n_steps_
 other = rival((16, 8), 1).fit(X, -y)
+steps["batches of 30"] = rival((16, 8), 3, batch_size=30).fit(X, y).n_steps_
 print(json.dumps({
     "errors": errors,
     "steps": steps,
@@ -92,8 +94,11 @@ def test_a_rival_says_what_must_be_installed(rival):
 
 
 @each_rival
-def test_a_rival_is_made_from_hidden_layers_and_epochs(rival):
-    assert list(inspect.signature(rival.regressor).parameters) == ["hidden_layer_sizes", "max_iter"]
+def test_a_rival_is_made_from_hidden_layers_epochs_and_the_size_of_a_mini_batch(rival):
+    hidden, epochs, batch_size = inspect.signature(rival.regressor).parameters.values()
+    assert (hidden.name, epochs.name, batch_size.name) == ("hidden_layer_sizes", "max_iter", "batch_size")
+    assert batch_size.kind is inspect.Parameter.KEYWORD_ONLY
+    assert batch_size.default == BATCH_SIZE
 
 
 @each_installed
@@ -103,7 +108,7 @@ def test_a_rival_learns(trial):
 
 @each_installed
 def test_a_rival_takes_the_steps_that_all_take_short_mini_batches_included(trial):
-    assert trial["steps"] == {"1": 2, "101": 202}
+    assert trial["steps"] == {"1": 2, "101": 202, "batches of 30": 12}
 
 
 @each_installed
