@@ -7,6 +7,8 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Callable
+from typing import Any
 
 import joblib
 import psutil
@@ -42,8 +44,52 @@ PREFIXES = (
 LEFT_OUT = ("_NUM_THREADS", "_DIR", "_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
 """Of these, names that end so are left out: `mlperf.measure` sets the threads, scikit-learn the last two itself."""
 
-VARIABLES = ("GLIBC_TUNABLES", "LD_PRELOAD", "PYTHONMALLOC")
+VARIABLES = (
+    "CUBLAS_WORKSPACE_CONFIG",
+    "CUDA_LAUNCH_BLOCKING",
+    "CUDA_VISIBLE_DEVICES",
+    "GLIBC_TUNABLES",
+    "LD_PRELOAD",
+    "NVIDIA_TF32_OVERRIDE",
+    "PYTHONMALLOC",
+)
 """Further environment variables that change how fast or what a process computes."""
+
+
+ANSWERS = "MLPERF_ANSWERS"
+"""Environment variable with the answers of another machine, as JSON: of the one whose runs are checked again."""
+
+answers: dict[str, Any] = {}
+"""What this machine has answered in this process."""
+
+
+def answer(question: str, ask: Callable[[], Any]) -> Any:
+    """Return what this machine answers to a question on which it depends what is measured, and keep it.
+
+    Answers are published with what was measured. Where that is checked again, the machine is not asked: it may be another
+    one, with other libraries.
+
+    Parameters
+    ----------
+    question : str
+        A name for it: "engines".
+    ask : callable
+        Returns the answer, as JSON has it.
+
+    Returns
+    -------
+    object
+        The answer.
+
+    Examples
+    --------
+    >>> from mlperf.machine import answer, answers
+    >>> answer("cores", lambda: 2), answers.pop("cores")
+    (2, 2)
+    """
+    given = json.loads(os.environ.get(ANSWERS) or "{}")
+    answers[question] = given[question] if question in given else ask()
+    return answers[question]
 
 
 @functools.cache
@@ -133,8 +179,108 @@ def machine() -> dict[str, str]:
         "BLAS of torch": library[1] if library else blas[1] if blas else UNREADABLE,
         "Vector instructions of torch": torch.backends.cpu.get_cpu_capability(),
         "Threads of torch": str(torch.get_num_threads()),
+        "Device": accelerator() or "none but the processor",
         **environment(),
     }
+
+
+DEVICES = ("cpu", "cuda", "mps")
+"""Devices that a network can be trained on, by torch's names."""
+
+
+def devices() -> list[str]:
+    """Return on which of `DEVICES` torch can compute here: the processor, and a graphics processor if there is one.
+
+    Returns
+    -------
+    list of str
+        ``"cpu"``, and then ``"cuda"`` or ``"mps"``.
+
+    Examples
+    --------
+    >>> from mlperf.machine import devices
+    >>> devices()[0]
+    'cpu'
+    """
+    return list(answer("devices", _devices))
+
+
+def _devices() -> list[str]:
+    import torch
+
+    found = torch.accelerator.current_accelerator(check_available=True)
+    return ["cpu", *([found.type] if found is not None and found.type in DEVICES else [])]
+
+
+def check_device(device: str, *, owner: str = "MLPRegressor") -> str:
+    """Return the device that a name stands for, if this machine has it.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "mps", "auto"}
+        Where to train. ``"auto"`` stands for the graphics processor if there is one, else for the processor.
+    owner : str, default="MLPRegressor"
+        Whose parameter it is, for the message.
+
+    Returns
+    -------
+    str
+        One of `devices`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such device here; the message names those that are.
+
+    Examples
+    --------
+    >>> from mlperf.machine import check_device
+    >>> check_device("cpu")
+    'cpu'
+    """
+    here = _devices()
+    if device == "auto":
+        return here[-1]
+    if device in here:
+        return device
+    raise ValueError(
+        f"The 'device' parameter of {owner} must be a device of this machine: "
+        f"{' or '.join(map(repr, here))}. Got {device!r} instead; {_why_not(device)}."
+    )
+
+
+def _why_not(device: object) -> str:
+    """Say why a device is not there."""
+    import torch
+
+    if device == "cuda":
+        built = torch.backends.cuda.is_built()
+        return "torch finds no CUDA device that works" if built else "torch here was built without CUDA"
+    if device == "mps":
+        built = torch.backends.mps.is_built()
+        return "torch finds no MPS device that works" if built else "torch here was built without MPS"
+    return "devices are named 'cpu', 'cuda', 'mps' or 'auto'"
+
+
+@functools.cache
+def accelerator() -> str:
+    """Name the graphics processor and its driver, without loading torch.
+
+    Returns
+    -------
+    str
+        As the driver names it; several of one kind are named once. Empty where none can be seen.
+
+    Examples
+    --------
+    >>> from mlperf.machine import accelerator
+    >>> accelerator() == accelerator()
+    True
+    """
+    if platform.system() == "Darwin":
+        return f"{_processor()} (MPS)" if platform.machine() == "arm64" else ""
+    seen = _output("nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader").splitlines()
+    return "; ".join(dict.fromkeys(line.strip().replace(", ", ", driver ") for line in seen))
 
 
 CACHES = {"L1d": "L1 data cache", "L2": "L2 cache", "L3": "L3 cache"}
@@ -154,6 +300,10 @@ def cache_bytes() -> dict[str, int]:
     >>> set(cache_bytes()) <= {"L1d", "L2", "L3"}
     True
     """
+    return dict(answer("caches", _cache_bytes))
+
+
+def _cache_bytes() -> dict[str, int]:
     sizes: dict[str, int] = {}
     if platform.system() == "Linux":
         listed = _output("lscpu", "--caches=NAME,ONE-SIZE", "--bytes", "--json")
