@@ -57,8 +57,12 @@ def compiled(
     training = Training([module], X[None], y[None], learning_rate=learning_rate, batch_size=batch_size, **choices)
     while True:
         if shuffled:
-            torch.randperm(len(X), generator=generator, out=training.order[0])
-        yield float(training.epoch()[0])
+            torch.randperm(len(X), generator=generator, out=training.order[0, : len(X)])
+        yield float(training.epoch(len(X))[0])
+
+
+ROWS = 7
+"""Place of the number of rows among the program's arguments."""
 
 
 class Training:
@@ -130,14 +134,21 @@ class Training:
         ]
         self._train = functions.mlperf_epoch
 
-    def epoch(self) -> np.ndarray:
+    def epoch(self, n_samples: int | None = None) -> np.ndarray:
         """Train for an epoch, in the order of `order`.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            Take the first so many rows of a single network's order; by default all.
 
         Returns
         -------
         ndarray of shape (n_networks,)
             Mean squared error over the epoch, each mini-batch taken before its own step.
         """
+        if n_samples is not None:
+            self._arguments[ROWS] = ctypes.c_int64(n_samples)
         self._train(*self._arguments)
         return self._losses.copy()
 

@@ -1,13 +1,14 @@
 """The engine ``fused``: operators of torch called one by one, without autograd, over flat parameters."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim.adam import adam
 
-from mlperf.training.epochs import epochs
+from mlperf.training.distributed import Workers
+from mlperf.training.epochs import Work, epochs
 from mlperf.training.kernel import BETAS, EPSILON
 from mlperf.training.parameters import flatten, layers
 
@@ -20,10 +21,19 @@ def fused(
     learning_rate: float,
     batch_size: int,
     generator: torch.Generator,
+    workers: Workers | None = None,
+    recorded: Callable[[Work], Work] | None = None,
 ) -> Iterator[float]:
     """Train with the gradient written out, and torch's fused Adam in one call for all parameters.
 
-    No graph is recorded and no compiler needed. Arguments as for `eager`.
+    No graph is recorded and no compiler needed. Other arguments as for `eager`.
+
+    Parameters
+    ----------
+    workers : Workers, optional
+        The processes that share each mini-batch. They add up their gradients before each step of Adam.
+    recorded : callable, optional
+        As for `mlperf.training.epochs.epochs`.
 
     Examples
     --------
@@ -37,10 +47,11 @@ def fused(
     True
     """
     flat, sizes = flatten(module)
-    gradient = torch.empty_like(flat)
+    sums = flat.new_empty(len(flat) + 2)  # room for the loss and the number of rows, which workers add up too
+    gradient = sums[:-2]
     parameters, gradients = layers(flat, sizes), layers(gradient, sizes)
     # The optimiser's functional form: the class would import torch's compiler stack, and check more in each step.
-    mean, square, steps = torch.zeros_like(flat), torch.zeros_like(flat), torch.zeros(())
+    mean, square, steps = torch.zeros_like(flat), torch.zeros_like(flat), flat.new_zeros(())
     settings: dict[str, Any] = {"lr": learning_rate, "beta1": BETAS[0], "beta2": BETAS[1], "eps": EPSILON}
     settings |= {"weight_decay": 0.0, "amsgrad": False, "maximize": False, "foreach": False, "fused": True}
 
@@ -52,14 +63,16 @@ def fused(
         W, b = parameters[-1]
         prediction = torch.addmm(b, outputs[-1], W)
         loss = nn.functional.mse_loss(prediction, y_batch)
-        delta = prediction.sub_(y_batch).mul_(2 / y_batch.numel())
+        delta = prediction.sub_(y_batch).mul_(2 / max(1, y_batch.numel()))
         for i in reversed(range(len(parameters))):
             of_W, of_b = gradients[i]
             torch.mm(outputs[i].t(), delta, out=of_W)
             torch.sum(delta, 0, out=of_b)
             if i:
                 delta = torch.mm(delta, parameters[i][0].t()).mul_(outputs[i] > 0)
+        if workers is not None:
+            loss = workers.average(sums, loss, len(X_batch))
         adam([flat], [gradient], [mean], [square], [], [steps], **settings)
         return loss
 
-    return epochs(step, X, y, batch_size, generator)
+    return epochs(step, X, y, batch_size, generator, workers, recorded)

@@ -1,0 +1,255 @@
+"""Train on data that need not fit into memory: a chunk of them at a time, whatever their number of rows.
+
+Data are streamed if they are a `numpy.memmap`, or anything else that has a shape and a dtype and gives an array when it
+is sliced, such as a dataset of h5py or zarr. Only slices of consecutive rows are read.
+
+How an epoch is shuffled: the rows lie in blocks of consecutive ones, `BLOCKS` to a chunk. Every epoch draws the order
+of all blocks anew, fills one chunk after the other in that order, and shuffles the rows within the chunk. So
+
+- every row is taken exactly once in an epoch;
+- mini-batches are as many, and as large, as they are in memory;
+- any two blocks are as likely to share a chunk as any other two, wherever they lie: sorted data are mixed;
+- rows of one block stay in one chunk (two, where the chunk ends within the block), in an order of their own.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.preprocessing import StandardScaler
+from torch import nn
+
+from mlperf.training.standard import columns, standardised
+
+BLOCKS = 64
+"""Blocks of a chunk: the more, the better mixed, and the shorter the slices that are read."""
+
+READ_BYTES = 2**21
+"""A pass that needs no order reads so much at a time."""
+
+
+def slices(data: Any) -> bool:
+    """Return whether data are to be sliced, not loaded: a `numpy.memmap`, or what is like an array but is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.training.streamed import slices
+    >>> slices(np.zeros((2, 3))), slices([[1.0], [2.0]])
+    (False, False)
+    """
+    held = isinstance(data, (np.ndarray, torch.Tensor)) and not isinstance(data, np.memmap)
+    if held or hasattr(data, "iloc") or hasattr(data, "tocsr"):
+        return False
+    if not all(hasattr(data, name) for name in ("shape", "dtype", "__getitem__")):
+        return False
+    return len(data.shape) > 0 and getattr(data.dtype, "kind", "") in "fiub"
+
+
+def rows_of_a_chunk(n_columns: int, chunk_bytes: int, batch_size: int) -> int:
+    """Return the rows of a chunk: whole mini-batches, one at least.
+
+    Parameters
+    ----------
+    n_columns : int
+        Features and outputs.
+    chunk_bytes : int
+        Bytes of a chunk in float32.
+    batch_size : int
+        Rows in a mini-batch.
+
+    Examples
+    --------
+    >>> from mlperf.training.streamed import rows_of_a_chunk
+    >>> rows_of_a_chunk(6, chunk_bytes=2**24, batch_size=64)
+    699008
+    """
+    return max(1, chunk_bytes // (4 * n_columns) // batch_size) * batch_size
+
+
+class Stream:
+    """Features and targets that are read slice by slice.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features)
+        Features, an array or what can be sliced like one.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Targets, likewise.
+    checked : callable
+        Called with a slice of each; returns both as arrays of floating-point numbers, or raises.
+
+    Attributes
+    ----------
+    x_scaler, y_scaler : StandardScaler
+        Mean and standard deviation of each column; those of `fit_scalers`, or others that are put in their place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.training.streamed import Stream
+    >>> stream = Stream(np.asarray([[1.0], [3.0]]), np.asarray([5.0, 7.0]), lambda X, y: (X, y))
+    >>> stream.fit_scalers()
+    >>> float(stream.x_scaler.mean_[0]), float(stream.y_scaler.mean_[0])
+    (2.0, 6.0)
+    """
+
+    def __init__(self, X: Any, y: Any, checked: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+        self.X, self.y = X, y
+        self.checked = checked
+        self.n_samples = int(X.shape[0])
+        self.n_features = int(X.shape[1])
+        self.n_outputs = math.prod(y.shape[1:])
+        self.x_scaler, self.y_scaler = StandardScaler(), StandardScaler()
+
+    def fit_scalers(self) -> None:
+        """Learn mean and standard deviation of every column, and check every value, in one pass."""
+        for features, target in self.pieces():
+            self.x_scaler.partial_fit(features)
+            self.y_scaler.partial_fit(columns(target))
+
+    def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield all rows in order, checked, a few at a time."""
+        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, READ_BYTES, 1)
+        for rows in _ranges(self.n_samples, n_rows):
+            yield self.checked(_read(self.X, rows), _read(self.y, rows))
+
+    def epochs(
+        self,
+        engine: Callable[..., Iterator[float]],
+        module: nn.Sequential,
+        *,
+        chunk_bytes: int,
+        batch_size: int,
+        generator: torch.Generator,
+        **settings: Any,
+    ) -> Iterator[float]:
+        """Train with an engine, chunk by chunk.
+
+        Parameters
+        ----------
+        engine : callable
+            One of `mlperf.training.engines.ENGINES`.
+        module : nn.Sequential
+            Its parameters are updated in place.
+        chunk_bytes : int
+            Bytes of standardised data that are held at a time.
+        batch_size : int
+            Rows in a mini-batch; the last one of an epoch keeps what is left.
+        generator : torch.Generator
+            Draws the order of the blocks, and that of the rows within a chunk.
+        **settings : object
+            What the engine takes besides.
+
+        Yields
+        ------
+        float
+            Mean training loss of the epoch.
+        """
+        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, chunk_bytes, batch_size)
+        n_rows = min(n_rows, self.n_samples)
+        whole = torch.empty(n_rows, self.n_features), torch.empty(n_rows, self.n_outputs)
+        inputs, targets = (data[:] for data in whole)
+        train = engine(module, inputs, targets, batch_size=batch_size, generator=generator, **settings)
+        while True:
+            total = 0.0
+            for chunk in chunks(self.n_samples, n_rows, generator):
+                n_filled = self._fill(whole, chunk)
+                # The engine sees the same two tensors in every chunk; the last chunk of an epoch may have fewer rows.
+                inputs.data, targets.data = (data[:n_filled] for data in whole)
+                total += n_filled * next(train)
+            yield total / self.n_samples
+
+    def squared_error(self, module: nn.Sequential) -> float:
+        """Return the mean squared error of the standardised targets."""
+        total = 0.0
+        with torch.inference_mode():
+            for features, target in self.pieces():
+                outputs = module(standardised(features, self.x_scaler))
+                expected = standardised(columns(target), self.y_scaler)
+                total += len(features) * float(nn.functional.mse_loss(outputs, expected))
+        return total / self.n_samples
+
+    def _fill(self, whole: tuple[torch.Tensor, torch.Tensor], chunk: list[slice]) -> int:
+        inputs, targets = (data.numpy() for data in whole)
+        end = 0
+        for rows in chunk:
+            into = slice(end, end := end + rows.stop - rows.start)
+            standardised(_read(self.X, rows), self.x_scaler, inputs[into])
+            standardised(columns(_read(self.y, rows)), self.y_scaler, targets[into])
+        return end
+
+
+def chunks(n_samples: int, n_rows: int, generator: torch.Generator) -> Iterator[list[slice]]:
+    """Yield the rows of each chunk of an epoch, as slices of consecutive rows in random order.
+
+    Parameters
+    ----------
+    n_samples : int
+        All rows.
+    n_rows : int
+        Rows of a chunk; the last one keeps what is left.
+    generator : torch.Generator
+        Draws the order of the blocks.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.training.streamed import chunks
+    >>> epoch = list(chunks(1_000, n_rows=400, generator=torch.Generator().manual_seed(0)))
+    >>> [sum(rows.stop - rows.start for rows in chunk) for chunk in epoch]
+    [400, 400, 200]
+    """
+    block = max(1, n_rows // BLOCKS)
+    chunk: list[slice] = []
+    room = n_rows
+    for number in torch.randperm(math.ceil(n_samples / block), generator=generator).tolist():
+        start, stop = number * block, min((number + 1) * block, n_samples)
+        while start < stop:
+            taken = min(stop - start, room)
+            chunk.append(slice(start, start + taken))
+            start, room = start + taken, room - taken
+            if not room:
+                yield chunk
+                chunk, room = [], n_rows
+    if chunk:
+        yield chunk
+
+
+def predicted(predict: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:
+    """Predict the target of data that are sliced; only the predictions are held for all rows.
+
+    Parameters
+    ----------
+    predict : callable
+        Called with one slice of rows after the other.
+    X : array-like of shape (n_samples, n_features)
+        What can be sliced like an array.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.training.streamed import predicted
+    >>> predicted(lambda X: X[:, 0], np.asarray([[1.0], [3.0]])).tolist()
+    [1.0, 3.0]
+    """
+    n_samples = int(X.shape[0])
+    n_rows = rows_of_a_chunk(math.prod(X.shape[1:]), READ_BYTES, 1)
+    whole: np.ndarray | None = None
+    for rows in _ranges(n_samples, n_rows):
+        part = predict(_read(X, rows))
+        if whole is None:
+            whole = np.empty((n_samples, *part.shape[1:]))
+        whole[rows] = part
+    return predict(_read(X, slice(0, 0))) if whole is None else whole
+
+
+def _ranges(n_samples: int, n_rows: int) -> Iterator[slice]:
+    for start in range(0, n_samples, n_rows):
+        yield slice(start, min(start + n_rows, n_samples))
+
+
+def _read(data: Any, rows: slice) -> np.ndarray:
+    return np.asarray(data[rows])
