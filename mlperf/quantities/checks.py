@@ -73,7 +73,8 @@ class Comparison:
         """Return the verdict at one level for "holds" and another for "does not hold"."""
         low, high = self.cell.interval(level_to_hold)
         inside = low >= self.lower and high <= self.upper if self.closed else low > self.lower and high < self.upper
-        if inside:
+        # Something in proportion to nothing is infinite, and above any limit.
+        if inside or (low == inf and self.upper == inf):
             return HOLDS
         low, high = self.cell.interval(level_to_fail)
         # An exact number on the threshold is known not to be above it; an interval that ends there is not.

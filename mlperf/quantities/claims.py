@@ -167,4 +167,5 @@ def _advice(check: Check) -> str:
     measured = min(one.cell.n_processes for one in open_ones)  # type: ignore[union-attr]
     if most > MOST_TIMES_MORE * measured:
         return "The value lies at the threshold: no reasonable number of runs would decide it."
-    return f"About {max(1, round(most - measured)):,} more processes would decide it."
+    more = max(1, round(most - measured))
+    return f"About {more:,} more process{'es' * (more > 1)} would decide it."

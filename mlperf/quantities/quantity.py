@@ -388,7 +388,9 @@ class Quantity:
             else:  # nobody else has anything of it
                 margin = Exact(inf if first.value else 0.0)
             label = f"{place}: {last} over {rival}" if place else f"{last} over {rival}"
-            phrase = f"{place + ': ' if place else ''}{last} has {{}} the {UNITS[self.unit].noun} of {rival}"
+            noun = UNITS[self.unit].noun
+            said = f"{last} has {{}} the {noun} of {rival}" if others[rival].value else f"nothing else has any {noun}"
+            phrase = f"{place}: {said}" if place else said
             comparisons.append(Comparison(margin, 1.0, inf, False, "ratio", label, phrase))
         return Check(*comparisons)
 

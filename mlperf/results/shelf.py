@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mlperf.quantities.claims import Claim
+from mlperf.quantities.claims import UNMEASURED, Claim
 from mlperf.quantities.quantity import Quantity, exact
 from mlperf.quantities.tables import Column, columns
 from mlperf.quantities.units import unit_of
@@ -32,9 +32,6 @@ KINDS = {
     "figures": ("figure",),
 }
 """What pages look for, and the kinds of things that it may be."""
-
-# A row of the table of claims names at most this many comparisons; the page of its script has the others.
-MOST_SHOWN = 3
 
 
 class ClaimRow(NamedTuple):
@@ -370,11 +367,20 @@ def machines(results: Iterable[Result]) -> list[str]:
 
 
 def _measured(claim: Claim) -> str:
-    """Return what was measured to decide a claim, in a line."""
-    deciding = claim.deciding
-    said = [f"{one.label}: {one.measured}" if one.measured else one.label for one in deciding[:MOST_SHOWN]]
-    more = [f"and {len(deciding) - MOST_SHOWN} more"] if len(deciding) > MOST_SHOWN else []
-    return "; ".join([*said, *more]) or claim.advice
+    """Return what was measured, to stand beside the statement: in words, or by the first comparison that decided."""
+    if claim.verdict == UNMEASURED or not claim.evidence:
+        return claim.advice or claim.text
+    statement = claim.statement.removesuffix(".")
+    said = claim.text.removeprefix(f"{statement}: ")
+    if statement in said:  # no more than the verdict says
+        first, *further = claim.deciding
+        said = (
+            f"{first.sentence} And {len(further)} more comparison{'s' * (len(further) > 1)}."
+            if further
+            else first.sentence
+        )
+    said = f"{said[0].upper()}{said[1:]}"
+    return f"{said} {claim.advice}" if claim.advice else said
 
 
 def _framed(thing: pd.DataFrame | Quantity) -> pd.DataFrame:

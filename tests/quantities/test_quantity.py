@@ -211,6 +211,14 @@ def test_leading_labels_are_compared_with_the_largest_of_the_others_in_every_cel
     assert share.leads("addmm", over="operator").verdict == "holds"
 
 
+def test_a_label_leads_where_the_others_have_nothing_at_all():
+    memory = exact({("S", "addmm"): 26.0, ("S", "copy_"): 0.0}, by=["model", "operator"], unit="bytes")
+    check = memory.leads("addmm", over="operator")
+    assert check.verdict == "holds"
+    assert check.evidence()[0].sentence == "S: nothing else has any memory; expected: more than 1×."
+    assert memory.leads("copy_", over="operator").verdict == "does not hold"
+
+
 def test_the_largest_the_smallest_and_the_leading_labels_are_found():
     fit = fits()
     assert fit.idxmax() == ("Large", 10_000)

@@ -173,19 +173,36 @@ def test_claims_are_rows_with_what_was_measured(folder):
         ("It is fast.", "It was fast.", "✓ holds"),
         ("It is slow.", "", "✗ does not hold"),
     ]
-    assert rows[0].measured.startswith("Small, 250 samples: 500\u00a0ms (400 to 600); Large, 250 samples: ")
+    assert rows[0].measured.endswith("expected: less than 3\u00a0s. And 2 more comparisons.")
+    assert rows[1].measured == "It is not slow at all."
     assert (rows[0].result, rows[0].key, rows[0].script) == ("fits", "fast", "test_shelf.py")
     assert [row.key for row in Shelf(folder).claims(["fits"], original=True)] == ["fast"]
     with pytest.raises(ResultError, match="There are no claims"):
         Shelf(folder).claims(["memory"])
 
 
-def test_claim_with_many_comparisons_names_a_few(results):
+def test_what_was_measured_does_not_repeat_the_statement(results):
     many = exact({n: n for n in range(2, 12)}, by="n")
-    publish("fits", many=claim("All are above one.", many > 1), none=claim("So.", reason="memray is not installed"))
-    rows = Shelf(results).claims(["*"])
-    assert rows[0].measured == "n 2: 2; n 3: 3; n 4: 4; and 7 more"
-    assert rows[1].measured == "Not measured: memray is not installed."
+    publish(
+        "fits",
+        plain=claim("All are above one.", many > 1),
+        seen=claim("All are above one.", many > 1, seen="the least is two"),
+        refuted=claim("All are below one.", many < 1),
+        none=claim("So.", reason="memray is not installed"),
+    )
+    assert [row.measured for row in Shelf(results).claims(["*"])] == [
+        "N 2: 2; expected: more than 1. And 9 more comparisons.",
+        "The least is two.",
+        "N 2: 2; expected: less than 1. And 9 more comparisons.",
+        "Not measured: memray is not installed.",
+    ]
+
+
+def test_what_was_measured_says_what_would_decide_an_open_claim(results):
+    fit = Quantity.from_estimates({"Large": (2.0, 1.0, 3.5)}, by="model", unit="seconds")
+    publish("fits", quick=claim("It is quick.", fit < 3, undecided="It may be quick."))
+    (row,) = Shelf(results).claims(["*"])
+    assert row.measured == "It may be quick. More data would be needed to decide it."
 
 
 def test_result_that_no_script_publishes_any_more_is_out_of_date_and_no_claim_of_the_report(folder, script):
