@@ -3,11 +3,13 @@
 import gc
 import os
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from torch.autograd import DeviceType  # type: ignore[attr-defined]
 from torch.profiler import profile
 
 from mlperf.profilers.profiled import profiled
@@ -16,11 +18,16 @@ MICROSECOND = 1e-6
 
 COLUMNS = ("calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes")
 
+DEVICE_COLUMNS = ("self_device_seconds", "device_seconds", "self_device_bytes", "device_bytes")
+"""Further columns where a device ran something."""
+
 
 def operators(
     call: Callable[[], object], *, memory: bool = True, trace: str | os.PathLike[str] | None = None
 ) -> pd.DataFrame:
-    """Profile one call on the CPU and return one row per operator.
+    """Profile one call and return one row per operator.
+
+    A CUDA device is watched too if this process has used it before, as a warm-up does.
 
     Parameters
     ----------
@@ -38,6 +45,10 @@ def operators(
         ``calls``, ``self_cpu_seconds`` (without the operators called inside), ``cpu_seconds`` (with them),
         ``self_cpu_bytes`` and ``cpu_bytes``. The bytes are signed sums of what was allocated and freed inside
         the operator, over all its calls: churn, not a peak. Without rows if the call ran no operator.
+
+        Where a device ran something, the columns ``self_device_seconds``, ``device_seconds``, ``self_device_bytes``
+        and ``device_bytes`` follow: its time for what the operator launched, while the CPU may have gone on, and its
+        memory. What no operator launched, such as the kernels of a CUDA graph, is a row of its own.
 
     Raises
     ------
@@ -63,23 +74,47 @@ def operators(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        events = profiler.key_averages()
+        rows = _rows(profiler)
     finally:
         if collecting:
             gc.enable()
-    rows = [
-        (
-            event.count,
-            event.self_cpu_time_total * MICROSECOND,
-            event.cpu_time_total * MICROSECOND,
-            event.self_cpu_memory_usage,
-            event.cpu_memory_usage,
-        )
-        for event in events
-    ]
-    names = pd.Index([event.key for event in events], name="operator", dtype="str")
-    averages = pd.DataFrame(rows, index=names, columns=list(COLUMNS))
+    names = pd.Index([name for name, *_ in rows], name="operator", dtype="str")
+    averages = pd.DataFrame([values for _, *values in rows], index=names, columns=[*COLUMNS, *DEVICE_COLUMNS])
+    if not averages[[*DEVICE_COLUMNS]].any(axis=None):
+        averages = averages[[*COLUMNS]]
     return averages.sort_values("self_cpu_seconds", ascending=False, kind="stable")
+
+
+def _rows(profiler: profile) -> list[tuple[Any, ...]]:
+    """Return a name and the values of all columns for each operator, and for what the device did for none of them."""
+    launched: defaultdict[str, list[float]] = defaultdict(list)
+    for event in profiler.events() or []:
+        for kernel in event.kernels:
+            launched[kernel.name].append(kernel.duration)
+    rows: list[tuple[Any, ...]] = []
+    for event in profiler.key_averages():
+        on_device = event.self_device_time_total
+        if event.device_type == DeviceType.CPU:
+            # Of a named range torch counts how long it was on the device, whatever ran there.
+            span = on_device if event.is_user_annotation else 0
+            rows.append(
+                (
+                    event.key,
+                    event.count,
+                    event.self_cpu_time_total * MICROSECOND,
+                    event.cpu_time_total * MICROSECOND,
+                    event.self_cpu_memory_usage,
+                    event.cpu_memory_usage,
+                    (on_device - span) * MICROSECOND,
+                    (event.device_time_total - span) * MICROSECOND,
+                    event.self_device_memory_usage,
+                    event.device_memory_usage,
+                )
+            )
+        elif not event.is_user_annotation and event.count > len(launched[event.key]):
+            left = (on_device - sum(launched[event.key])) * MICROSECOND
+            rows.append((event.key, event.count - len(launched[event.key]), 0.0, 0.0, 0, 0, left, left, 0, 0))
+    return rows
 
 
 def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:

@@ -3,7 +3,10 @@
 import os
 from collections.abc import Callable
 
+import torch
 from torch.profiler import ProfilerActivity, profile
+
+from mlperf.profilers.device import wait
 
 # The profiler's library prints a line at every start and stop, at a level above its errors. It reads this once, at its
 # first start in a process.
@@ -11,7 +14,7 @@ os.environ.setdefault("KINETO_LOG_LEVEL", "6")
 
 
 def profiled(call: Callable[[], object], *, memory: bool = False, stacks: bool = False) -> profile:
-    """Profile one call on the CPU.
+    """Profile one call on the CPU, and on the CUDA device where this process has used it before.
 
     Parameters
     ----------
@@ -33,6 +36,11 @@ def profiled(call: Callable[[], object], *, memory: bool = False, stacks: bool =
     >>> [event.name for event in profiled(lambda: torch.ones(3)).events()][:1]
     ['aten::ones']
     """
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=memory, with_stack=stacks) as profiler:
+    activities = [ProfilerActivity.CPU]
+    # To watch a device that nobody uses would take seconds, and memory.
+    if torch.cuda.is_initialized():
+        activities.append(ProfilerActivity.CUDA)
+    with profile(activities=activities, profile_memory=memory, with_stack=stacks) as profiler:
         call()
+        wait()
     return profiler

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
+from mlperf.profilers.device import wait
+
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
 SHORTEST = 0.005
 # An interval on a clock that advances in steps is known to one of them.
@@ -19,7 +21,9 @@ MOST_READINGS = 1_000_000
 def seconds(call: Callable[[], object]) -> float:
     """Time one call: a single contiguous wall-clock interval, nothing paused.
 
-    Garbage left by what came before is collected first, so that the call pays for its own alone.
+    Garbage left by what came before is collected first, so that the call pays for its own alone. Where torch has used a
+    device, the interval begins when that has done what it was given before, and ends when it has done what the call
+    gave it.
 
     Parameters
     ----------
@@ -42,8 +46,10 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def _elapsed(call: Callable[[], object]) -> float:
+    wait()
     start = perf_counter()
     call()
+    wait()
     return perf_counter() - start
 
 
@@ -136,7 +142,8 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     Returns
     -------
     float
-        Seconds of the last run divided by its calls; the loop around them is a part of it.
+        Seconds of the last run divided by its calls; the loop around them is a part of it. A device of torch is waited
+        for as in `seconds`, before the run and at its end, not between its calls.
 
     Raises
     ------
@@ -153,9 +160,11 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     call()
     n_calls = 1
     while True:
+        wait()
         start = perf_counter()
         for _ in range(n_calls):
             call()
+        wait()
         elapsed = perf_counter() - start
         if elapsed >= at_least:
             return elapsed / n_calls
@@ -188,8 +197,9 @@ def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
     Returns
     -------
     dict of float
-        Seconds of each part, in the order in which they first ended. What is left of the whole comes last, as
-        ``"between"``: reading the clock, and what the work does after its last part.
+        Seconds of each part, in the order in which they first ended; a device of torch is waited for at the end of
+        each. What is left of the whole comes last, as ``"between"``: reading the clock, and what the work does after
+        its last part.
 
     Examples
     --------
@@ -204,8 +214,11 @@ def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
     ['adding', 'sorting', 'between']
     """
     spent: dict[str, float] = defaultdict(float)
+    wait()
     begin = last = perf_counter()
     for part in work:
+        wait()
         spent[part] += perf_counter() - last
         last = perf_counter()
+    wait()
     return {**spent, "between": perf_counter() - begin - sum(spent.values())}

@@ -2,15 +2,21 @@ import gzip
 import json
 import subprocess
 import sys
+from contextlib import nullcontext
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
+from torch.autograd import DeviceType
+from torch.autograd.profiler_util import EventList, FunctionEvent
 from torch.profiler import ProfilerActivity, profile
 
 from mlperf.data import generate_samples
 from mlperf.model import MLPRegressor
 from mlperf.profilers.operators import callers, operators
+from mlperf.profilers.profiled import profiled
+from mlperf.profilers.timing import seconds
 
 SAMPLES = generate_samples(1_000)
 HIDDEN = (64, 32, 16)
@@ -158,3 +164,81 @@ def test_nothing_that_the_profiler_prints_reaches_the_terminal():
     code += "memory.live_tensors(call)\noperators.operators(call)\noperators.callers(call, 'aten::ones')\n"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert (done.stdout, done.stderr) == (b"", b"")
+
+
+def on_device(*events):
+    """Return a profile with events of a device, as torch's profiler makes it of them."""
+    made = EventList(list(events), use_device="cuda")
+    made._build_tree()
+    return SimpleNamespace(events=lambda: made, key_averages=made.key_averages)
+
+
+def event(name, start, end, **settings):
+    return FunctionEvent(0, name, thread=0, start_us=start, end_us=end, stack=[], use_device="cuda", **settings)
+
+
+def kernel(name, start, end, launched_by=None, **settings):
+    if launched_by is not None:
+        launched_by.append_kernel(name, 0, end - start)
+    return event(name, start, end, device_type=DeviceType.CUDA, **settings)
+
+
+def test_time_of_the_device_is_told_once_at_the_operator_that_launched_it(monkeypatch):
+    linear, product = event("aten::linear", 0, 30), event("aten::addmm", 5, 25, device_memory_usage=512)
+    first, second = kernel("gemm", 10, 50, product), kernel("gemm", 60, 80, product)
+    monkeypatch.setattr(
+        "mlperf.profilers.operators.profiled", lambda *_, **__: on_device(linear, product, first, second)
+    )
+    table = operators(lambda: None)
+    assert sorted(table.index) == ["aten::addmm", "aten::linear"]
+    assert table.self_device_seconds.to_dict() == pytest.approx({"aten::addmm": 60e-6, "aten::linear": 0})
+    assert table.device_seconds.to_dict() == pytest.approx({"aten::addmm": 60e-6, "aten::linear": 60e-6})
+    assert table.self_device_bytes["aten::addmm"] == 512
+
+
+def test_kernels_that_no_operator_launched_are_rows_of_their_own(monkeypatch):
+    """Those of a CUDA graph would vanish, or be counted twice beside an operator's own."""
+    product = event("aten::mm", 0, 20)
+    events = [product, kernel("gemm", 0, 40, product), kernel("gemm", 50, 53), kernel("gemm", 60, 64)]
+    monkeypatch.setattr("mlperf.profilers.operators.profiled", lambda *_, **__: on_device(*events))
+    table = operators(lambda: None)
+    assert table.calls.to_dict() == {"aten::mm": 1, "gemm": 2}
+    assert table.self_device_seconds.to_dict() == pytest.approx({"aten::mm": 40e-6, "gemm": 7e-6})
+    assert table.self_cpu_seconds["gemm"] == 0
+
+
+def test_named_range_is_no_time_of_the_device(monkeypatch):
+    step, product = event("Optimizer.step#Adam", 0, 90, is_user_annotation=True), event("aten::mul_", 5, 20)
+    events = [step, product, kernel("multiply", 10, 15, product)]
+    events.append(kernel("Optimizer.step#Adam", 10, 80, step, is_user_annotation=True))
+    monkeypatch.setattr("mlperf.profilers.operators.profiled", lambda *_, **__: on_device(*events))
+    table = operators(lambda: None)
+    assert table.self_device_seconds.sum() == pytest.approx(5e-6)
+    assert table.device_seconds["Optimizer.step#Adam"] == pytest.approx(5e-6)
+
+
+def test_cuda_is_watched_only_where_it_is_in_use(monkeypatch):
+    watched = []
+
+    def watch(activities, **_):
+        watched.append(activities)
+        return nullcontext()
+
+    monkeypatch.setattr("mlperf.profilers.profiled.profile", watch)
+    profiled(lambda: None)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    profiled(lambda: None)
+    assert watched == [[ProfilerActivity.CPU], [ProfilerActivity.CPU, ProfilerActivity.CUDA]]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+@pytest.mark.parametrize("engine", ["eager", "fused", "cuda_graph"])
+def test_table_of_a_fit_on_cuda_has_its_time_there(engine):
+    def fit_there():
+        MLPRegressor(HIDDEN, max_iter=6, engine=engine, device="cuda", random_state=0).fit(SAMPLES.Xtr, SAMPLES.ytr)
+
+    fit_there()
+    took = seconds(fit_there)
+    table = operators(fit_there)
+    assert 0 < table.self_device_seconds.sum() < 10 * took
+    assert (table.self_device_seconds >= 0).all()
