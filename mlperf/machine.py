@@ -1,6 +1,7 @@
 """What machine this is and which versions do the work."""
 
 import functools
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -8,6 +9,7 @@ import platform
 import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import joblib
@@ -117,6 +119,30 @@ def fingerprint() -> dict[str, str]:
         **versions,
         "environment": ", ".join(f"{name}={value}" for name, value in environment().items()) or "nothing set",
     }
+
+
+@functools.cache
+def identity() -> str:
+    """Return a name that tells this machine from others, and does not tell its host's name.
+
+    Returns
+    -------
+    str
+        Its processor, and eight digits of a digest of its host's name, its installation and its `fingerprint`. With
+        other versions, or other variables that change how libraries compute, it counts as another machine.
+
+    Examples
+    --------
+    >>> from mlperf.machine import fingerprint, identity
+    >>> identity().startswith(fingerprint()["processor"])
+    True
+    """
+    try:
+        installed = Path("/etc/machine-id").read_text()
+    except OSError:
+        installed = ""
+    told = json.dumps([platform.node(), installed, fingerprint()])
+    return f"{_processor()} ({hashlib.sha256(told.encode()).hexdigest()[:8]})"
 
 
 def environment() -> dict[str, str]:

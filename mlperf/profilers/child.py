@@ -10,6 +10,7 @@ import json
 import linecache
 import os
 import pickle
+import re
 import signal
 import sys
 import threading
@@ -21,6 +22,7 @@ from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
@@ -167,8 +169,12 @@ class _Worker:
         load, before = _load(), _ticks()
         try:
             returned = self.task(**arguments)
-            stolen = _stolen_fraction(before, _ticks())
-            answer = {**_table(returned, self.taken), "load": load, "steal_fraction": stolen}
+            state = {
+                "load": load,
+                "steal_fraction": _stolen_fraction(before, _ticks()),
+                "frequency_ghz": _frequency(),
+            }
+            answer = {**_table(returned, self.taken), **state}
         except BaseException as error:  # whatever it is, the parent is told
             answer = _failure(error, self.script)
         if os.getpid() != self.pid:
@@ -215,6 +221,22 @@ def _stolen_fraction(before: list[int], after: list[int]) -> float:
     """Return which fraction of the cores' time went to other machines on the same hardware."""
     passed = [late - early for early, late in zip(before, after, strict=True)]
     return passed[7] / sum(passed) if len(passed) == 8 and sum(passed) > 0 else float("nan")
+
+
+def _frequency() -> float:
+    """Return the frequency in GHz of the core that this process runs on, while it is still warm; NaN if it is unknown.
+
+    psutil would tell that of all cores, most of them idle, and take longer to load than many a run.
+    """
+    try:
+        core = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[36]
+        known = Path(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq")
+        if known.exists():
+            return int(known.read_text()) / 1e6
+        of_core = Path("/proc/cpuinfo").read_text().split("\n\n")[int(core)]
+        return float(re.findall(r"^cpu MHz\s*:\s*([0-9.]+)", of_core, re.MULTILINE)[0]) / 1e3
+    except (OSError, ValueError, IndexError):
+        return float("nan")
 
 
 def _table(returned: Any, taken: tuple[str, ...]) -> dict[str, Any]:

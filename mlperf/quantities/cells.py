@@ -23,6 +23,9 @@ Statistic = Literal["median", "mean"]
 class Cell(ABC):
     """One number and what is known about its uncertainty."""
 
+    machine = ""
+    """The machine that it was measured on; empty where it is not known, or not one."""
+
     @property
     @abstractmethod
     def value(self) -> float:
@@ -42,6 +45,11 @@ class Cell(ABC):
     def n_processes(self) -> int:
         """Processes behind the number; 0 where it was not measured in processes."""
         return 0
+
+    @property
+    def machines(self) -> frozenset[str]:
+        """The machines that it, or what it was computed from, was measured on."""
+        return frozenset({self.machine} - {""})
 
     @property
     def is_exact(self) -> bool:
@@ -74,9 +82,11 @@ class Exact(Cell):
 class Given(Cell):
     """A value that comes with its 95 % interval: a score over rows, or a result that is read back."""
 
-    def __init__(self, value: float, low: float, high: float, n_runs: int = 0, n_processes: int = 0) -> None:
+    def __init__(
+        self, value: float, low: float, high: float, n_runs: int = 0, n_processes: int = 0, machine: str = ""
+    ) -> None:
         self._value, self.low, self.high = value, low, high
-        self._n_runs, self._n_processes = n_runs, n_processes
+        self._n_runs, self._n_processes, self.machine = n_runs, n_processes, machine
 
     @property
     def value(self) -> float:
@@ -103,7 +113,7 @@ class Given(Cell):
 
 
 class Sampled(Cell):
-    """Raw runs, each with the process and the repeat that it comes from.
+    """Raw runs on one machine, each with the process and the repeat that it comes from.
 
     Runs of one `source` with the same process and repeat belong to the same round: what disturbed one disturbed
     the other.
@@ -116,9 +126,10 @@ class Sampled(Cell):
         repeat: NDArray[np.int64],
         source: object,
         statistic: Statistic = "median",
+        machine: str = "",
     ) -> None:
         self._runs, self.process, self.repeat = runs, process, repeat
-        self.source, self.statistic = source, statistic
+        self.source, self.statistic, self.machine = source, statistic, machine
         self._estimates: dict[float, tuple[float, float, float]] = {}
 
     @property
@@ -145,7 +156,7 @@ class Sampled(Cell):
     def pairs_with(self, other: Sampled) -> bool:
         """Whether every run has its partner in the same round."""
         same_rounds = np.array_equal(self.process, other.process) and np.array_equal(self.repeat, other.repeat)
-        return self.source == other.source and same_rounds
+        return (self.source, self.machine) == (other.source, other.machine) and same_rounds
 
 
 class Derived(Cell):
@@ -161,6 +172,10 @@ class Derived(Cell):
     @property
     def n_processes(self) -> int:
         return min((leaf.n_processes for leaf in self.leaves if leaf.n_processes), default=0)
+
+    @property
+    def machines(self) -> frozenset[str]:
+        return frozenset().union(*(leaf.machines for leaf in self.leaves))
 
     def interval(self, level: float = LEVEL) -> Interval:
         _, low, high = combine(self.function, self.leaves, level=level)
@@ -190,8 +205,8 @@ def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
     rest = [cell for cell in cells if not isinstance(cell, Sampled) and not cell.is_exact]
     if sampled and not rest and all(cell.pairs_with(sampled[0]) for cell in sampled):
         values = function(*(cell.runs if isinstance(cell, Sampled) else cell.value for cell in cells))
-        first = sampled[0]
-        return Sampled(np.asarray(values, dtype=np.float64), first.process, first.repeat, first.source, first.statistic)
+        first, runs = sampled[0], np.asarray(values, dtype=np.float64)
+        return Sampled(runs, first.process, first.repeat, first.source, first.statistic, first.machine)
     return _derived(function, cells)
 
 

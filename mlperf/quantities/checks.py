@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import inf, isnan
 from typing import NamedTuple, NoReturn
@@ -97,7 +97,7 @@ class Comparison:
         """Return the comparison in words."""
         expected = f"not {self.expected}" if negated else self.expected
         said = self.phrase.format(self.measured.replace("×", " times"))
-        sentence = f"{said[0].upper()}{said[1:]}; expected: {expected}."
+        sentence = f"{said[0].upper()}{said[1:]}; expected: {expected}.{on_several(self.cell.machines)}"
         return Evidence(self.label, self.measured, expected, verdict, sentence)
 
     def processes_needed(self) -> float:
@@ -233,6 +233,18 @@ def fact(label: str, truth: bool) -> Check:
     'holds'
     """
     return Check(Fact(label, bool(truth)))
+
+
+def on_several(machines: Collection[str]) -> str:
+    """Return a sentence that names the machines, to go after another one; nothing if they are not several.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.checks import on_several
+    >>> on_several({"Xeon (1f0c)", "EPYC (77ab)"})
+    ' Measured on 2 machines: EPYC (77ab); Xeon (1f0c).'
+    """
+    return f" Measured on {len(machines)} machines: {'; '.join(sorted(machines))}." if len(machines) > 1 else ""
 
 
 def check_threshold(threshold: float, unit: str, owner: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import isnan
 
-from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Comparison, Evidence
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Comparison, Evidence, on_several
 
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "≈", UNMEASURED: "–"}
 """What a verdict is marked with, so that it can be read without its colour."""
@@ -84,7 +84,8 @@ def claim(
         One sentence that can be true or false, whatever was measured.
     *checks : Check
         From comparing quantities, such as ``growth > 1``. The claim holds if all of them hold, each at 95 %; it does
-        not hold if one of them does not, at a level that is divided by their number; else it is undecided.
+        not hold if one of them does not, at a level that is divided by their number; else it is undecided. What was
+        measured on several machines says so after the statement.
     holds, otherwise, undecided, unmeasured : str, default=""
         What is said where it holds, where it does not, where it is undecided and where nothing was measured. By default
         it is the statement, or the statement in quotes and its verdict.
@@ -137,11 +138,13 @@ def claim(
     statement = statement.strip()
     joined = Check(*checks)
     verdict = UNMEASURED if reason else joined.verdict
+    compared = [one for one in joined.comparisons() if isinstance(one, Comparison)]
+    where = on_several(frozenset().union(*(one.cell.machines for one in compared)))
     quoted = f"“{statement.removesuffix('.')}”"
     texts = {
-        HOLDS: _with_clause(holds or statement, seen),
-        FAILS: _with_clause(otherwise or f"The claim {quoted} does not hold here.", seen),
-        UNDECIDED: _with_clause(undecided or f"These measurements do not decide the claim {quoted}.", seen),
+        HOLDS: _with_clause(holds or statement, seen) + where,
+        FAILS: _with_clause(otherwise or f"The claim {quoted} does not hold here.", seen) + where,
+        UNDECIDED: _with_clause(undecided or f"These measurements do not decide the claim {quoted}.", seen) + where,
         UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",
     }
     evidence = () if reason else tuple(joined.evidence())

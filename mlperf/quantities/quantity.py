@@ -589,17 +589,20 @@ class Quantity:
         return self._like(cells, [name for name in self.by if name not in levels], fixed=fixed)
 
     def _like_filled(self) -> Quantity:
-        """Return the same with zeros in place of runs that a cell lacks and others of its source have."""
+        """Return the same with zeros in place of runs that a cell lacks and others of its machine have."""
         sampled = [cell for cell in self.cells.values() if isinstance(cell, Sampled)]
         if len(sampled) < len(self.cells) or all(cell.pairs_with(sampled[0]) for cell in sampled):
             return self
-        rounds = sorted({pair for cell in sampled for pair in zip(cell.process, cell.repeat, strict=True)})
-        process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*rounds, strict=True))
+        rounds: dict[str, set[tuple[int, int]]] = {}
+        for cell in sampled:
+            rounds.setdefault(cell.machine, set()).update(zip(cell.process, cell.repeat, strict=True))
         cells: dict[Labels, Cell] = {}
         for key, cell in zip(self.cells, sampled, strict=True):
+            every = sorted(rounds[cell.machine])
+            process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*every, strict=True))
             known = dict(zip(zip(cell.process, cell.repeat, strict=True), cell.runs, strict=True))
-            values = np.asarray([known.get(one, 0.0) for one in rounds])
-            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic)
+            values = np.asarray([known.get(one, 0.0) for one in every])
+            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic, cell.machine)
         return self._like(cells, self.by)
 
     def _check(self, other: Any, *, above: bool) -> Check:
@@ -745,7 +748,7 @@ def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64]
         curve = np.asarray([np.median(cell.runs[rows]) for cell in cells])
         results.append(float(function(sizes, curve)))
     zeros = np.zeros(len(processes), dtype=np.int64)
-    return Sampled(np.asarray(results), processes, zeros, (first.source, "along"), first.statistic)
+    return Sampled(np.asarray(results), processes, zeros, (first.source, "along"), first.statistic, first.machine)
 
 
 def _tuple(key: Any) -> Labels:

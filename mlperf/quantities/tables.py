@@ -12,7 +12,7 @@ import pandas as pd
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.units import UNITS, decimals, digits, prefix_of, unit_of
 
-WORDS = {"cpu": "CPU", "mse": "MSE", "r2": "R²", "median": "Median"}
+WORDS = {"cpu": "CPU", "mse": "MSE", "ghz": "(GHz)", "r2": "R²", "median": "Median"}
 """Words of a column's name that are written otherwise in its header."""
 
 
