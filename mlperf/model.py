@@ -9,19 +9,24 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.preprocessing import StandardScaler
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm.auto import tqdm
 
+from mlperf.training.distributed import Workers, joined
 from mlperf.training.engines import ENGINES, suited
 from mlperf.training.network import network
 from mlperf.training.parameters import separate
+from mlperf.training.standard import Held, standardised
+from mlperf.training.streamed import Stream, predicted, rows_of_a_chunk, slices
 
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
+
+# Data that are streamed are tried with so many rows before a whole pass over them begins.
+FIRST_ROWS = 64
 
 FLOATS = [np.float64, np.float32]
 
@@ -32,6 +37,10 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     Features and targets are standardised inside, from the training data alone; predictions come back in the
     units of the target. Parameters that :class:`sklearn.neural_network.MLPRegressor` has too mean the same.
 
+    Data that do not fit into memory are trained on chunk by chunk: a :class:`numpy.memmap`, or whatever can be sliced
+    like one (:mod:`mlperf.training.streamed` says how they are shuffled). Processes that ``torchrun`` starts share
+    each mini-batch (:mod:`mlperf.training.distributed`).
+
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 32, 16)
@@ -41,7 +50,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     max_iter : int, default=200
         Epochs: passes over the training data.
     batch_size : int, default=64
-        Samples of one mini-batch. The short last one of an epoch is kept.
+        Samples of one mini-batch, of all processes together. The short last one of an epoch is kept.
     random_state : int, RandomState instance or None, default=None
         Determines the initial weights and the order of samples in each epoch, whatever torch's global seed.
     progress : bool, default=False
@@ -49,7 +58,11 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     engine : {"auto", "eager", "fused", "compiled"}, default="auto"
         How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding.
         "auto" takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves
-        at least twice what compiling takes, as :func:`mlperf.training.engines.suited` says; else "fused".
+        at least twice what compiling takes, as :func:`mlperf.training.engines.suited` says; else "fused". Only "fused"
+        is shared by several processes, and "auto" takes it there.
+    chunk_bytes : int, default=16777216
+        Bytes of the data, in float32, that are held at a time where they are not loaded: 16 MiB. The larger a chunk,
+        the more thoroughly they are shuffled. What fits into one chunk is loaded.
 
     Attributes
     ----------
@@ -97,6 +110,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         "random_state": ["random_state"],
         "progress": ["boolean"],
         "engine": [StrOptions({"auto", *ENGINES})],
+        "chunk_bytes": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -109,6 +123,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         random_state: int | np.random.RandomState | None = None,
         progress: bool = False,
         engine: str = "auto",
+        chunk_bytes: int = 2**24,
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate_init = learning_rate_init
@@ -117,6 +132,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.random_state = random_state
         self.progress = progress
         self.engine = engine
+        self.chunk_bytes = chunk_bytes
 
     def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Self:
         """Train from scratch.
@@ -124,9 +140,9 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training features.
+            Training features. A memmap, or what can be sliced like one, is never loaded as a whole.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Training targets.
+            Training targets, likewise.
         X_val, y_val : array-like, optional
             Validation data, shaped like `X` and `y`; only watched, never trained on.
 
@@ -139,6 +155,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         ------
         ValueError
             If a parameter or the data are invalid, or the loss stops being finite.
+        RuntimeError
+            If another process that shares the fit has ended, hangs or cannot be reached.
         """
         self._validate_params()
         for learned in [name for name in vars(self) if name.endswith("_") and not name.startswith("__")]:
@@ -146,42 +164,32 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         hidden = _layer_sizes(self.hidden_layer_sizes)
         if (X_val is None) != (y_val is None):
             raise ValueError("The 'X_val' and 'y_val' parameters of MLPRegressor.fit must be given together.")
-        features: np.ndarray
-        target: np.ndarray
-        features, target = validate_data(self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
-        x_scaler, y_scaler = StandardScaler().fit(features), StandardScaler().fit(_columns(target))
-        inputs, targets = _standardised(features, x_scaler), _standardised(_columns(target), y_scaler)
-        validation = None
-        if X_val is not None:
-            watched_X: np.ndarray = validate_data(self, X_val, dtype=FLOATS, reset=False)
-            watched_y: np.ndarray = check_array(y_val, dtype=FLOATS, ensure_2d=False, input_name="y_val")
-            check_consistent_length(watched_X, watched_y)
-            if watched_y.shape[1:] != target.shape[1:]:
-                raise ValueError(
-                    "The 'y_val' parameter of MLPRegressor.fit must have the outputs of y, shape "
-                    f"(n_samples, {', '.join(map(str, target.shape[1:]))}). Got shape {watched_y.shape} instead."
-                )
-            validation = _standardised(watched_X, x_scaler), _standardised(_columns(watched_y), y_scaler)
-
+        workers = joined()
+        data, target_ndim = self._opened(X, y)
+        validation = None if X_val is None else self._watched(X_val, y_val, data, target_ndim)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        if workers is not None:
+            seed = workers.of_first(seed)
         generator = torch.Generator().manual_seed(seed)
         # A caller's no_grad or inference_mode must not stop the training.
         with torch.inference_mode(False), torch.enable_grad():
-            sizes = [inputs.shape[1], *hidden, targets.shape[1]]
+            sizes = [data.n_features, *hidden, data.n_outputs]
+            if workers is not None:
+                workers.agree(self._shared(sizes, data))
             module = network(sizes, generator)
-            n_steps = math.ceil(len(inputs) / self.batch_size) * self.max_iter
-            engine = suited(sizes, n_steps) if self.engine == "auto" else self.engine
-            epochs = ENGINES[engine](
+            engine = self._engine(sizes, data.n_samples, workers)
+            epochs = data.epochs(
+                ENGINES[engine],
                 module,
-                inputs,
-                targets,
                 learning_rate=float(self.learning_rate_init),
                 batch_size=int(self.batch_size),
                 generator=generator,
+                **({} if workers is None else {"workers": workers}),
             )
+            silent = not self.progress or (workers is not None and workers.rank > 0)
             losses: list[float] = []
             watched: list[float] = []
-            for _ in tqdm(range(self.max_iter), desc="Training", unit="epoch", disable=not self.progress):
+            for _ in tqdm(range(self.max_iter), desc="Training", unit="epoch", disable=silent):
                 losses.append(next(epochs))
                 if not np.isfinite(losses[-1]):
                     raise ValueError(
@@ -189,11 +197,13 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                         f"'learning_rate_init' than {self.learning_rate_init!r} may help."
                     )
                 if validation is not None:
-                    watched.append(_squared_error(module, *validation))
+                    watched.append(validation.squared_error(module))
 
         separate(module)
-        self._x_scaler, self._y_scaler, self._target_ndim = x_scaler, y_scaler, target.ndim
-        self.n_outputs_ = targets.shape[1]
+        if workers is not None:
+            workers.level(module)
+        (self._x_scaler, self._y_scaler), self._target_ndim = data.scalers, target_ndim
+        self.n_outputs_ = data.n_outputs
         self.n_iter_ = self.max_iter
         self.engine_ = engine
         self.loss_curve_ = losses
@@ -208,7 +218,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features.
+            Features. A memmap, or what can be sliced like one, is read piece by piece.
 
         Returns
         -------
@@ -223,12 +233,14 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If `X` is invalid or has other features than in `fit`.
         """
+        if slices(X):
+            return predicted(self.predict, X)
         features: np.ndarray = self._checked(X)
         predictions = np.empty((len(features), self.n_outputs_))
         with torch.inference_mode():
             for start in range(0, len(features), PREDICT_ROWS):
                 rows = slice(start, start + PREDICT_ROWS)
-                outputs = _standardised(features[rows], self._x_scaler)
+                outputs = standardised(features[rows], self._x_scaler)
                 # Its layers one by one: a call of the module itself costs as much again for a few rows.
                 for layer in self.module_:
                     outputs = layer.forward(outputs) if isinstance(layer, nn.Linear) else outputs.relu_()
@@ -236,6 +248,75 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         predictions *= self._y_scaler.scale_
         predictions += self._y_scaler.mean_
         return predictions[:, 0] if self._target_ndim == 1 else predictions
+
+    def _opened(self, X: Any, y: Any) -> tuple[Held | Stream, int]:
+        """Return the training data, held in memory or to be streamed, and how many dimensions the target has."""
+        features: np.ndarray
+        target: np.ndarray
+        if slices(X):
+            y = y if slices(y) else np.asarray(y)
+            check_consistent_length(X, y)
+            first = slice(0, FIRST_ROWS)
+            features, target = validate_data(self, X[first], y[first], dtype=FLOATS, multi_output=True, y_numeric=True)
+            n_columns = math.prod(X.shape[1:]) + math.prod(y.shape[1:])
+            if X.shape[0] > rows_of_a_chunk(n_columns, int(self.chunk_bytes), int(self.batch_size)):
+                return Stream(X, y, self._checked_pair, chunk_bytes=int(self.chunk_bytes)), target.ndim
+            X = np.asarray(X[:])
+        y = np.asarray(y[:]) if slices(y) else y
+        features, target = validate_data(self, X, y, dtype=FLOATS, multi_output=True, y_numeric=True)
+        return Held(features, target), target.ndim
+
+    def _watched(self, X: Any, y: Any, data: Held | Stream, target_ndim: int) -> Held | Stream:
+        """Return the validation data, standardised as the training data are."""
+        if not slices(y):
+            y = check_array(y, dtype=FLOATS, ensure_2d=False, input_name="y_val")
+        if len(y.shape) != target_ndim or math.prod(y.shape[1:]) != data.n_outputs:
+            outputs = f", {data.n_outputs}" if target_ndim > 1 else ""
+            raise ValueError(
+                "The 'y_val' parameter of MLPRegressor.fit must have the outputs of y, shape "
+                f"(n_samples{outputs}). Got shape {y.shape} instead."
+            )
+        if slices(X):
+            check_consistent_length(X, y)
+            self._checked_pair(X[:FIRST_ROWS], y[:FIRST_ROWS])
+            return Stream(X, y, self._checked_pair, chunk_bytes=int(self.chunk_bytes), scalers=data.scalers)
+        features: np.ndarray = validate_data(self, X, dtype=FLOATS, reset=False)
+        check_consistent_length(features, y)
+        return Held(features, np.asarray(y[:]), data.scalers)
+
+    def _checked_pair(self, X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        features: np.ndarray = validate_data(self, X, dtype=FLOATS, reset=False)
+        target: np.ndarray = check_array(y, dtype=FLOATS, ensure_2d=False, input_name="y")
+        return features, target
+
+    def _engine(self, sizes: Sequence[int], n_samples: int, workers: Workers | None) -> str:
+        """Return the name of the engine that carries out the fit; check that processes can share it."""
+        n_steps = math.ceil(n_samples / self.batch_size) * self.max_iter
+        if workers is None:
+            return suited(sizes, n_steps) if self.engine == "auto" else self.engine
+        if self.engine not in ("auto", "fused"):
+            raise ValueError(
+                "The 'engine' parameter of MLPRegressor must be 'auto' or 'fused' where several processes share the "
+                f"fit. Got {self.engine!r} instead."
+            )
+        if self.batch_size < workers.size:
+            raise ValueError(
+                f"The 'batch_size' parameter of MLPRegressor must be at least {workers.size}, the number of processes "
+                f"that share each mini-batch. Got {self.batch_size} instead."
+            )
+        return "fused"
+
+    def _shared(self, sizes: list[int], data: Held | Stream) -> dict[str, Any]:
+        """Return what must be the same in all processes that share the fit."""
+        names = ("max_iter", "batch_size", "learning_rate_init", "engine")
+        means = {"mean of X": data.scalers[0].mean_, "mean of y": data.scalers[1].mean_}
+        return {
+            "layer sizes": sizes,
+            "n_samples": data.n_samples,
+            **{name: getattr(self, name) for name in names},
+            **means,
+            "chunk_bytes": self.chunk_bytes,
+        }
 
     def _checked(self, X: ArrayLike) -> np.ndarray:
         """Return valid features; plain arrays that pass at a glance are spared scikit-learn's full validation."""
@@ -261,20 +342,3 @@ def _layer_sizes(hidden_layer_sizes: int | Sequence[int]) -> tuple[int, ...]:
             f"Got {hidden_layer_sizes!r} instead."
         )
     return tuple(int(size) for size in sizes)
-
-
-def _columns(y: np.ndarray) -> np.ndarray:
-    return y.reshape(-1, 1) if y.ndim == 1 else y
-
-
-def _standardised(values: np.ndarray, scaler: StandardScaler) -> torch.Tensor:
-    # Centred in the caller's precision and only then rounded to float32: a large offset costs no digits.
-    standard = np.empty(values.shape, dtype=np.float32)
-    np.subtract(values, scaler.mean_, out=standard, casting="same_kind")
-    standard /= scaler.scale_.astype(np.float32)
-    return torch.from_numpy(standard)
-
-
-def _squared_error(module: nn.Sequential, inputs: torch.Tensor, targets: torch.Tensor) -> float:
-    with torch.inference_mode():
-        return float(nn.functional.mse_loss(module(inputs), targets))

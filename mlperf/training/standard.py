@@ -1,8 +1,12 @@
-"""Features and targets as a network sees them: standardised, float32."""
+"""Features and targets as a network sees them: standardised, float32, here held in memory as a whole."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
+from torch import nn
 
 
 def standardised(values: np.ndarray, scaler: StandardScaler, out: np.ndarray | None = None) -> torch.Tensor:
@@ -48,3 +52,47 @@ def columns(y: np.ndarray) -> np.ndarray:
     (3, 1)
     """
     return y.reshape(-1, 1) if y.ndim == 1 else y
+
+
+class Held:
+    """Features and targets that are held in memory as a whole, standardised.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_samples, n_features)
+        Features.
+    target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Targets.
+    scalers : tuple of StandardScaler, optional
+        Those of other features and targets; by default they are learned from these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.training.standard import Held
+    >>> held = Held(np.asarray([[1.0], [3.0]]), np.asarray([5.0, 7.0]))
+    >>> held.inputs.tolist(), float(held.scalers[1].mean_[0])
+    ([[-1.0], [1.0]], 6.0)
+    """
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        target: np.ndarray,
+        scalers: tuple[StandardScaler, StandardScaler] | None = None,
+    ) -> None:
+        of_target = columns(target)
+        self.scalers = scalers or (StandardScaler().fit(features), StandardScaler().fit(of_target))
+        self.inputs = standardised(features, self.scalers[0])
+        self.targets = standardised(of_target, self.scalers[1])
+        self.n_samples, self.n_features = features.shape
+        self.n_outputs = of_target.shape[1]
+
+    def epochs(self, engine: Callable[..., Iterator[float]], module: nn.Sequential, **settings: Any) -> Iterator[float]:
+        """Train with one of `mlperf.training.engines.ENGINES`, and yield the loss of each epoch."""
+        return engine(module, self.inputs, self.targets, **settings)
+
+    def squared_error(self, module: nn.Sequential) -> float:
+        """Return the mean squared error of the standardised targets."""
+        with torch.inference_mode():
+            return float(nn.functional.mse_loss(module(self.inputs), self.targets))

@@ -14,7 +14,7 @@ of all blocks anew, fills one chunk after the other in that order, and shuffles 
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -30,7 +30,7 @@ READ_BYTES = 2**21
 """A pass that needs no order reads so much at a time."""
 
 
-def slices(data: Any) -> bool:
+def slices(data: Any) -> TypeGuard[Any]:
     """Return whether data are to be sliced, not loaded: a `numpy.memmap`, or what is like an array but is none.
 
     Examples
@@ -70,7 +70,7 @@ def rows_of_a_chunk(n_columns: int, chunk_bytes: int, batch_size: int) -> int:
 
 
 class Stream:
-    """Features and targets that are read slice by slice.
+    """Features and targets that are read slice by slice; like `mlperf.training.standard.Held`, but of any length.
 
     Parameters
     ----------
@@ -80,35 +80,43 @@ class Stream:
         Targets, likewise.
     checked : callable
         Called with a slice of each; returns both as arrays of floating-point numbers, or raises.
-
-    Attributes
-    ----------
-    x_scaler, y_scaler : StandardScaler
-        Mean and standard deviation of each column; those of `fit_scalers`, or others that are put in their place.
+    chunk_bytes : int
+        Bytes of standardised data that are held at a time.
+    scalers : tuple of StandardScaler, optional
+        Those of other features and targets; by default they are learned from these in a first pass, which checks every
+        value.
 
     Examples
     --------
     >>> import numpy as np
     >>> from mlperf.training.streamed import Stream
-    >>> stream = Stream(np.asarray([[1.0], [3.0]]), np.asarray([5.0, 7.0]), lambda X, y: (X, y))
-    >>> stream.fit_scalers()
-    >>> float(stream.x_scaler.mean_[0]), float(stream.y_scaler.mean_[0])
-    (2.0, 6.0)
+    >>> stream = Stream(np.asarray([[1.0], [3.0]]), np.asarray([5.0, 7.0]), lambda X, y: (X, y), chunk_bytes=1_000)
+    >>> [float(scaler.mean_[0]) for scaler in stream.scalers]
+    [2.0, 6.0]
     """
 
-    def __init__(self, X: Any, y: Any, checked: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]):
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        checked: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
+        *,
+        chunk_bytes: int,
+        scalers: tuple[StandardScaler, StandardScaler] | None = None,
+    ) -> None:
         self.X, self.y = X, y
         self.checked = checked
-        self.n_samples = int(X.shape[0])
-        self.n_features = int(X.shape[1])
+        self.chunk_bytes = chunk_bytes
+        self.n_samples, self.n_features = (int(size) for size in X.shape)
         self.n_outputs = math.prod(y.shape[1:])
-        self.x_scaler, self.y_scaler = StandardScaler(), StandardScaler()
+        self.scalers = scalers or self._fitted()
 
-    def fit_scalers(self) -> None:
-        """Learn mean and standard deviation of every column, and check every value, in one pass."""
+    def _fitted(self) -> tuple[StandardScaler, StandardScaler]:
+        scalers = StandardScaler(), StandardScaler()
         for features, target in self.pieces():
-            self.x_scaler.partial_fit(features)
-            self.y_scaler.partial_fit(columns(target))
+            scalers[0].partial_fit(features)
+            scalers[1].partial_fit(columns(target))
+        return scalers
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield all rows in order, checked, a few at a time."""
@@ -121,7 +129,6 @@ class Stream:
         engine: Callable[..., Iterator[float]],
         module: nn.Sequential,
         *,
-        chunk_bytes: int,
         batch_size: int,
         generator: torch.Generator,
         **settings: Any,
@@ -134,8 +141,6 @@ class Stream:
             One of `mlperf.training.engines.ENGINES`.
         module : nn.Sequential
             Its parameters are updated in place.
-        chunk_bytes : int
-            Bytes of standardised data that are held at a time.
         batch_size : int
             Rows in a mini-batch; the last one of an epoch keeps what is left.
         generator : torch.Generator
@@ -148,7 +153,7 @@ class Stream:
         float
             Mean training loss of the epoch.
         """
-        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, chunk_bytes, batch_size)
+        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, self.chunk_bytes, batch_size)
         n_rows = min(n_rows, self.n_samples)
         whole = torch.empty(n_rows, self.n_features), torch.empty(n_rows, self.n_outputs)
         inputs, targets = (data[:] for data in whole)
@@ -167,8 +172,8 @@ class Stream:
         total = 0.0
         with torch.inference_mode():
             for features, target in self.pieces():
-                outputs = module(standardised(features, self.x_scaler))
-                expected = standardised(columns(target), self.y_scaler)
+                outputs = module(standardised(features, self.scalers[0]))
+                expected = standardised(columns(target), self.scalers[1])
                 total += len(features) * float(nn.functional.mse_loss(outputs, expected))
         return total / self.n_samples
 
@@ -177,8 +182,8 @@ class Stream:
         end = 0
         for rows in chunk:
             into = slice(end, end := end + rows.stop - rows.start)
-            standardised(_read(self.X, rows), self.x_scaler, inputs[into])
-            standardised(columns(_read(self.y, rows)), self.y_scaler, targets[into])
+            standardised(_read(self.X, rows), self.scalers[0], inputs[into])
+            standardised(columns(_read(self.y, rows)), self.scalers[1], targets[into])
         return end
 
 
