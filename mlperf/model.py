@@ -1,5 +1,6 @@
 """The model: a multi-layer perceptron over torch that behaves as a scikit-learn regressor."""
 
+import copy
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
@@ -15,8 +16,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm.auto import tqdm
 
+from mlperf.machine import check_device
 from mlperf.training.distributed import Workers, joined
-from mlperf.training.engines import ENGINES, suited
+from mlperf.training.engines import ENGINES, ONLY_ON, suited
 from mlperf.training.network import network
 from mlperf.training.parameters import separate
 from mlperf.training.standard import Held, standardised
@@ -25,6 +27,9 @@ from mlperf.training.streamed import Stream, predicted, rows_of_a_chunk, slices
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
 
+# To a device the launch of an operator costs as much for many rows as for few.
+DEVICE_ROWS = 65_536
+
 # Data that are streamed are tried with so many rows before a whole pass over them begins.
 FIRST_ROWS = 64
 
@@ -32,7 +37,7 @@ FLOATS = [np.float64, np.float32]
 
 
 class MLPRegressor(RegressorMixin, BaseEstimator):
-    """Multi-layer perceptron regressor: ReLU, mean squared error, Adam, on the CPU.
+    """Multi-layer perceptron regressor: ReLU, mean squared error, Adam.
 
     Features and targets are standardised inside, from the training data alone; predictions come back in the
     units of the target. Parameters that :class:`sklearn.neural_network.MLPRegressor` has too mean the same.
@@ -55,14 +60,19 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Determines the initial weights and the order of samples in each epoch, whatever torch's global seed.
     progress : bool, default=False
         Show a progress bar over the epochs.
-    engine : {"auto", "eager", "fused", "compiled"}, default="auto"
+    engine : {"auto", "eager", "fused", "compiled", "cuda_graph"}, default="auto"
         How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding.
         "auto" takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves
         at least twice what compiling takes, as :func:`mlperf.training.engines.suited` says; else "fused". Only "fused"
-        is shared by several processes, and "auto" takes it there.
+        is shared by several processes, and "auto" takes it there. "compiled" trains on the CPU alone, "cuda_graph" on
+        CUDA alone, where "auto" takes it.
     chunk_bytes : int, default=16777216
         Bytes of the data, in float32, that are held at a time where they are not loaded: 16 MiB. The larger a chunk,
         the more thoroughly they are shuffled. What fits into one chunk is loaded.
+    device : {"cpu", "cuda", "mps", "auto"}, default="cpu"
+        Where it trains and predicts. "auto" takes the graphics processor if torch can use one here, else the CPU:
+        which of them is faster depends on the shapes, as "When does a GPU pay?" in the gallery shows. Data that are
+        held in memory are moved there once. Weights and orders are drawn on the CPU, the same for every device.
 
     Attributes
     ----------
@@ -76,6 +86,9 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Epochs run.
     engine_ : str
         Engine that carried out the fit.
+    device_ : str
+        Where `module_` lies: the device that carried out the fit. A fitted model that is pickled or copied lies on the
+        CPU then, so that it can be used on any machine.
     n_outputs_ : int
         Targets predicted.
     n_features_in_ : int
@@ -102,7 +115,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     True
     """
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -111,6 +124,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         "progress": ["boolean"],
         "engine": [StrOptions({"auto", *ENGINES})],
         "chunk_bytes": [Interval(Integral, 1, None, closed="left")],
+        "device": "no_validation",  # by check_device, which knows what is here
     }
 
     def __init__(
@@ -124,6 +138,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         progress: bool = False,
         engine: str = "auto",
         chunk_bytes: int = 2**24,
+        device: str = "cpu",
     ) -> None:
         self.hidden_layer_sizes = hidden_layer_sizes
         self.learning_rate_init = learning_rate_init
@@ -133,6 +148,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.progress = progress
         self.engine = engine
         self.chunk_bytes = chunk_bytes
+        self.device = device
 
     def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Self:
         """Train from scratch.
@@ -164,7 +180,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         hidden = _layer_sizes(self.hidden_layer_sizes)
         if (X_val is None) != (y_val is None):
             raise ValueError("The 'X_val' and 'y_val' parameters of MLPRegressor.fit must be given together.")
-        workers = joined()
+        device = check_device(self.device)
+        workers = joined(device)
         data, target_ndim = self._opened(X, y)
         validation = None if X_val is None else self._watched(X_val, y_val, data, target_ndim)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
@@ -176,8 +193,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
             sizes = [data.n_features, *hidden, data.n_outputs]
             if workers is not None:
                 workers.agree(self._shared(sizes, data))
-            module = network(sizes, generator)
-            engine = self._engine(sizes, data.n_samples, workers)
+            module = network(sizes, generator).to(device)
+            engine = self._engine(sizes, data.n_samples, workers, device)
             epochs = data.epochs(
                 ENGINES[engine],
                 module,
@@ -206,6 +223,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.n_outputs_ = data.n_outputs
         self.n_iter_ = self.max_iter
         self.engine_ = engine
+        self.device_ = device
         self.loss_curve_ = losses
         if validation is not None:
             self.validation_curve_ = watched
@@ -237,14 +255,17 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
             return predicted(self.predict, X)
         features: np.ndarray = self._checked(X)
         predictions = np.empty((len(features), self.n_outputs_))
+        on_cpu = self.device_ == "cpu"
+        n_rows = PREDICT_ROWS if on_cpu else DEVICE_ROWS
         with torch.inference_mode():
-            for start in range(0, len(features), PREDICT_ROWS):
-                rows = slice(start, start + PREDICT_ROWS)
+            for start in range(0, len(features), n_rows):
+                rows = slice(start, start + n_rows)
                 outputs = standardised(features[rows], self._x_scaler)
+                outputs = outputs if on_cpu else outputs.to(self.device_)
                 # Its layers one by one: a call of the module itself costs as much again for a few rows.
                 for layer in self.module_:
                     outputs = layer.forward(outputs) if isinstance(layer, nn.Linear) else outputs.relu_()
-                predictions[rows] = outputs.numpy()
+                predictions[rows] = outputs.numpy() if on_cpu else outputs.cpu().numpy()
         predictions *= self._y_scaler.scale_
         predictions += self._y_scaler.mean_
         return predictions[:, 0] if self._target_ndim == 1 else predictions
@@ -289,11 +310,17 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         target: np.ndarray = check_array(y, dtype=FLOATS, ensure_2d=False, input_name="y")
         return features, target
 
-    def _engine(self, sizes: Sequence[int], n_samples: int, workers: Workers | None) -> str:
-        """Return the name of the engine that carries out the fit; check that processes can share it."""
+    def _engine(self, sizes: Sequence[int], n_samples: int, workers: Workers | None, device: str) -> str:
+        """Return the name of the engine that carries out the fit; check that it can, there and by these processes."""
+        if ONLY_ON.get(self.engine, device) != device:
+            able = [repr(name) for name in ENGINES if ONLY_ON.get(name, device) == device]
+            raise ValueError(
+                f"The 'engine' parameter of MLPRegressor must be 'auto', {', '.join(able[:-1])} or {able[-1]} with "
+                f"device={device!r}. Got {self.engine!r} instead, which trains with device={ONLY_ON[self.engine]!r}."
+            )
         n_steps = math.ceil(n_samples / self.batch_size) * self.max_iter
         if workers is None:
-            return suited(sizes, n_steps) if self.engine == "auto" else self.engine
+            return suited(sizes, n_steps, device) if self.engine == "auto" else self.engine
         if self.engine not in ("auto", "fused"):
             raise ValueError(
                 "The 'engine' parameter of MLPRegressor must be 'auto' or 'fused' where several processes share the "
@@ -327,6 +354,13 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 return X
         check_is_fitted(self, "module_")
         return validate_data(self, X, dtype=FLOATS, reset=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: with the network on the CPU, as there may be no such device where it is read."""
+        state = super().__getstate__()
+        if state.get("device_", "cpu") == "cpu":
+            return state
+        return {**state, "module_": copy.deepcopy(self.module_).cpu(), "device_": "cpu"}
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

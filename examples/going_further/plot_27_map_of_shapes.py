@@ -118,8 +118,8 @@ def steps_of_an_epoch(sizes, batch):
 def engines_on(sizes, batch):
     n_steps = steps_of_an_epoch(sizes, batch)
     epochs = {}
-    for way, engine in ENGINES.items():
-        epochs[way] = training_steps(engine, sizes, batch, n_steps)
+    for way in available():
+        epochs[way] = training_steps(ENGINES[way], sizes, batch, n_steps)
     passes = {}
     for number in range(1 if n_steps == FEWEST else PASSES):
         passes[number] = {way: seconds_per_call(epoch) for way, epoch in epochs.items()}

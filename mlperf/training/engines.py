@@ -2,21 +2,31 @@
 
 from collections.abc import Sequence
 
+from mlperf.machine import answer
 from mlperf.training.compiled import compiled
+from mlperf.training.cuda_graph import cuda_graph
 from mlperf.training.eager import eager
 from mlperf.training.epochs import Engine
 from mlperf.training.fused import fused
 from mlperf.training.kernel import source
 from mlperf.training.library import check_compiler, is_kept, load
 
-__all__ = ["ENGINES", "Engine", "available", "compiled", "eager", "fused", "suited"]
+__all__ = ["ENGINES", "Engine", "available", "compiled", "cuda_graph", "eager", "fused", "suited"]
 
-ENGINES: dict[str, Engine] = {"eager": eager, "fused": fused, "compiled": compiled}
+ENGINES: dict[str, Engine] = {"eager": eager, "fused": fused, "compiled": compiled, "cuda_graph": cuda_graph}
 """The engines by name."""
 
+ONLY_ON = {"compiled": "cpu", "cuda_graph": "cuda"}
+"""The device of each engine that trains on one alone."""
 
-def available() -> list[str]:
-    """Return the names of the engines that can train here; the compiled one needs a C++ compiler.
+
+def available(device: str = "cpu") -> list[str]:
+    """Return the names of the engines that can train on a device; the compiled one needs a C++ compiler.
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda", "mps"}, default="cpu"
+        One of `mlperf.machine.devices`.
 
     Examples
     --------
@@ -24,16 +34,22 @@ def available() -> list[str]:
     >>> available()[:2]
     ['eager', 'fused']
     """
-    return [name for name in ENGINES if name != "compiled" or _compiler_works()]
+    question = "engines" if device == "cpu" else f"engines on {device}"
+    return list(answer(question, lambda: [name for name in ENGINES if _trains(name, device)]))
 
 
-def suited(sizes: Sequence[int], n_steps: int) -> str:
+def _trains(engine: str, device: str) -> bool:
+    return ONLY_ON.get(engine, device) == device and (engine != "compiled" or _compiler_works())
+
+
+def suited(sizes: Sequence[int], n_steps: int, device: str = "cpu") -> str:
     """Return the name of the engine that ``engine="auto"`` takes.
 
-    That is ``compiled`` if the network has been compiled before, or if a C++ compiler works and the steps of this fit
-    save at least twice what compiling takes. A step saves about 20 µs for each layer; compiling takes about 0.4 s, and
-    0.1 s for each layer. In all other cases it is ``fused``; nobody is asked for a compiler. Which engine it is may
-    change the last digits of what is learned.
+    On a CUDA device that is ``cuda_graph``, on other devices ``fused``. On the CPU it is ``compiled`` if the network
+    has been compiled before, or if a C++ compiler works and the steps of this fit save at least twice what compiling
+    takes. A step saves about 20 µs for each layer; compiling takes about 0.4 s, and 0.1 s for each layer. In all other
+    cases it is ``fused``; nobody is asked for a compiler. Which engine it is may change the last digits of what is
+    learned.
 
     Parameters
     ----------
@@ -41,6 +57,8 @@ def suited(sizes: Sequence[int], n_steps: int) -> str:
         Features, units of each hidden layer, outputs.
     n_steps : int
         Steps of the whole fit: mini-batches times epochs.
+    device : {"cpu", "cuda", "mps"}, default="cpu"
+        Where it trains.
 
     Examples
     --------
@@ -48,6 +66,8 @@ def suited(sizes: Sequence[int], n_steps: int) -> str:
     >>> suited((5, 31, 30, 1), n_steps=100)  # too few to compile for
     'fused'
     """
+    if device != "cpu":
+        return "cuda_graph" if device == "cuda" else "fused"
     n_layers = len(sizes) - 1
     saved_seconds, compiling_seconds = 20e-6 * n_layers * n_steps, 0.4 + 0.1 * n_layers
     pays = saved_seconds >= 2 * compiling_seconds

@@ -47,7 +47,12 @@ def network(layer_sizes: Sequence[int], generator: torch.Generator) -> nn.Sequen
 
 
 def training_steps(
-    engine: Callable[..., Iterator[float]], layer_sizes: Sequence[int], n_rows: int, n_steps: int
+    engine: Callable[..., Iterator[float]],
+    layer_sizes: Sequence[int],
+    n_rows: int,
+    n_steps: int,
+    *,
+    device: str = "cpu",
 ) -> Callable[[], float]:
     """Return a call that trains a network on random data, ready to be timed, counted or profiled.
 
@@ -62,6 +67,8 @@ def training_steps(
         Rows in the mini-batch.
     n_steps : int
         Training steps that a call carries out: an epoch.
+    device : str, default="cpu"
+        Where the network and the data lie.
 
     Returns
     -------
@@ -77,8 +84,9 @@ def training_steps(
     106496
     """
     generator = torch.Generator().manual_seed(0)
-    X, y = (torch.randn(n_steps * n_rows, n, generator=generator) for n in (layer_sizes[0], layer_sizes[-1]))
-    module = network(layer_sizes, generator)
+    columns = (layer_sizes[0], layer_sizes[-1])
+    X, y = (torch.randn(n_steps * n_rows, n, generator=generator).to(device) for n in columns)
+    module = network(layer_sizes, generator).to(device)
     epochs = engine(module, X, y, learning_rate=LEARNING_RATE, batch_size=n_rows, generator=generator)
     next(epochs)
     return partial(next, epochs)

@@ -54,6 +54,19 @@ def columns(y: np.ndarray) -> np.ndarray:
     return y.reshape(-1, 1) if y.ndim == 1 else y
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Return where the parameters of a module lie.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from mlperf.training.standard import device_of
+    >>> device_of(nn.Linear(5, 1))
+    device(type='cpu')
+    """
+    return next(module.parameters()).device
+
+
 class Held:
     """Features and targets that are held in memory as a whole, standardised.
 
@@ -90,9 +103,16 @@ class Held:
 
     def epochs(self, engine: Callable[..., Iterator[float]], module: nn.Sequential, **settings: Any) -> Iterator[float]:
         """Train with one of `mlperf.training.engines.ENGINES`, and yield the loss of each epoch."""
-        return engine(module, self.inputs, self.targets, **settings)
+        return engine(module, *self._beside(module), **settings)
 
     def squared_error(self, module: nn.Sequential) -> float:
         """Return the mean squared error of the standardised targets."""
         with torch.inference_mode():
-            return float(nn.functional.mse_loss(module(self.inputs), self.targets))
+            inputs, targets = self._beside(module)
+            return float(nn.functional.mse_loss(module(inputs), targets))
+
+    def _beside(self, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and targets on the device of a module; they are moved once."""
+        device = device_of(module)
+        self.inputs, self.targets = self.inputs.to(device), self.targets.to(device)
+        return self.inputs, self.targets

@@ -21,7 +21,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from mlperf.training.standard import columns, standardised
+from mlperf.training.standard import columns, device_of, standardised
 
 BLOCKS = 64
 """Blocks of a chunk: the more, the better mixed, and the shorter the slices that are read."""
@@ -156,14 +156,18 @@ class Stream:
         n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, self.chunk_bytes, batch_size)
         n_rows = min(n_rows, self.n_samples)
         whole = torch.empty(n_rows, self.n_features), torch.empty(n_rows, self.n_outputs)
-        inputs, targets = (data[:] for data in whole)
+        beside = [data.to(device_of(module)) for data in whole]  # on the CPU the same
+        inputs, targets = (data[:] for data in beside)
         train = engine(module, inputs, targets, batch_size=batch_size, generator=generator, **settings)
         while True:
             total = 0.0
             for chunk in chunks(self.n_samples, n_rows, generator):
                 n_filled = self._fill(whole, chunk)
                 # The engine sees the same two tensors in every chunk; the last chunk of an epoch may have fewer rows.
-                inputs.data, targets.data = (data[:n_filled] for data in whole)
+                for there, here in zip(beside, whole, strict=True):
+                    if there is not here:
+                        there.copy_(here)
+                inputs.data, targets.data = (data[:n_filled] for data in beside)
                 total += n_filled * next(train)
             yield total / self.n_samples
 
@@ -172,8 +176,8 @@ class Stream:
         total = 0.0
         with torch.inference_mode():
             for features, target in self.pieces():
-                outputs = module(standardised(features, self.scalers[0]))
-                expected = standardised(columns(target), self.scalers[1])
+                outputs = module(standardised(features, self.scalers[0]).to(device_of(module)))
+                expected = standardised(columns(target), self.scalers[1]).to(device_of(module))
                 total += len(features) * float(nn.functional.mse_loss(outputs, expected))
         return total / self.n_samples
 

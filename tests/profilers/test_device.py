@@ -10,6 +10,45 @@ from mlperf.profilers.timing import fit_costs, seconds, seconds_per_call, second
 on_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 
 
+class Device:
+    """Stands in for a device of torch, and notes what it is asked for."""
+
+    def __init__(self):
+        self.asked = []
+        self.held = self.most = 0
+
+    def hold(self, n_bytes):
+        self.held += n_bytes
+        self.most = max(self.most, self.held)
+
+    def synchronize(self):
+        self.asked.append("synchronize")
+
+    def reset_peak_memory_stats(self):
+        self.asked.append("reset the peak")
+        self.most = self.held
+
+    def memory_allocated(self):
+        return self.held
+
+    def max_memory_allocated(self):
+        return self.most
+
+
+@pytest.fixture
+def device(monkeypatch):
+    stand_in = Device()
+    for name in ("synchronize", "reset_peak_memory_stats", "memory_allocated", "max_memory_allocated"):
+        monkeypatch.setattr(torch.accelerator, name, getattr(stand_in, name))
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(
+        torch.accelerator,
+        "current_accelerator",
+        lambda check_available=False: torch.device("cuda"),  # noqa: ARG005
+    )
+    return stand_in
+
+
 def test_timed_call_begins_and_ends_with_an_idle_device(device):
     seconds(lambda: device.asked.append("call"))
     assert device.asked == ["synchronize", "call", "synchronize"]

@@ -9,9 +9,11 @@ from torch import nn
 
 from mlperf.model import MLPRegressor
 from mlperf.training import engines, library
-from mlperf.training.engines import ENGINES, available, suited
+from mlperf.training.engines import ENGINES, ONLY_ON, available, suited
 from mlperf.training.kernel import source
 from mlperf.training.network import network
+
+ON_CPU = [name for name in ENGINES if ONLY_ON.get(name, "cpu") == "cpu"]
 
 # Samples, batch size, layer sizes, steps: a short last batch, one of a single sample, fewer samples than a batch holds,
 # no hidden layer, several outputs, widths that no vector divides, several panels, more rows than are taken at a time.
@@ -47,14 +49,14 @@ def test_engines_take_the_same_steps_within_float32_rounding(case):
     ]
     moved = max(np.abs(a - b).max() for a, b in zip(exact, start, strict=True))
     assert moved > 0.1
-    for engine in ENGINES:
+    for engine in ON_CPU:
         losses, parameters = trained(engine, *CASES[case])
         np.testing.assert_allclose(losses, exact_losses, rtol=2e-5, atol=1e-7, err_msg=engine)
         for parameter, reference in zip(parameters, exact, strict=True):
             np.testing.assert_allclose(parameter, reference, atol=2e-4 * moved, rtol=0, err_msg=engine)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ON_CPU)
 def test_the_same_seed_gives_the_same_bits(engine):
     (losses, parameters), (same_losses, same_parameters) = (trained(engine, 150, 64, (5, 32, 1), 30) for _ in range(2))
     assert np.array_equal(losses, same_losses)
@@ -85,7 +87,7 @@ def test_a_compiled_step_calls_no_operator():
     assert few["aten::randperm"] == 1
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ON_CPU)
 def test_a_fitted_estimator_is_pickled_as_small_as_its_parameters(engine):
     X, y = (part.numpy() for part in problem(64, (5, 1)))
     model = MLPRegressor((128, 128), engine=engine, max_iter=1).fit(X, y[:, 0])
@@ -149,12 +151,12 @@ def test_training_leaves_torch_as_it_was():
 
     before = state()
     X, y = problem(20, (2, 3, 1))
-    for engine in ENGINES:
+    for engine in ON_CPU:
         MLPRegressor((3,), engine=engine, batch_size=8, max_iter=2, random_state=0).fit(X.numpy(), y[:, 0].numpy())
         assert state() == before
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ON_CPU)
 def test_a_caller_with_another_default_dtype_gets_the_same_model(engine):
     X, y = (part.numpy() for part in problem(150, (5, 32, 1)))
     model = MLPRegressor((32,), engine=engine, max_iter=3, random_state=0)
