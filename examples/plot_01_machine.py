@@ -77,6 +77,7 @@ else:
 
 publish(
     "machine",
+    described=described,
     specification=specification,
     models=models,
     sizes=sizes,

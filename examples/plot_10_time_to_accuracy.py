@@ -118,10 +118,9 @@ def count(contender):
 # counted for all. It is the draws that vary here, not the processes.
 
 fastest = list(engines)[-1]
-counted = measure(
-    count, **UNTIMED, contender={fastest: engines[fastest], **rivals}
-).frame.drop(columns=["process", "repeat"])
-draws = Runs(counted, by=["contender", "model", "level"], process="draw")
+counted = measure(count, **UNTIMED, contender={fastest: engines[fastest], **rivals})
+frame = counted.frame.drop(columns=["process", "repeat"])
+draws = Runs(frame, by=["contender", "model", "level"], process="draw")
 epochs = draws.quantity("epochs", statistic="mean")
 epochs
 
@@ -354,7 +353,7 @@ energy_claim
 publish(
     "time_to_accuracy",
     runs=runs,
-    counts=draws,
+    counts=counted,
     epochs=epochs,
     times=times,
     first=first_to_goal,

@@ -68,8 +68,8 @@ answers: dict[str, Any] = {}
 def answer(question: str, ask: Callable[[], Any]) -> Any:
     """Return what this machine answers to a question on which it depends what is measured, and keep it.
 
-    Answers are published with what was measured. Where that is checked again, the machine is not asked: it may be another
-    one, with other libraries.
+    Answers are published with what was measured. Where that is checked again, the machine is not asked: it may be
+    another one, with other libraries.
 
     Parameters
     ----------

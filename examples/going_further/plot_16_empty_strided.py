@@ -155,6 +155,7 @@ claims = {
 publish(
     "empty_strided",
     runs=runs,
+    called=called,
     callers=calls,
     by_optimiser=by_optimiser,
     faster_ratio=time_left,

@@ -15,14 +15,18 @@ from typing import Any
 
 import pandas as pd
 
+from mlperf.machine import answer
 from mlperf.profilers.child import Request
 from mlperf.profilers.grid import cells
 from mlperf.profilers.measure import check_count
 from mlperf.profilers.pickling import pickled
 from mlperf.profilers.process import Process, ProcessError
+from mlperf.quantities.runs import Runs
+from mlperf.results.stored import asked_for, stored_runs
 
 PARTS = ("matrix products", "compiled step", "rest of torch", "Python", "memory and system")
 """What an instruction is spent on, by the function and the library that it belongs to."""
+TOOLS = ("valgrind", "callgrind_control")
 SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
 
 # Valgrind knows no wider vectors; torch, and what a compiler makes, would use them where the processor has them.
@@ -61,7 +65,7 @@ class CountingError(RuntimeError):
     """Instructions cannot be counted here; the message says why."""
 
 
-def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5, **grid: Any) -> pd.DataFrame:
+def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5, **grid: Any) -> Runs:
     """Count the instructions of a call for every cell of a grid, in one process under Callgrind.
 
     Parameters
@@ -77,10 +81,10 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
 
     Returns
     -------
-    pandas.DataFrame
-        Indexed by the parameters of the grid and ``part``, one of `PARTS`; ``instructions`` of one call. The products
-        inside a compiled step are counted to that step. Valgrind imitates a processor with AVX2 at most, so that on a
-        larger one torch takes another way through its products than outside.
+    Runs
+        The only run of each cell, by the parameters of the grid and ``part``, one of `PARTS`; ``instructions`` of one
+        call. The products inside a compiled step are counted to that step. Valgrind imitates a processor with AVX2 at
+        most, so that on a larger one torch takes another way through its products than outside.
 
     Raises
     ------
@@ -99,9 +103,13 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     """
     check_count("instructions", "calls", calls)
     todo = cells("instructions", prepare, grid, options=["calls"], taken=["part"])
-    missing = [name for name in ("valgrind", "callgrind_control") if not shutil.which(name)]
+    missing = answer("missing for counting", lambda: [name for name in TOOLS if not shutil.which(name)])
     if missing:
         raise CountingError(f"{' and '.join(missing)} not installed")
+    asked = asked_for("instructions", [cell.labels for cell in todo], calls=calls)
+    stored = stored_runs(sys._getframe(1).f_code.co_filename, asked)
+    if stored is not None:
+        return stored
     tasks = [pickled(prepare, cell.arguments) for cell in todo]
     with tempfile.TemporaryDirectory(prefix="mlperf-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -113,8 +121,11 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
             raise CountingError(f"Callgrind wrote nothing: {_last_line(stderr)}")
         counts = [_by_part(dump, int(calls)) for dump in dumps]
     keys = [(*cell.labels.values(), part) for cell in todo for part in PARTS]
-    index = pd.MultiIndex.from_tuples(keys, names=[*grid, "part"])
-    return pd.DataFrame({"instructions": [parts[part] for parts in counts for part in PARTS]}, index=index)
+    frame = pd.DataFrame(keys, columns=[*grid, "part"])
+    frame["instructions"] = [parts[part] for parts in counts for part in PARTS]
+    runs = Runs(frame, by=[*grid, "part"])
+    runs.asked = asked
+    return runs
 
 
 def _in_a_process(folder: Path) -> str:

@@ -24,7 +24,7 @@ from mlperf.profilers.process import Bar, Process, ProcessError, environment, sh
 from mlperf.protocol import FRESH_PROCESSES, THREADS
 from mlperf.quantities.runs import BOOKKEEPING, Runs
 from mlperf.results.journal import Journal
-from mlperf.results.stored import stored_runs
+from mlperf.results.stored import asked_for, stored_runs
 
 Run = Callable[..., Mapping[str, Any] | pd.DataFrame]
 
@@ -117,7 +117,9 @@ def measure(
     replaced = _replaced(run, warmup, grid)
     script = sys._getframe(1).f_code.co_filename
     called = getattr(run, "__name__", type(run).__name__)
-    stored = stored_runs(script, called, [cell.labels for cell in todo], processes, repeats)
+    labels = [cell.labels for cell in todo]
+    asked = asked_for(called, labels, processes=processes, repeats=repeats, threads=threads)
+    stored = stored_runs(script, asked)
     if stored is not None:
         return stored
     defined_in = getattr(getattr(run, "__code__", None), "co_filename", "")
@@ -135,7 +137,9 @@ def measure(
         for cell, task, key in pending
     ]
     _Measurement(settings, journal, turns).carry_out(n_jobs)
-    return _runs(turns, list(grid))
+    runs = _runs(turns, list(grid))
+    runs.asked = asked
+    return runs
 
 
 OPTIONS = [

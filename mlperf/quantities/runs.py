@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -68,6 +69,8 @@ class Runs:
             within = [*self.by, "process"]
             frame.insert(len(self.by) + 1, "repeat", frame.groupby(within, sort=False, dropna=False).cumcount())
         self.frame = frame
+        # What `mlperf.measure` was asked for, as JSON has it: published runs answer when the same is asked again.
+        self.asked: dict[str, Any] | None = None
         # What tells these runs from all others: only runs of one source are paired.
         self._source = object()
 

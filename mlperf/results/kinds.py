@@ -92,7 +92,7 @@ def describe(thing: Any, name: str) -> tuple[Entry, Files]:
     if isinstance(thing, np.generic) or (isinstance(thing, np.ndarray) and thing.ndim == 0):
         thing = thing.item()
     if isinstance(thing, Runs | pd.DataFrame):
-        return _describe_table(thing.frame if isinstance(thing, Runs) else thing, name)
+        return _describe_table(thing, name)
     if isinstance(thing, Quantity):
         return _describe_quantity(thing, name)
     if isinstance(thing, Claim):
@@ -121,6 +121,7 @@ def revive(entry: Entry, files: Files) -> Any:
     if kind == "table":
         for key, expected in {"described": dict, "process": int, "repeat": int}.items():
             _checked(entry[key], expected)
+        _checked(entry.get("asked", {}), dict)
         return None
     if kind == "quantity":
         return _revive_quantity(entry)
@@ -137,7 +138,8 @@ def revive(entry: Entry, files: Files) -> Any:
     raise ValueError(f"there is no kind {kind!r}")
 
 
-def _describe_table(frame: pd.DataFrame, name: str) -> tuple[Entry, Files]:
+def _describe_table(table: Runs | pd.DataFrame, name: str) -> tuple[Entry, Files]:
+    frame, asked = (table.frame, table.asked) if isinstance(table, Runs) else (table, None)
     try:
         content, described = to_csv(frame)
     except ValueError as error:
@@ -146,7 +148,8 @@ def _describe_table(frame: pd.DataFrame, name: str) -> tuple[Entry, Files]:
         column: int(frame[column].nunique()) if list(frame.columns).count(column) == 1 else 0
         for column in ("process", "repeat")
     }
-    return {"kind": "table", **counts, "described": described}, {"csv": content}
+    entry = {"kind": "table", **counts, "described": described}
+    return {**entry, "asked": asked} if asked else entry, {"csv": content}
 
 
 def _describe_quantity(quantity: Quantity, name: str) -> tuple[Entry, Files]:
@@ -156,7 +159,7 @@ def _describe_quantity(quantity: Quantity, name: str) -> tuple[Entry, Files]:
         low, high = cell.interval()
         cells.append(
             {
-                "labels": [_described_label(label, name) for label in key],
+                "labels": [described_label(label, name) for label in key],
                 "value": float(cell.value),
                 "low": _described_end(low),
                 "high": _described_end(high),
@@ -190,12 +193,12 @@ def _revive_quantity(entry: Entry) -> Quantity:
     return Quantity(cells, by, unit=entry["unit"], name=_checked(entry["name"], str))
 
 
-def _described_label(label: Any, name: str) -> Any:
+def described_label(label: Any, name: str) -> Any:
     """Return a label as JSON has it: as it is if it can be, else with the letter of its type."""
     if isinstance(label, np.generic) and not isinstance(label, np.datetime64 | np.timedelta64):
         label = label.item()
     if isinstance(label, tuple):
-        return [_described_label(part, name) for part in label]
+        return [described_label(part, name) for part in label]
     if type(label) in (str, int, bool) or (type(label) is float and isfinite(label)):
         return label
     try:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlperf import protocol
-from mlperf.machine import fingerprint
+from mlperf.machine import answers, fingerprint
 from mlperf.results.sources import Source, contents, is_own, sources
 
 EDITED = "sha256: edited while it was measured"
@@ -98,7 +98,7 @@ def provenance(script: str | Path) -> dict[str, Any]:
     --------
     >>> from mlperf.results.provenance import provenance
     >>> list(provenance("no script"))
-    ['script', 'time', 'machine', 'protocol', 'commit']
+    ['script', 'time', 'machine', 'answers', 'protocol', 'commit']
     """
     script = Path(script)
     constants = {name: value for name, value in vars(protocol).items() if name.isupper()}
@@ -106,6 +106,7 @@ def provenance(script: str | Path) -> dict[str, Any]:
         "script": script.name if script.is_file() else None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": fingerprint(),
+        "answers": dict(answers),
         "protocol": json.loads(json.dumps(constants, default=str)),
         "commit": _commit(script.parent),
     }

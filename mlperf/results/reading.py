@@ -115,6 +115,11 @@ class Result:
         """Return the names of all things, or of those of some kinds."""
         return [key for key in self if not kinds or self.kind(key) in kinds]
 
+    def asked(self, key: str) -> dict[str, Any] | None:
+        """Return what was asked for when a table was measured; None if it is not what `mlperf.measure` returned."""
+        asked: dict[str, Any] | None = self._entries[key].get("asked")
+        return asked
+
     def paths(self, key: str) -> dict[str, Path]:
         """Return where the files of a thing are, by their endings: a figure's "svg" and "pdf", a table's "csv"."""
         return {ending: self.folder / f"{self.name}.{key}.{ending}" for ending in self._of(key)}
@@ -275,6 +280,8 @@ def _checked_provenance(given: Any) -> dict[str, Any]:
     known = {"processor", "cores", "system", "torch"} <= set(machine)
     if not known or protocol["MODE"] not in ("published", "quick") or type(protocol["THREADS"]) is not int:
         raise ValueError("its provenance is not that of a result")
+    if not isinstance(given.get("answers", {}), dict):
+        raise TypeError("its provenance is not that of a result")
     if not all(given[key] is None or isinstance(given[key], str) for key in ("script", "commit")):
         raise TypeError("its provenance is not text")
     return dict(given)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from mlperf.machine import ANSWERS
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.results.folder import names_in
@@ -67,7 +69,7 @@ def recheck(folder: Path, script: Path) -> Report:
         return Report(False, [f"{script.name}: cannot be checked. None of its results is in {folder}."])
     published = [read(name, folder) for name in names]
     with TemporaryDirectory() as again:
-        environment = {**os.environ, **_protocol(published[0]), VARIABLE: str(folder.resolve())}
+        environment = {**os.environ, **_as_then(published[0]), VARIABLE: str(folder.resolve())}
         done = subprocess.run(
             [sys.executable, str(script.resolve())],
             env={**environment, "MLPERF_RESULTS": again, "MPLBACKEND": "agg"},
@@ -116,12 +118,13 @@ def differences(then: Result, now: Result) -> list[str]:
     return lines
 
 
-def _protocol(result: Result) -> dict[str, str]:
-    """Return the settings that put the protocol of a result in force."""
+def _as_then(result: Result) -> dict[str, str]:
+    """Return the settings that put the protocol of a result in force, and let its machine answer for this one."""
     protocol = result.provenance["protocol"]
     return {
         "MLPERF_QUICK": str(int(protocol["MODE"] == "quick")),
         "MLPERF_FULL": str(int(bool(protocol.get("FULL")))),
+        ANSWERS: json.dumps(result.provenance.get("answers", {})),
     }
 
 
@@ -148,4 +151,4 @@ def _shown(thing: Any) -> str:
 def _counted(results: list[Result]) -> str:
     counts = {kind: sum(len(result.keys(kind)) for result in results) for kind in COMPARED}
     named = [f"{count} {kind if count == 1 else PLURALS[kind]}" for kind, count in counts.items() if count]
-    return f"{', '.join(named)} follow again."
+    return f"{', '.join(named)} follow{'s' if sum(counts.values()) == 1 else ''} again."

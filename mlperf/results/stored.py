@@ -7,17 +7,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from mlperf.quantities.runs import BOOKKEEPING, Runs
+from mlperf.quantities.runs import Runs
 from mlperf.results.folder import names_in
+from mlperf.results.kinds import described_label
 from mlperf.results.reading import read
 from mlperf.results.sources import published_names
 
 VARIABLE = "MLPERF_RUNS_FROM"
 """Environment variable that names the results to answer measurements from; without it, they are carried out."""
 
-# The tables that have answered a measurement of this process: the next measurement of the same grid is another one.
+# The tables that have answered a measurement of this process: the next one that asks for the same is another one.
 _taken: set[tuple[str, str]] = set()
 
 
@@ -25,21 +24,45 @@ class NotStoredError(Exception):
     """The runs of a measurement are not in the results that were published; the message names it."""
 
 
-def stored_runs(
-    script: str, measured: str, cells: Sequence[Mapping[str, Any]], processes: int, repeats: int
-) -> Runs | None:
+def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> dict[str, Any] | None:
+    """Return what a measurement is asked for, as JSON has it.
+
+    Parameters
+    ----------
+    run : str
+        The name of what is measured.
+    cells : sequence of mapping
+        The labels of each cell of the grid.
+    **settings : int
+        How it is carried out: processes, repeats, threads.
+
+    Returns
+    -------
+    dict or None
+        None if JSON has no word for a label: such runs cannot be published.
+
+    Examples
+    --------
+    >>> from mlperf.results.stored import asked_for
+    >>> asked_for("run", [{"model": "Small"}, {"model": "Large"}], processes=10)
+    {'run': 'run', 'grid': ['model'], 'cells': [['Small'], ['Large']], 'processes': 10}
+    """
+    try:
+        labels = [[described_label(label, run) for label in cell.values()] for cell in cells]
+    except ValueError:
+        return None
+    return {"run": run, "grid": list(cells[0]), "cells": labels, **{name: int(n) for name, n in settings.items()}}
+
+
+def stored_runs(script: str, asked: Mapping[str, Any] | None) -> Runs | None:
     """Return the runs of a measurement as they were published.
 
     Parameters
     ----------
     script : str
         The script that measures.
-    measured : str
-        What it measures, for the message.
-    cells : sequence of mapping
-        The labels of each cell of the grid.
-    processes, repeats : int
-        How many there are of each cell.
+    asked : mapping or None
+        What it asks for: see `asked_for`.
 
     Returns
     -------
@@ -49,12 +72,12 @@ def stored_runs(
     Raises
     ------
     NotStoredError
-        If the results of the script hold no table with these cells, processes and repeats.
+        If the results of the script hold no table of runs for which the same was asked.
 
     Examples
     --------
-    >>> from mlperf.results.stored import stored_runs
-    >>> stored_runs("plot_02_training_time.py", "run", [{"model": "Small"}], processes=10, repeats=1) is None
+    >>> from mlperf.results.stored import asked_for, stored_runs
+    >>> stored_runs("plot_02_training_time.py", asked_for("run", [{"model": "Small"}])) is None
     True
     """
     given = os.environ.get(VARIABLE)
@@ -64,25 +87,11 @@ def stored_runs(
     for name in [name for name in published_names(script) if name in names_in(folder)]:
         result = read(name, folder)
         for key in result.keys("table"):
-            if (name, key) not in _taken and _holds(result[key], cells, processes, repeats):
+            if asked and (name, key) not in _taken and result.asked(key) == asked:
                 _taken.add((name, key))
-                return Runs(result[key], by=_levels(result[key]))
-    raise NotStoredError(f"The runs of {measured}, as they would be measured here, are not published.")
-
-
-def _levels(frame: pd.DataFrame) -> list[str]:
-    """Return the levels of a table of runs: the columns before its bookkeeping."""
-    return list(frame.columns[: list(frame.columns).index(BOOKKEEPING[0])])
-
-
-def _holds(frame: pd.DataFrame, cells: Sequence[Mapping[str, Any]], processes: int, repeats: int) -> bool:
-    """Return whether a table is what a measurement of these cells makes."""
-    if not set(BOOKKEEPING) <= set(frame.columns):
-        return False
-    grid = list(cells[0])
-    if _levels(frame)[: len(grid)] != grid:
-        return False
-    found = set(frame[[*grid, "process", "repeat"]].itertuples(index=False, name=None))
-    return found == {
-        (*cell.values(), process, repeat) for cell in cells for process in range(processes) for repeat in range(repeats)
-    }
+                frame = result[key]
+                runs = Runs(frame, by=list(frame.columns[: list(frame.columns).index("process")]))
+                runs.asked = dict(asked)
+                return runs
+    what = asked["run"] if asked else "a measurement"
+    raise NotStoredError(f"The runs of {what}, as they would be measured here, are not published.")

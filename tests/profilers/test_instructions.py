@@ -97,9 +97,9 @@ def test_larger_product_takes_more_instructions_in_products_alone():
         return lambda: torch.mm(left, right)
 
     counted = instructions(prepare, calls=2, n={"little": 4, "large": 128})
-    assert counted.index.names == ["n", "part"]
-    assert counted.index.tolist() == [(n, part) for n in ("little", "large") for part in PARTS]
-    counts = counted["instructions"]
+    assert counted.by == ("n", "part")
+    counts = counted.frame.set_index(["n", "part"])["instructions"]
+    assert counts.index.tolist() == [(n, part) for n in ("little", "large") for part in PARTS]
     # 2 * 128**3 operations, at most 16 in one instruction (a fused one on eight numbers).
     assert counts["large", "matrix products"] > 2 * 128**3 / 16
     assert counts["large", "matrix products"] > 100 * counts["little", "matrix products"]

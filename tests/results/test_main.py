@@ -7,7 +7,7 @@ import pytest
 from mlperf import Runs, claim, exact, publish
 from mlperf.results.__main__ import main
 from mlperf.results.sealed import seal, unseal
-from mlperf.results.stored import VARIABLE, NotStoredError, stored_runs
+from mlperf.results.stored import VARIABLE, NotStoredError, asked_for, stored_runs
 
 # What is measured fails: a script that runs through has measured nothing.
 SCRIPT = """
@@ -22,6 +22,9 @@ publish("fits", runs=runs, fit=fit, library="torch", quick=claim("It is quick.",
 """
 
 
+CELLS = [{"model": model, "n_samples": n} for model in ("Small", "Large") for n in (10, 20)]
+
+
 def runs_of(*, repeats=2):
     """Return runs as `measure` makes them."""
     rows = [
@@ -32,7 +35,9 @@ def runs_of(*, repeats=2):
         for repeat in range(repeats)
     ]
     columns = ["model", "n_samples", "process", "repeat", "order", "load", "steal_fraction", "seconds"]
-    return Runs(pd.DataFrame(rows, columns=columns), by=["model", "n_samples"])
+    runs = Runs(pd.DataFrame(rows, columns=columns), by=["model", "n_samples"])
+    runs.asked = asked_for("run", CELLS, processes=3, repeats=repeats, threads=1)
+    return runs
 
 
 @pytest.fixture
@@ -118,10 +123,9 @@ def answered(script, results, monkeypatch):
     """Return what asks for stored runs of the script's grid."""
     monkeypatch.setenv(VARIABLE, str(results))
     monkeypatch.setattr("mlperf.results.stored._taken", set())
-    cells = [{"model": model, "n_samples": n} for model in ("Small", "Large") for n in (10, 20)]
 
-    def ask(cells=cells, processes=3, repeats=2):
-        return stored_runs(str(script), "run", cells, processes, repeats)
+    def ask(run="run", cells=CELLS, processes=3, repeats=2, threads=1):
+        return stored_runs(str(script), asked_for(run, cells, processes=processes, repeats=repeats, threads=threads))
 
     return ask
 
@@ -135,12 +139,12 @@ def test_stored_runs_are_those_that_were_published(answered):
 
 @pytest.mark.parametrize(
     "other",
-    [{"processes": 2}, {"repeats": 1}, {"cells": [{"model": "Small", "n_samples": 10}]}],
+    [{"processes": 2}, {"repeats": 1}, {"threads": 2}, {"cells": CELLS[:1]}, {"run": "score"}],
     ids=str,
 )
 @pytest.mark.usefixtures("publish_fits")
 def test_runs_of_another_measurement_do_not_answer(answered, other):
-    with pytest.raises(NotStoredError, match="The runs of run, as they would be measured here, are not published"):
+    with pytest.raises(NotStoredError, match=r"The runs of \w+, as they would be measured here, are not published"):
         answered(**other)
 
 
