@@ -6,9 +6,12 @@ import itertools
 import random
 import sys
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,11 @@ import pandas as pd
 
 from mlperf.profilers import child
 from mlperf.profilers.child import Request
+from mlperf.profilers.executors import Place, places
 from mlperf.profilers.grid import Cell, cells, check_arguments
 from mlperf.profilers.pickling import pickled
 from mlperf.profilers.process import Bar, Process, ProcessError, environment, show
+from mlperf.profilers.worker import Order, machine
 from mlperf.protocol import FRESH_PROCESSES, THREADS
 from mlperf.quantities.runs import BOOKKEEPING, Runs
 from mlperf.results.journal import Journal
@@ -40,7 +45,8 @@ def measure(
     repeats: int = 1,
     warmup: Mapping[str, Any] | bool = True,
     threads: int = THREADS,
-    n_jobs: int = 1,
+    n_jobs: int | None = None,
+    executor: Any = None,
     fresh: bool = FRESH_PROCESSES,
     timeout: float | None = None,
     **grid: Any,
@@ -64,10 +70,16 @@ def measure(
         ``{"max_iter": 1}``), as it is (True) or not at all (False).
     threads : int, default=1
         Threads that a process may use inside one operator.
-    n_jobs : int, default=1
-        Processes that run at a time. More than one is for values that do not depend on the time they take. With one,
-        the processes of a round still start and warm up together, as many as there are cores: loading the libraries
-        takes seconds. When all of them are ready, and idle, they are measured one after the other.
+    n_jobs : int, default=None
+        Processes that run at a time: by default one, and with an `executor` that is a Dask client one on each worker.
+        On one machine, more than one is for values that do not depend on the time they take. With one, the processes
+        of a round still start and warm up together, as many as there are cores: loading the libraries takes seconds.
+        When all of them are ready, and idle, they are measured one after the other.
+    executor : Dask client or executor, default=None
+        Who carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
+        (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of
+        a cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
+        :doc:`/clusters`.
     fresh : bool, default=True
         Whether each process is a fresh one. If not, all runs share one process, which is quick, but no sample of
         what differs between processes. By default False in the quick protocol.
@@ -83,13 +95,16 @@ def measure(
         index; ``process`` (the round) and ``repeat`` (within the process); ``order``, the place of the cell in its
         round; ``load``, the load average of the last minute before the run, in processes for each core;
         ``steal_fraction``, the fraction of the cores' time that went to other virtual machines during the run, NaN
-        where it cannot be read or the run was too short; and what `run` returned.
+        where it cannot be read or the run was too short; ``frequency_ghz`` of its core when it ended, NaN where it
+        cannot be read; ``machine``, as `mlperf.machine.identity` names it; and what `run` returned. Where there is
+        more than one machine, it is a level of the grid: runs of different machines never form one sample.
 
     Raises
     ------
     MeasurementError
-        If `run` raises, exits, hangs beyond `timeout` or returns neither numbers nor strings, or if its process
-        dies. No process is left.
+        If `run` raises, exits, hangs beyond `timeout` or returns neither numbers nor strings, or if its process or
+        its worker dies. No process is left; only a run of another executor than Dask's and submitit's, which cannot
+        be stopped, ends by itself.
     TypeError, ValueError
         If a parameter is of the wrong kind or out of range, or if `run` cannot be pickled.
 
@@ -111,7 +126,8 @@ def measure(
     1     3   square        0       0      9
     """
     for name, count in {"processes": processes, "repeats": repeats, "threads": threads, "n_jobs": n_jobs}.items():
-        check_count("measure", name, count)
+        if count is not None or name != "n_jobs":
+            check_count("measure", name, count)
     _check_timeout(timeout)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
@@ -125,7 +141,11 @@ def measure(
     defined_in = getattr(getattr(run, "__code__", None), "co_filename", "")
     first = Request("prepare", sys.path, _folder(), taken=(*grid, *BOOKKEEPING), script=defined_in)
     settings = _Settings(repeats, threads, fresh, timeout, first)
-    depends = (child, run, replaced, repeats, threads, n_jobs > 1, bool(fresh))
+    elsewhere = [] if executor is None else places(executor, n_jobs)
+    n_jobs = n_jobs or 1
+    # The runs of a cluster name their machines; those of here are continued on this machine only.
+    where = "executor" if elsewhere else (machine(), n_jobs > 1, bool(fresh))
+    depends = (child, run, replaced, repeats, threads, where)
     journal = Journal(script, depends)
     pending = []
     for cell in todo:
@@ -136,7 +156,7 @@ def measure(
         for number in range(processes)
         for cell, task, key in pending
     ]
-    _Measurement(settings, journal, turns).carry_out(n_jobs)
+    _Measurement(settings, journal, turns, elsewhere).carry_out(n_jobs)
     runs = _runs(turns, list(grid))
     runs.asked = asked
     return runs
@@ -176,8 +196,9 @@ class _Turn:
 class _Measurement:
     """What is under way: the processes that run, and what is shown of it."""
 
-    def __init__(self, settings: _Settings, journal: Journal, turns: Sequence[_Turn]) -> None:
-        self.settings, self.journal, self.turns = settings, journal, turns
+    def __init__(self, settings: _Settings, journal: Journal, turns: Sequence[_Turn], places: Sequence[Place]) -> None:
+        self.settings, self.journal, self.turns, self.places = settings, journal, turns, places
+        self.name = uuid.uuid4().hex
         self.running: set[Process] = set()
         self.stopped = False
         self.lock = threading.Lock()
@@ -195,8 +216,10 @@ class _Measurement:
         self.bar = Bar(total=total, initial=known, desc="Measuring", unit="run", smoothing=0, file=sys.__stderr__)
         with self.bar:
             try:
-                if n_jobs > 1 and self.settings.fresh:
-                    self._side_by_side(n_jobs)
+                if self.places:
+                    self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
+                elif n_jobs > 1 and self.settings.fresh:
+                    self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
                     self._one_by_one()
             except BaseException:
@@ -214,17 +237,25 @@ class _Measurement:
             for order, (turn, process) in enumerate(zip(batch, ready, strict=True), place):
                 self._measure(turn, process, order)
 
-    def _side_by_side(self, n_jobs: int) -> None:
-        """Measure several processes at a time, in the order in which they were given."""
-        n_cells = len({turn.key for turn in self.turns})
+    def _deal_out(self, lanes: Sequence[tuple[str, Callable[[_Turn, int], None]]]) -> None:
+        """Measure in several lanes at a time. All turns of a round go to lanes on one machine."""
+        machines = sorted({machine for machine, _ in lanes})
+        dealt: dict[str, list[tuple[_Turn, int]]] = {machine: [] for machine in machines}
+        for order, (turn,) in _batches(self.turns, 1):
+            dealt[machines[turn.number % len(machines)]].append((turn, order))
+        left = {machine: iter(turns) for machine, turns in dealt.items()}
+        self._name(next(turn for turn in self.turns if turn.answers is None))
 
-        def work(numbered: tuple[int, _Turn]) -> None:
-            place, turn = numbered
-            self._measure(turn, self._prepare(turn), place % n_cells)
+        def work(lane: tuple[str, Callable[[_Turn, int], None]]) -> None:
+            machine, carry_out = lane
+            while not self.stopped:
+                with self.lock:
+                    following = next(left[machine], None)
+                if following is None:
+                    return
+                carry_out(*following)
 
-        left = [(place, turn) for place, turn in enumerate(self.turns) if turn.answers is None]
-        self._name(left[0][1])
-        self._in_lanes(work, left, n_jobs)
+        self._in_lanes(work, lanes, len(lanes))
 
     def _in_lanes(self, work: Callable[[Any], Any], items: Sequence[Any], n_lanes: int) -> list[Any]:
         """Work on items in threads; the first failure ends all of it."""
@@ -246,18 +277,41 @@ class _Measurement:
         self._ask(turn, process, self.settings.request._replace(task=turn.task))
         return process
 
+    def _measure_here(self, turn: _Turn, order: int) -> None:
+        self._measure(turn, self._prepare(turn), order)
+
+    def _measure_at(self, place: Place, turn: _Turn, order: int) -> None:
+        """Have the runs of a turn carried out at a place of an executor."""
+        self._name(turn)
+        settings = self.settings
+        request = settings.request._replace(task=turn.task)
+        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout)
+        try:
+            outcome = place.carry_out(wanted, lambda: self.stopped)
+        except ProcessError as error:
+            raise _failure(turn, error, f" on {place.name}") from error.__cause__
+        if outcome.error:
+            where = place.name if place.machine else f"the worker {outcome.worker}"
+            raise _failure(turn, outcome.error, f" on {where}", outcome.notes)
+        self._keep(turn, [{**answer, "order": order, "machine": outcome.machine} for answer in outcome.answers])
+        with self.lock:
+            self.bar.update(settings.repeats)
+
     def _measure(self, turn: _Turn, process: Process, order: int) -> None:
         """Carry out the runs of a turn in its process, and end that."""
         self._name(turn)
         answers = []
         for _ in range(self.settings.repeats):
-            answers.append({**self._ask(turn, process, Request("run")), "order": order})
+            answers.append({**self._ask(turn, process, Request("run")), "order": order, "machine": machine()})
             with self.lock:
                 self.bar.update()
         if self.settings.fresh:
             process.end()
             with self.lock:
                 self.running.discard(process)
+        self._keep(turn, answers)
+
+    def _keep(self, turn: _Turn, answers: list[dict[str, Any]]) -> None:
         turn.answers = answers
         with self.lock:
             self.journal.put(turn.key, turn.number, answers)
@@ -266,10 +320,7 @@ class _Measurement:
         try:
             return process.ask(request, self.settings.timeout)
         except ProcessError as error:
-            failure = MeasurementError(f"The measured run failed in the cell {turn.cell.name}: {error}")
-            for note in getattr(error, "__notes__", []):
-                failure.add_note(note)
-            raise failure from None
+            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
 
     def _name(self, turn: _Turn) -> None:
         with self.lock:
@@ -287,9 +338,22 @@ class _Measurement:
     def stop(self) -> None:
         """End all processes, whatever they are doing."""
         with self.lock:
+            if self.stopped:
+                return
             self.stopped = True
             for process in self.running:
                 process.end(kill=True)
+        for place in self.places:
+            with suppress(Exception):  # it may be what failed
+                if place.is_there():
+                    place.stop(self.name)
+
+
+def _failure(turn: _Turn, error: object, where: str = "", notes: Sequence[str] = ()) -> MeasurementError:
+    failure = MeasurementError(f"The measured run failed in the cell {turn.cell.name}{where}: {error}")
+    for note in notes:
+        failure.add_note(note)
+    return failure
 
 
 def _batches(turns: Sequence[_Turn], size: int) -> Iterator[tuple[int, list[_Turn]]]:

@@ -37,6 +37,11 @@ class Cell(ABC):
         return np.empty(0)
 
     @property
+    def disturbed(self) -> NDArray[np.bool_]:
+        """Which of the raw runs were disturbed; see `mlperf.Runs.disturbed`."""
+        return np.zeros(len(self.runs), dtype=bool)
+
+    @property
     def n_runs(self) -> int:
         """Runs behind the number; 0 where it was not measured in runs."""
         return len(self.runs)
@@ -126,15 +131,22 @@ class Sampled(Cell):
         repeat: NDArray[np.int64],
         source: object,
         statistic: Statistic = "median",
+        *,
         machine: str = "",
+        disturbed: NDArray[np.bool_] | None = None,
     ) -> None:
         self._runs, self.process, self.repeat = runs, process, repeat
         self.source, self.statistic, self.machine = source, statistic, machine
+        self._disturbed = np.zeros(len(runs), dtype=bool) if disturbed is None else disturbed
         self._estimates: dict[float, tuple[float, float, float]] = {}
 
     @property
     def runs(self) -> NDArray[np.float64]:
         return self._runs
+
+    @property
+    def disturbed(self) -> NDArray[np.bool_]:
+        return self._disturbed
 
     @property
     def value(self) -> float:
@@ -206,7 +218,9 @@ def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
     if sampled and not rest and all(cell.pairs_with(sampled[0]) for cell in sampled):
         values = function(*(cell.runs if isinstance(cell, Sampled) else cell.value for cell in cells))
         first, runs = sampled[0], np.asarray(values, dtype=np.float64)
-        return Sampled(runs, first.process, first.repeat, first.source, first.statistic, first.machine)
+        about: dict[str, Any] = {"machine": first.machine}
+        about["disturbed"] = np.any([cell.disturbed for cell in sampled], axis=0)
+        return Sampled(runs, first.process, first.repeat, first.source, first.statistic, **about)
     return _derived(function, cells)
 
 

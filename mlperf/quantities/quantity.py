@@ -602,7 +602,7 @@ class Quantity:
             process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*every, strict=True))
             known = dict(zip(zip(cell.process, cell.repeat, strict=True), cell.runs, strict=True))
             values = np.asarray([known.get(one, 0.0) for one in every])
-            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic, cell.machine)
+            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic, machine=cell.machine)
         return self._like(cells, self.by)
 
     def _check(self, other: Any, *, above: bool) -> Check:
@@ -748,7 +748,8 @@ def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64]
         curve = np.asarray([np.median(cell.runs[rows]) for cell in cells])
         results.append(float(function(sizes, curve)))
     zeros = np.zeros(len(processes), dtype=np.int64)
-    return Sampled(np.asarray(results), processes, zeros, (first.source, "along"), first.statistic, first.machine)
+    source = (first.source, "along")
+    return Sampled(np.asarray(results), processes, zeros, source, first.statistic, machine=first.machine)
 
 
 def _tuple(key: Any) -> Labels:

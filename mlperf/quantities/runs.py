@@ -14,8 +14,13 @@ from mlperf.quantities.intervals import interval
 from mlperf.quantities.quantity import Labels, Quantity
 from mlperf.quantities.units import unit_of
 
-BOOKKEEPING = ("process", "repeat", "order", "load", "steal_fraction")
+BOOKKEEPING = ("process", "repeat", "order", "load", "steal_fraction", "frequency_ghz", "machine")
 """Columns that say how a run was carried out, not what was measured in it."""
+
+MOST_LOAD = 1.25
+"""Processes for each core that want to run, from which a run counts as disturbed. Two measured at a time make 1."""
+MOST_STEAL = 0.02
+"""Fraction of the time that other virtual machines may take before a run counts as disturbed."""
 
 # Rows that stand for the runs where they show themselves.
 SHOWN = 6
@@ -29,7 +34,8 @@ class Runs:
     frame : DataFrame
         One row a run, or several rows if a run measured several things, told apart by one of the levels.
     by : sequence of str
-        The columns that name a cell of the grid; any hashable labels.
+        The columns that name a cell of the grid; any hashable labels. A column "machine" with several labels is always
+        one of them: runs of different machines form no sample.
     process, repeat : str, default="process" and "repeat"
         The columns with the numbers of the process and of the repeat within it. Runs with the same numbers belong to
         the same round and are paired. Without a column "process", each row of a cell counts as a process of its own,
@@ -62,6 +68,8 @@ class Runs:
                 f"Got {missing[0]!r} instead."
             )
         frame = frame.rename(columns={process: "process", repeat: "repeat"}).reset_index(drop=True)
+        if "machine" in frame and "machine" not in self.by and len(frame["machine"].unique()) > 1:
+            self.by += ("machine",)
         cells = frame.groupby(list(self.by), sort=False, dropna=False) if self.by else None
         if "process" not in frame:
             frame.insert(len(self.by), "process", cells.cumcount() if cells else range(len(frame)))
@@ -78,6 +86,18 @@ class Runs:
     def measured(self) -> list[str]:
         """The columns with what was measured."""
         return [str(name) for name in self.frame.columns if name not in self.by and name not in BOOKKEEPING]
+
+    @property
+    def disturbed(self) -> pd.Series:
+        """Whether each row's run was disturbed, by other programs or by other virtual machines on the same hardware.
+
+        It is marked, in figures too, where its dot is hollow; it is never removed.
+        """
+        disturbed = pd.Series(False, index=self.frame.index)
+        for column, most in (("load", MOST_LOAD), ("steal_fraction", MOST_STEAL)):
+            if column in self.frame:
+                disturbed |= self.frame[column] > most
+        return disturbed
 
     def __getitem__(self, column: str) -> Quantity:
         """Return what was measured in a column, for every cell, with medians as its values; see `quantity`."""
@@ -109,13 +129,17 @@ class Runs:
         except (TypeError, ValueError):
             raise TypeError(f"The column {column!r} holds no numbers; it is in the frame of the runs.") from None
         numbers = self.frame[["process", "repeat"]].astype(np.int64).to_numpy()
+        disturbed = self.disturbed.to_numpy()
         cells: dict[Labels, Cell] = {}
         for key, rows in self._rows().items():
             part = values.to_numpy()[rows]
             self._check_finite(column, key, part, numbers[rows])
-            made = self._estimate(part, numbers[rows]) if len(columns) > 1 else None
+            machine = str(self.frame["machine"].iloc[rows[0]]) if "machine" in self.frame else ""
+            made = self._estimate(part, numbers[rows], machine) if len(columns) > 1 else None
             process, repeat = numbers[rows].T
-            cells[key] = made or Sampled(part[:, 0], process, repeat, self._source, statistic)
+            cells[key] = made or Sampled(
+                part[:, 0], process, repeat, self._source, statistic, machine=machine, disturbed=disturbed[rows]
+            )
         return Quantity(cells, self.by, unit=unit_of(column), name=column)
 
     def _rows(self) -> dict[Labels, np.ndarray]:
@@ -141,16 +165,15 @@ class Runs:
                 f"{process}, repeat {repeat}."
             )
 
-    def _estimate(self, values: np.ndarray, numbers: np.ndarray) -> Given:
+    def _estimate(self, values: np.ndarray, numbers: np.ndarray, machine: str) -> Given:
         """Return one estimate for runs that each come with an interval: both kinds of uncertainty, in quadrature."""
         value, low, high = np.median(values, axis=0)
         below, above = value - low, high - value
         _, between_low, between_high = interval(values[:, 0], numbers[:, 0])
         if np.isfinite([between_low, between_high]).all():
             below, above = np.hypot(below, value - between_low), np.hypot(above, between_high - value)
-        return Given(
-            float(value), float(value - below), float(value + above), len(values), len(np.unique(numbers[:, 0]))
-        )
+        n_processes = len(np.unique(numbers[:, 0]))
+        return Given(float(value), float(value - below), float(value + above), len(values), n_processes, machine)
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -59,8 +59,8 @@ def test_every_run_of_every_cell_is_one_row():
     runs = measure(identity, processes=2, repeats=3, warmup=False, a=[1, 2], b=["x"])
     assert isinstance(runs, Runs)
     assert runs.by == ("a", "b")
-    said = ["a", "b", "process", "repeat", "order", "load", "steal_fraction", "pid", "got_a", "got_b"]
-    assert list(runs.frame.columns) == said
+    said = ["a", "b", "process", "repeat", "order", "load", "steal_fraction", "frequency_ghz", "machine"]
+    assert list(runs.frame.columns) == [*said, "pid", "got_a", "got_b"]
     assert runs.frame.groupby(["a", "b", "process"])["repeat"].apply(list).tolist() == [[0, 1, 2]] * 4
     assert (runs.frame["a"] == runs.frame["got_a"]).all()
 

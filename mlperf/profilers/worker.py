@@ -1,0 +1,130 @@
+"""What a worker of an executor does: it carries out the runs of one cell in a fresh process of its own.
+
+The process is a subprocess and none of multiprocessing's, so that a daemonic worker, as Dask's are, may start it.
+"""
+
+import os
+import platform
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlperf.machine import environment, identity
+from mlperf.profilers.child import Request
+from mlperf.profilers.process import Process, ProcessError
+
+# The processes under way, and the measurements that they belong to.
+_running: dict[Process, str] = {}
+
+
+class Order(NamedTuple):
+    """What a worker is asked for."""
+
+    measurement: str
+    """Tells the processes of one measurement from those of others."""
+
+    request: Request
+    """What is asked of the process first."""
+
+    repeats: int
+    threads: int
+    timeout: float | None
+
+
+class Outcome(NamedTuple):
+    """What a worker answers. A failure is told, not raised: not every exception can be sent."""
+
+    worker: str
+    machine: str
+    answers: list[dict[str, Any]]
+    """One for each run."""
+
+    error: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def carry_out(order: Order) -> Outcome:
+    """Carry out the runs of one cell in a fresh process on this machine.
+
+    Parameters
+    ----------
+    order : Order
+        What to do.
+
+    Returns
+    -------
+    Outcome
+        What was measured, or what went wrong.
+
+    Examples
+    --------
+    >>> import sys
+    >>> from mlperf.profilers.child import Request
+    >>> from mlperf.profilers.pickling import pickled
+    >>> from mlperf.profilers.worker import Order, carry_out
+    >>> task = pickled(lambda: {"x": 1}, {})
+    >>> outcome = carry_out(Order("one", Request("prepare", task=task), repeats=2, threads=1, timeout=None))
+    >>> [answer["rows"] for answer in outcome.answers]
+    [[[1]], [[1]]]
+    """
+    worker, where = f"{platform.node()}, process {os.getpid()}", machine()
+    process = Process(order.threads)
+    _running[process] = order.measurement
+    try:
+        process.ask(_at_home(order.request), order.timeout)
+        answers = [process.ask(Request("run"), order.timeout) for _ in range(order.repeats)]
+        process.end()
+        return Outcome(worker, where, answers)
+    except ProcessError as error:
+        return Outcome(worker, where, [], str(error), tuple(getattr(error, "__notes__", ())))
+    finally:
+        process.end(kill=True)
+        del _running[process]
+
+
+def stop(measurement: str) -> None:
+    """End the processes of a measurement that are under way on this worker.
+
+    Parameters
+    ----------
+    measurement : str
+        As in its orders.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.worker import stop
+    >>> stop("one that has none")
+    """
+    for process, owner in list(_running.items()):
+        if owner == measurement:
+            process.end(kill=True)
+
+
+def machine() -> str:
+    """Return what tells the machine of this worker from others: see `mlperf.machine.identity`.
+
+    Dask sets how its workers give memory back. That is taken out of the environment first, for what is measured would
+    inherit it.
+
+    Examples
+    --------
+    >>> from mlperf.profilers.worker import machine
+    >>> machine() == machine()
+    True
+    """
+    dask = sys.modules.get("dask")
+    settings = {} if dask is None else dask.config.get("distributed.nanny.pre-spawn-environ", {})
+    for name, value in settings.items():
+        if environment().get(name) == str(value):
+            del os.environ[name]
+    return identity()
+
+
+def _at_home(request: Request) -> Request:
+    """Return a request with this machine's ways to modules, and those of the caller's after them."""
+    path = [*sys.path, *(entry for entry in request.path if entry not in sys.path)]
+    folder = request.folder
+    with suppress(OSError):
+        folder = folder if Path(folder).is_dir() else str(Path.cwd())
+    return request._replace(path=path, folder=folder)
