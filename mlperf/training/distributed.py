@@ -42,6 +42,8 @@ def joined(device: str = "cpu") -> "Workers | None":
     ------
     RuntimeError
         If the other processes do not join within the timeout.
+    ValueError
+        If tensors on this device cannot be passed on.
 
     Examples
     --------
@@ -61,7 +63,14 @@ def joined(device: str = "cpu") -> "Workers | None":
         distributed.init_process_group("nccl" if device == "cuda" else "gloo", timeout=timeout)
         atexit.register(_leave)
     size = distributed.get_world_size()
-    return Workers(distributed.get_rank(), size, device) if size > 1 else None
+    if size == 1:
+        return None
+    if device not in ("cpu", "cuda"):
+        raise ValueError(
+            "The 'device' parameter of MLPRegressor must be 'cpu' or 'cuda' where several processes share the fit. "
+            f"Got {device!r} instead."
+        )
+    return Workers(distributed.get_rank(), size, device)
 
 
 def _leave() -> None:
@@ -195,10 +204,11 @@ class Workers:
         try:
             yield
         except RuntimeError as error:
-            first = str(error).splitlines()[0] if str(error) else type(error).__name__
+            # "[path of a source file] Read error [address]: Connection reset by peer. This is typically ..."
+            reason = str(error).split("] ", 1)[-1].split(". ")[0].strip()
             raise RuntimeError(
                 f"Rank {self.rank} of {self.size}, on {platform.node()}, has lost another process in {where}: it has "
-                f"ended, hangs, or cannot be reached ({first}). All processes must be started again."
+                f"ended, hangs, or cannot be reached ({reason}). Start all of them again."
             ) from error
 
 
