@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from mlperf.protocol import BATCH_SIZE
 from mlperf.rivals import Regressor
-from mlperf.training.cache import cache_folder
+from mlperf.training.cache import folder_of
 
 NAME = "numba, loops by hand"
 REQUIRES = ("numba",)
@@ -20,7 +20,7 @@ REQUIRES = ("numba",)
 
 def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a regressor in compiled loops; parameters as in `mlperf.rivals.dataloader`."""
-    os.environ.setdefault("NUMBA_CACHE_DIR", str(cache_folder() / "numba"))
+    os.environ.setdefault("NUMBA_CACHE_DIR", str(folder_of("numba") or ""))
     from mlperf.rivals._numba import NumbaRegressor
 
     return NumbaRegressor(hidden_layer_sizes, max_iter, batch_size=batch_size)

@@ -10,16 +10,18 @@ take several times as long as the step.
 
 import math
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlperf.protocol import BATCH_SIZE, LEARNING_RATE
 from mlperf.rivals import Regressor
-from mlperf.training.cache import cache_folder
+from mlperf.training.cache import folder_of
 
 if TYPE_CHECKING:
     import torch
@@ -29,14 +31,15 @@ REQUIRES = ("torch",)
 
 
 def available() -> bool:
-    """Return whether the C++ compiler is there that torch would call."""
+    """Return whether the C++ compiler is there that torch would call, and a folder that it can work in."""
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
-    return shutil.which(compiler) is not None
+    return shutil.which(compiler) is not None and _folder() is not None
 
 
 def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
     """Return a torch regressor whose training step is compiled; parameters as in `mlperf.rivals.dataloader`."""
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "torch_compile"))
+    if folder := _folder():
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
     import torch
     from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
@@ -58,6 +61,21 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
     return TorchRegressor(train, hidden_layer_sizes)
 
 
+def _folder() -> str | Path | None:
+    """Return where torch is to compile: where the user says, else where it can."""
+    return os.environ.get("TORCHINDUCTOR_CACHE_DIR") or folder_of("torch_compile")
+
+
+@cache
+def _make_linkable() -> None:
+    """Let the path to torch's libraries be taken literally: before 2.14, spaces in it made several words of it."""
+    import torch
+    from torch.utils import cpp_extension
+
+    if torch.__version__ < "2.14":
+        cpp_extension.TORCH_LIB_PATH = shlex.quote(cpp_extension.TORCH_LIB_PATH)
+
+
 @cache
 def _compiled_step(sizes: tuple[int, ...], n_threads: int) -> Callable[..., None]:
     """Return the compiled step of one network; kept, as to compile takes seconds even where it is in the cache."""
@@ -65,6 +83,7 @@ def _compiled_step(sizes: tuple[int, ...], n_threads: int) -> Callable[..., None
     from torch.func import grad
     from torch.nn.functional import linear, mse_loss, relu
 
+    _make_linkable()
     shapes = [shape for n_in, n_out in pairwise(sizes) for shape in ((n_out, n_in), (n_out,))]
     lengths = [math.prod(shape) for shape in shapes]
     decay, square_decay = 0.9, 0.999

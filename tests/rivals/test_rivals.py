@@ -7,13 +7,14 @@ import subprocess
 import sys
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
 
 import mlperf.rivals
 from mlperf.protocol import BATCH_SIZE
-from mlperf.rivals import installed, missing
+from mlperf.rivals import installed, missing, torch_compile
 
 FILES = [found.name for found in iter_modules(mlperf.rivals.__path__) if not found.name.startswith("_")]
 RIVALS = [import_module(f"mlperf.rivals.{name}") for name in FILES]
@@ -150,6 +151,31 @@ def test_a_rival_is_missing_without_its_modules(monkeypatch):
 def test_torch_compile_is_missing_without_a_compiler(monkeypatch):
     monkeypatch.setenv("CXX", "no-such-compiler")
     assert "torch.compile" in missing()
+
+
+def test_torch_compile_is_missing_where_no_folder_will_do(monkeypatch):
+    """Tried: a cache that is full, read-only, noexec or oddly named failed the whole build."""
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR", raising=False)
+    assert "torch.compile" in installed()
+    monkeypatch.setattr(torch_compile, "folder_of", lambda compiler: None)  # noqa: ARG005
+    assert "torch.compile" in missing()
+
+
+@pytest.mark.skipif("torch.compile" not in installed(), reason="there is no C++ compiler")
+def test_torch_is_compiled_from_wherever_it_lies(tmp_path):
+    """Tried: where the path of the checkout has a space, a cold compile failed to link, and so the build."""
+    checkout, cache = tmp_path / 'a b $HOME `c` "d" e\'f', tmp_path / "cache"
+    checkout.mkdir()
+    (checkout / "torch").symlink_to(Path(find_spec("torch").origin).parent)
+    code = """
+import json, numpy as np, torch
+from mlperf.rivals import torch_compile
+X = np.ones((3, 2))
+trained = torch_compile.regressor((2,), 1).fit(X, X[:, 0])
+print(json.dumps({"torch": torch.__file__, "steps": trained.n_steps_}))
+"""
+    seen = in_a_fresh_process(code, PYTHONPATH=str(checkout), TORCHINDUCTOR_CACHE_DIR=str(cache))
+    assert seen == {"torch": str(checkout / "torch" / "__init__.py"), "steps": 1}
 
 
 def test_to_list_the_rivals_loads_no_library_and_sets_nothing():
