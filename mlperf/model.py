@@ -193,8 +193,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
             sizes = [data.n_features, *hidden, data.n_outputs]
             if workers is not None:
                 workers.agree(self._shared(sizes, data))
-            module = network(sizes, generator).to(device)
             engine = self._engine(sizes, data.n_samples, workers, device)
+            module = network(sizes, generator).to(device)
             epochs = data.epochs(
                 ENGINES[engine],
                 module,

@@ -1,11 +1,14 @@
 import platform
+import re
 import subprocess
 import sys
 
 import joblib
 import pytest
+import torch
 
 from mlperf import machine
+from mlperf.model import MLPRegressor
 
 
 def test_the_machine_is_described_in_full():
@@ -79,3 +82,64 @@ def test_variables_that_change_what_computes_are_told(monkeypatch):
         assert "OMP_NUM_THREADS" not in known
     finally:
         machine.fingerprint.cache_clear()
+
+
+def found(device):
+    return lambda check_available: torch.device(device)  # noqa: ARG005
+
+
+def test_devices_are_the_processor_and_the_accelerator_of_torch(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", found("cuda"))
+    assert machine.devices() == ["cpu", "cuda"]
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", found("mps"))
+    assert machine.devices() == ["cpu", "mps"]
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", found("xpu"))
+    assert machine.devices() == ["cpu"]
+    machine.answers.clear()
+
+
+def test_auto_is_the_accelerator_if_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", found("mps"))
+    assert machine.check_device("auto") == "mps"
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)  # noqa: ARG005
+    assert machine.check_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("device", "built", "why"),
+    [
+        ("cuda", False, "torch here was built without CUDA"),
+        ("cuda", True, "torch finds no CUDA device that works"),
+        ("mps", False, "torch here was built without MPS"),
+        ("mps", True, "torch finds no MPS device that works"),
+        ("gpu", False, "devices are named 'cpu', 'cuda', 'mps' or 'auto'"),
+    ],
+)
+def test_absent_device_is_refused_with_what_is_there_and_why(device, built, why, monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)  # noqa: ARG005
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
+    monkeypatch.setattr(torch.backends.mps, "is_built", lambda: built)
+    message = f"The 'device' parameter of MLPRegressor must be a device of this machine: 'cpu'. Got {device!r} instead; {why}."
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        machine.check_device(device)
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        MLPRegressor((2,), max_iter=1, device=device).fit([[0.0], [1.0]], [0.0, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("system", "printed", "name"),
+    [
+        ("Linux", "NVIDIA H100, 550.54\nNVIDIA H100, 550.54\n", "NVIDIA H100, driver 550.54"),
+        ("Linux", "", ""),
+        ("Darwin", "Apple M2", "Apple M2 (MPS)"),
+    ],
+)
+def test_accelerator_is_named_as_its_driver_names_it(system, printed, name, monkeypatch):
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: "arm64")
+    monkeypatch.setattr(machine, "_output", lambda *_: printed)
+    machine.accelerator.cache_clear()
+    try:
+        assert machine.accelerator() == name
+    finally:
+        machine.accelerator.cache_clear()

@@ -1,3 +1,4 @@
+import copy
 import pickle
 import re
 
@@ -42,6 +43,16 @@ def test_a_kept_model_predicts_as_before(keep, tmp_path):
         joblib.dump(fitted, tmp_path / "model.joblib")
         revived = joblib.load(tmp_path / "model.joblib")
     assert np.array_equal(revived.predict(SAMPLES.Xte), fitted.predict(SAMPLES.Xte))
+
+
+@pytest.mark.parametrize("keep", [pickle.dumps, None], ids=["pickle", "deepcopy"])
+def test_a_model_of_a_device_is_kept_on_the_processor(keep):
+    fitted = small().fit(SAMPLES.Xtr, SAMPLES.ytr)
+    fitted.device_ = "cuda"
+    kept = pickle.loads(keep(fitted)) if keep else copy.deepcopy(fitted)
+    assert (kept.device_, fitted.device_) == ("cpu", "cuda")
+    fitted.device_ = "cpu"
+    assert np.array_equal(kept.predict(SAMPLES.Xte), fitted.predict(SAMPLES.Xte))
 
 
 def test_it_works_inside_the_tools_of_scikit_learn():

@@ -83,7 +83,7 @@ def replayed(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 def _recorded(work: Callable[[Tensor], Tensor], argument: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
     """Record what some work launches, without doing it, for an argument that will lie where the returned one does."""
-    graph, given = torch.cuda.CUDAGraph(), torch.empty_like(argument)
+    graph, given = torch.cuda.CUDAGraph(), argument.clone()
     # Other threads may use the device meanwhile.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):
         result = work(given)

@@ -30,7 +30,8 @@ def together(
     Parameters
     ----------
     modules : sequence of nn.Module
-        The networks; their parameters are updated in place after each epoch.
+        The networks; their parameters are updated in place after each epoch. They may lie on a device, with `X` and
+        `y`.
     X : Tensor of shape (n_modules, n_samples, n_features), float32
         Standardised features of each.
     y : Tensor of shape (n_modules, n_samples, n_outputs), float32
@@ -45,7 +46,7 @@ def together(
     Yields
     ------
     Tensor of shape (n_modules,)
-        Mean squared error over the epoch, each mini-batch taken before its own step.
+        Mean squared error over the epoch, each mini-batch taken before its own step; on the CPU.
 
     Raises
     ------
@@ -74,8 +75,9 @@ def together(
     n_samples = X.shape[1]
     while True:
         order = torch.stack([torch.randperm(n_samples, generator=generator) for generator in generators])[..., None]
+        order = order.to(X.device)
         shuffled = torch.take_along_dim(X, order, 1), torch.take_along_dim(y, order, 1)
-        total = torch.zeros(len(modules))
+        total = torch.zeros(len(modules), device=X.device)
         for X_batch, y_batch in zip(*(data.split(batch_size, dim=1) for data in shuffled), strict=True):
             optimiser.zero_grad()
             losses = losses_of(parameters, X_batch, y_batch)
@@ -87,7 +89,7 @@ def together(
             for number, module in enumerate(modules):
                 for name, parameter in module.named_parameters():
                     parameter.copy_(parameters[name][number])
-        changed = yield total
+        changed = yield total.cpu()
         if changed is not None:
             optimiser.param_groups[0]["lr"] = _for_all(changed)
 
