@@ -70,10 +70,18 @@ def _draw_runs(axes: Any, at: Any, cells: Sequence[Cell], color: Any, room: floa
         n_runs = len(cell.runs)
         steps = JITTER * room * (np.linspace(-0.5, 0.5, n_runs) if n_runs > 1 else np.zeros(n_runs))
         across.append(place * np.exp(steps) if is_log else place + steps)
-    seen = np.concatenate([cell.runs for cell in cells])
-    if len(seen):
-        dots = {"linestyle": "None", "marker": ".", "markersize": 4, "markeredgewidth": 0, "alpha": 0.45}
-        axes.plot(*_turned(np.concatenate(across), seen, horizontal), color=color, **dots)
+    if not across:
+        return
+    places, seen = np.concatenate(across), np.concatenate([cell.runs for cell in cells])
+    # A run that was disturbed is hollow.
+    hollow = np.concatenate([cell.disturbed for cell in cells])
+    dots = {"linestyle": "None", "marker": ".", "alpha": 0.45, "color": color}
+    for marked, style in (
+        (~hollow, {"markersize": 4, "markeredgewidth": 0}),
+        (hollow, {"markersize": 5, "markeredgewidth": 0.7, "markerfacecolor": "none"}),
+    ):
+        if marked.any():
+            axes.plot(*_turned(places[marked], seen[marked], horizontal), **dots, **style)
 
 
 def _draw_intervals(axes: Any, at: Any, cells: Sequence[Cell], color: Any, horizontal: bool) -> None:

@@ -11,11 +11,13 @@ import re
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from mlperf.quantities.runs import Runs
+from mlperf.quantities.stability import Instability, instabilities
 from mlperf.results import atomic, journal
 from mlperf.results.folder import KEY, NAME, content_of, names_in, results_folder
 from mlperf.results.kinds import describe
@@ -87,7 +89,7 @@ def publish(name: str, **things: Any) -> None:
             error.errno, f"The result {name!r} cannot be written to {folder}: {error.strerror or error}"
         ) from error
     journal.clear(script)
-    _tell(result)
+    _tell(result, [warning for thing in things.values() if isinstance(thing, Runs) for warning in instabilities(thing)])
 
 
 def finish(folder: str | Path | None = None) -> None:
@@ -173,7 +175,7 @@ def _checked(name: str, folder: Path, record: dict[str, Any], files: dict[str, b
         raise ValueError(f"The result {name!r} could not be read back: {error}.") from error
 
 
-def _tell(result: Result) -> None:
+def _tell(result: Result, unstable: Sequence[Instability]) -> None:
     claims = [result[key] for key in result.keys("claim")]
     # Whichever is shorter, from the current folder or from the root.
     place = min(os.path.relpath(result.folder), str(result.folder), key=len)
@@ -181,6 +183,8 @@ def _tell(result: Result) -> None:
     lines.append(f"Published {result.name} in {place}.")
     if result.provenance["protocol"]["MODE"] == "quick":
         lines.append(_wrapped(f"A preview. {PREVIEW}"))
+    else:
+        lines += [_wrapped(f"Unstable: {one}") for one in unstable]
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     with suppress(OSError, ValueError):  # nobody listens any more
         print("\n".join(lines).encode(encoding, "replace").decode(encoding))

@@ -1,0 +1,207 @@
+"""What makes a measurement unstable: one function that gives every warning, each with its advice."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest, kendalltau
+
+from mlperf.quantities.intervals import FEWEST_PROCESSES
+from mlperf.quantities.runs import Runs
+from mlperf.quantities.units import UNITS, unit_of
+
+MOST_FREQUENCY_RANGE = 0.1
+"""Range of the cores' frequency, over its median, from which it is told."""
+MOST_SPREAD = 0.1
+"""Standard deviation between the processes of a cell, over its median, from which it is told."""
+LONGEST = 1.5
+"""A run that takes so many times the median of its cell is told."""
+FEWEST_STEPS = 100
+"""A time of fewer steps of the clock is told."""
+LEAST_TREND = 0.01
+"""A trend of less than this is of no consequence, however sure it is."""
+CHANCE = 0.01
+"""How often a trend may be told where there is none."""
+
+
+class Instability(NamedTuple):
+    """Something that makes a measurement less reliable than it could be.
+
+    Parameters
+    ----------
+    warning : str
+        What was seen, as a sentence.
+    advice : str
+        What to do about it.
+    """
+
+    warning: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.warning} {self.advice}"
+
+
+def instabilities(runs: Runs) -> list[Instability]:
+    """Return every warning about a measurement, each with its advice.
+
+    No run is ever removed for one of them: they say how to measure better, and how far to trust what there is.
+
+    Parameters
+    ----------
+    runs : Runs
+        What was measured. Only times and rates are looked at: sizes and scores do not depend on what else runs.
+
+    Returns
+    -------
+    list of Instability
+        Empty if there is nothing to say: processes enough, a machine that had nothing else to do, times that neither
+        spread far nor follow a trend.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from mlperf import Runs
+    >>> from mlperf.quantities.stability import instabilities
+    >>> frame = pd.DataFrame({"process": range(8), "seconds": [1.00, 1.01, 1.02, 1.03, 1.04, 1.05, 1.06, 1.07]})
+    >>> print(*instabilities(Runs(frame, by=[])))  # doctest: +ELLIPSIS
+    From the first to the last process the seconds grow by 7 %: there is no steady state. ...
+    """
+    timed = [column for column in runs.measured if UNITS[unit_of(column)].dimension[0]]
+    if not timed:
+        return []
+    return [*_of_the_protocol(runs), *_of_the_machine(runs), *_of_the_times(runs, timed)]
+
+
+def _of_the_protocol(runs: Runs) -> Iterator[Instability]:
+    n_processes = runs.frame["process"].nunique()
+    if n_processes == 1:
+        yield Instability(
+            "All runs come from one process, which supports no interval.", "Measure several: processes=8."
+        )
+    elif n_processes < FEWEST_PROCESSES:
+        yield Instability(
+            f"With {n_processes} processes, an interval takes the noise to be lognormal.",
+            f"From processes={FEWEST_PROCESSES} on it need not.",
+        )
+
+
+def _of_the_machine(runs: Runs) -> Iterator[Instability]:
+    frame = runs.frame
+    # A run may have several rows.
+    names = [name for name in ("process", "repeat", "order") if name in frame]
+    by_run = runs.disturbed.groupby([frame[name] for name in names]).any()
+    n_disturbed, n_runs = int(by_run.sum()), len(by_run)
+    if n_disturbed:
+        yield Instability(
+            f"{n_disturbed:,} of {n_runs:,} runs were disturbed: other programs wanted the processor (up to "
+            f"{_most(frame, 'load'):.2g} processes for each core), or other virtual machines took it (up to "
+            f"{100 * _most(frame, 'steal_fraction'):.2g} % of the time).",
+            "Close other programs, or take a machine that nobody shares, and measure again.",
+        )
+    frequency = frame["frequency_ghz"].dropna() if "frequency_ghz" in frame else pd.Series(dtype=float)
+    if len(frequency) and frequency.max() - frequency.min() > MOST_FREQUENCY_RANGE * frequency.median():
+        yield Instability(
+            f"The cores ran at {frequency.min():.2g} to {frequency.max():.2g} GHz.",
+            "Fix their frequency, with cpupower or in the firmware, or let the machine cool.",
+        )
+
+
+def _of_the_times(runs: Runs, timed: list[str]) -> Iterator[Instability]:
+    for column in timed:
+        # Logarithms are compared; what can be zero, such as the time of an operator, has none.
+        if (runs.frame[column] > 0).all():
+            table = _table(runs, column)
+            what = column.replace("_", " ")
+            if unit_of(column) == "seconds":
+                yield from _too_short(table, what)
+            yield from _too_wide(table, what)
+            yield from _not_warm(table, what)
+            yield from _no_steady_state(table, what)
+
+
+def _table(runs: Runs, column: str) -> pd.DataFrame:
+    """Return one row a run, with its cell, and by how much its logarithm is off its cell's median."""
+    frame = runs.frame
+    cells = [", ".join(map(str, key)) for key in frame[list(runs.by)].itertuples(index=False, name=None)]
+    table = frame[["process", "repeat"]].assign(cell=cells, value=frame[column].astype(float))
+    table["off"] = np.log(table["value"])
+    table["off"] -= table.groupby("cell")["off"].transform("median")
+    return table
+
+
+def _too_short(table: pd.DataFrame, what: str) -> Iterator[Instability]:
+    step = time.get_clock_info("perf_counter").resolution
+    shortest = table["value"].min()
+    if shortest < FEWEST_STEPS * step:
+        yield Instability(
+            f"The shortest {what}, {shortest:.2g}, are no more than {shortest / step:.0f} steps of the clock.",
+            "Time many calls at once: seconds_per_call.",
+        )
+
+
+def _too_wide(table: pd.DataFrame, what: str) -> Iterator[Instability]:
+    processes = table.groupby(["cell", "process"])["off"].median()
+    spread = processes.groupby("cell").std()
+    if spread.max() > MOST_SPREAD:
+        yield Instability(
+            f"The {what} of {int((spread > MOST_SPREAD).sum())} of {len(spread)} cells spread by more than "
+            f"{100 * MOST_SPREAD:.0f} % between processes{_at(spread)}, by {100 * spread.max():.0f} %.",
+            "More processes narrow the interval; something that runs only now and then widens it.",
+        )
+    longest = np.exp(table.groupby("cell")["off"].max())
+    if longest.max() > LONGEST:
+        yield Instability(
+            f"The largest of the {what}{_at(longest)} is {longest.max():.2g} times the median.",
+            "A median bears a few of these, a mean does not.",
+        )
+
+
+def _not_warm(table: pd.DataFrame, what: str) -> Iterator[Instability]:
+    """Compare the first repeat of each process with the later ones."""
+    of_process = table.groupby(["cell", "process"])["off"]
+    if of_process.size().max() < 2:
+        return
+    first = table[table["repeat"] == table["repeat"].min()].set_index(["cell", "process"])["off"]
+    later = table[table["repeat"] > table["repeat"].min()].groupby(["cell", "process"])["off"].median()
+    longer = (first - later).dropna()
+    if not len(longer):
+        return
+    chance = binomtest(int((longer > 0).sum()), len(longer)).pvalue
+    if chance < CHANCE and longer.median() > LEAST_TREND:
+        yield Instability(
+            f"The first run in a process takes {100 * np.expm1(longer.median()):.2g} % longer ({what}) than the later "
+            "ones.",
+            "Warm up for longer: warmup=True carries out a whole run before any counts.",
+        )
+
+
+def _no_steady_state(table: pd.DataFrame, what: str) -> Iterator[Instability]:
+    """Look for a trend over the rounds, and over the repeats within a process (Mann and Kendall's test)."""
+    for over, place in {"process": "process", "repeat": "run within a process"}.items():
+        means = table.groupby(over)["off"].mean()
+        # Repeats of a process follow each other: what its first one lacks in warmth is told above.
+        means = means.iloc[1:] if over == "repeat" else means
+        if len(means) < 4:
+            continue
+        trend = kendalltau(means.index, means)
+        change = np.polyfit(np.linspace(0, 1, len(means)), means, 1)[0]
+        if trend.pvalue < CHANCE and abs(change) > LEAST_TREND:
+            changed = f"{'grow' if change > 0 else 'fall'} by {100 * abs(np.expm1(change)):.2g} %"
+            yield Instability(
+                f"From the first to the last {place} the {what} {changed}: there is no steady state.",
+                "Let the machine warm up or cool down first. Ratios within a round bear it, times do not.",
+            )
+
+
+def _most(frame: pd.DataFrame, column: str) -> float:
+    return float(frame[column].max()) if column in frame and frame[column].notna().any() else 0.0
+
+
+def _at(by_cell: Any) -> str:
+    """Return the cell of the largest value, if there is more than one."""
+    return f", most those of {by_cell.idxmax()}" if len(by_cell) > 1 else ""
