@@ -1,7 +1,13 @@
 # Every target sets itself up first; `make help` says what each does.
 BIN := .venv/bin
 MODE := $(if $(filter-out 0,$(QUICK)),quick,published)
-BUILD := docs/_build/$(MODE)
+override DEVICE := $(or $(value DEVICE),cpu)
+ifeq ($(filter cpu cuda mps,$(DEVICE)),)
+$(error DEVICE must be cpu, cuda or mps)
+endif
+# What is measured on a device lies apart: neither costs the other a result.
+PLACE := $(MODE)$(if $(filter-out cpu,$(DEVICE)),-$(DEVICE))
+BUILD := docs/_build/$(PLACE)
 
 # What a user gives reaches the commands in the environment, literally: neither make nor the shell expands it.
 override OTHER := $(value OTHER)
@@ -11,7 +17,7 @@ export OTHER PYTHON PORT
 
 # Where the gallery scripts publish and the chapter reads, apart for each protocol: a preview costs no result.
 SETTINGS = MLPERF_QUICK=$(if $(filter quick,$(MODE)),1,0) MLPERF_FULL=$(if $(filter-out 0,$(FULL)),1,0) \
-	MLPERF_RESULTS="$$PWD/docs/_results/$(MODE)" MLPERF_COMPARE="$$OTHER"
+	MLPERF_DEVICE=$(DEVICE) MLPERF_RESULTS="$$PWD/docs/_results/$(PLACE)" MLPERF_COMPARE="$$OTHER"
 STRICT = -n -W --keep-going
 SPHINX = $(SETTINGS) $(BIN)/python -m sphinx $(STRICT) -d $(BUILD)/doctrees docs
 
@@ -25,7 +31,8 @@ setup:  ## create .venv and install what is pinned (every other target begins wi
 	command -v "$$python" >/dev/null || { echo "The report needs Python 3.11 or newer, and there is no $$python." >&2; exit 1; }; \
 	"$$python" .ci/setup .venv
 
-html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview; FULL=1: the long experiments too)
+html: setup  ## run the analysis where it is out of date and build the report (QUICK=1: a preview; FULL=1: the long experiments too; DEVICE=cuda: networks are trained there)
+	@test $(DEVICE) = cpu || $(BIN)/python .ci/check-device $(DEVICE)
 	@start=$$(date +%s); $(SPHINX) -b html $(BUILD)/html && echo "Built in $$(($$(date +%s) - start)) s. The report: $(BUILD)/html/index.html"
 
 html-noplot: setup  ## build the report from the results that are there, running nothing

@@ -3,7 +3,8 @@
 The published protocol is what the report's numbers mean. The quick variant, chosen by setting the
 environment variable ``MLPERF_QUICK`` to anything but ``0``, runs the same scripts on smaller settings, to see
 that everything works; its numbers are a preview and every page says so. Experiments that take many minutes wait for
-a full build, ``make html FULL=1``, which sets ``MLPERF_FULL``.
+a full build, ``make html FULL=1``, which sets ``MLPERF_FULL``. ``make html DEVICE=cuda`` sets ``MLPERF_DEVICE``: the
+networks of the chapter are then trained there.
 """
 
 import os
@@ -17,6 +18,9 @@ MODE = "quick" if os.environ.get("MLPERF_QUICK", "0") not in ("", "0") else "pub
 
 FULL = os.environ.get("MLPERF_FULL", "0") not in ("", "0")
 """Whether the long experiments are carried out too. Without it they say that they were not measured."""
+
+DEVICE = os.environ.get("MLPERF_DEVICE") or "cpu"
+"""Where the scripts that ask for it train and predict: ``"cpu"``, ``"cuda"`` or ``"mps"``. The others use the CPU."""
 
 
 def by_mode(*, published: Setting, quick: Setting) -> Setting:

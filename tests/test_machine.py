@@ -119,7 +119,8 @@ def test_absent_device_is_refused_with_what_is_there_and_why(device, built, why,
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: None)  # noqa: ARG005
     monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: built)
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: built)
-    message = f"The 'device' parameter of MLPRegressor must be a device of this machine: 'cpu'. Got {device!r} instead; {why}."
+    message = "The 'device' parameter of MLPRegressor must be a device of this machine: 'cpu'."
+    message += f" Got {device!r} instead; {why}."
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         machine.check_device(device)
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):

@@ -22,6 +22,14 @@ def test_long_experiments_wait_for_a_full_build_in_either_mode(variable, full, m
     assert shown("protocol.FULL", mode, full=variable) == full
 
 
+@pytest.mark.parametrize(("variable", "device"), [("", "cpu"), ("cuda", "cuda")])
+def test_the_environment_chooses_the_device(variable, device, monkeypatch):
+    monkeypatch.setenv("MLPERF_DEVICE", variable)
+    code = "from mlperf import protocol; print(protocol.DEVICE)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == device
+
+
 def test_the_published_protocol_is_that_of_the_chapter():
     settings = "protocol.SAMPLE_SIZES, protocol.EPOCHS, protocol.PROFILE_EPOCHS, protocol.THREADS"
     assert shown(settings, "0") == "(1000, 5000, 10000) 200 5 1"

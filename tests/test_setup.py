@@ -20,7 +20,7 @@ from filelock import FileLock
 ROOT = Path(__file__).parents[1]
 MAKE = shutil.which("make")
 # As in a shell of a user's: no setting of these tests, nor of the make that started them, reaches another make.
-GIVEN = ("FULL", "MAKE", "MFLAGS", "MLPERF_", "OTHER", "PIP_", "PORT", "PYTHON", "QUICK")
+GIVEN = ("DEVICE", "FULL", "MAKE", "MFLAGS", "MLPERF_", "OTHER", "PIP_", "PORT", "PYTHON", "QUICK")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(GIVEN)}
 HOSTILE = """a"; touch executed; echo "$HOME `touch executed` $(shell touch executed) $(touch executed) 'b"""
 # Stands in for the Python of the environment: tells how it was called, a line for each thing.
@@ -112,6 +112,30 @@ def test_previews_and_full_builds_are_asked_for_by_a_setting(plain_checkout, set
     assert f"docs/_build/{mode}/html" in arguments
     assert results.endswith(f"docs/_results/{mode}")
     assert said == switches
+
+
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_build_on_a_device_has_results_of_its_own_and_begins_if_the_device_is_there(plain_checkout, device):
+    assert make(plain_checkout, "html", f"DEVICE={device}").returncode == 0
+    _, check, sphinx = calls(plain_checkout)
+    assert check[1] == f".ci/check-device {device}"
+    assert f"docs/_build/published-{device}/html" in sphinx[1]
+    assert sphinx[2].endswith(f"docs/_results/published-{device}")
+
+
+def test_device_that_no_machine_has_is_refused(plain_checkout):
+    done = make(plain_checkout, "html", f"DEVICE={HOSTILE}")
+    assert done.returncode != 0
+    assert "DEVICE must be cpu, cuda or mps" in done.stderr
+    assert not [*plain_checkout.rglob("executed")]
+
+
+@pytest.mark.parametrize(("device", "ended"), [("cpu", 0), ("steam", 1)])
+def test_absent_device_ends_a_build_with_a_sentence(device, ended):
+    command = [sys.executable, ".ci/check-device", device]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == ended
+    assert not ended or ("must be a device of this machine: 'cpu'" in done.stderr and is_one_sentence(done.stderr))
 
 
 def test_comparing_with_nothing_says_how_to_name_it(plain_checkout):

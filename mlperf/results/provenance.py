@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mlperf import protocol
-from mlperf.machine import answers, fingerprint
+from mlperf.machine import accelerator, answers, fingerprint
 from mlperf.results.sources import Source, contents, is_own, sources
 
 EDITED = "sha256: edited while it was measured"
@@ -40,10 +40,11 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     Returns
     -------
     dict of str
-        The machine and its threads, the protocol, the version of every package that the script imports, itself
-        or through modules of one's own; and a digest for the script, for each of those modules (beside the script, in
-        packages there, or installed in editable mode) and for the data files that they declare. A digest ignores
-        comments, docstrings and layout, and is the same for every version of Python: none of them moves a number.
+        The machine and its threads, the protocol, the device if the script asks for one, the version of every package
+        that the script imports, itself or through modules of one's own; and a digest for the script, for each of those
+        modules (beside the script, in packages there, or installed in editable mode) and for the data files that they
+        declare. A digest ignores comments, docstrings and layout, and is the same for every version of Python: none of
+        them moves a number.
 
     Notes
     -----
@@ -61,8 +62,8 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     known = {**fingerprint(), "threads": str(protocol.THREADS), "protocol": protocol.MODE}
     for source in sources(script):
         held = contents(source.path, source.package)
-        if protocol.FULL and source.path == script and "mlperf.protocol.FULL" in held.imports:
-            known[FULL] = "yes"
+        if source.path == script:
+            known |= _asked_for(held.imports)
         known[source.name] = EDITED if measured and _was_edited(source.path) else held.digest
         known |= _data(source, held.data, measured=measured)
         for module in held.imports:
@@ -110,6 +111,19 @@ def provenance(script: str | Path) -> dict[str, Any]:
         "protocol": json.loads(json.dumps(constants, default=str)),
         "commit": _commit(script.parent),
     }
+
+
+def _asked_for(imports: Iterable[str]) -> dict[str, str]:
+    """Return what a script depends on only if it asks for it: a full build, and a device."""
+    known = {}
+    if protocol.FULL and "mlperf.protocol.FULL" in imports:
+        known[FULL] = "yes"
+    trains_there = protocol.DEVICE != "cpu" and "mlperf.protocol.DEVICE" in imports
+    if trains_there:
+        known["device"] = protocol.DEVICE
+    if trains_there or "mlperf.machine.devices" in imports:
+        known["accelerator"] = accelerator() or "none"
+    return known
 
 
 def _was_edited(path: Path) -> bool:

@@ -124,6 +124,7 @@ def _as_then(result: Result) -> dict[str, str]:
     return {
         "MLPERF_QUICK": str(int(protocol["MODE"] == "quick")),
         "MLPERF_FULL": str(int(bool(protocol.get("FULL")))),
+        "MLPERF_DEVICE": str(protocol.get("DEVICE", "cpu")),
         ANSWERS: json.dumps(result.provenance.get("answers", {})),
     }
 

@@ -118,3 +118,25 @@ def test_a_full_build_measures_again_what_a_plain_one_left_out_and_not_the_other
     full = inputs(script)
     monkeypatch.setattr(provenance.protocol, "FULL", False)
     assert moved(full, inputs(script)) == []
+
+
+def test_a_script_depends_on_the_device_that_it_asks_for_and_no_other_does(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    script.write_text("from mlperf.protocol import DEVICE\n")
+    other = tmp_path / "other.py"
+    other.write_text("x = 1\n")
+    plain, of_other = inputs(script), inputs(other)
+    monkeypatch.setattr(provenance.protocol, "DEVICE", "cuda")
+    monkeypatch.setattr(provenance, "accelerator", lambda: "NVIDIA H100, driver 550")
+    assert moved(plain, inputs(script)) == ["device none → cuda", "accelerator none → NVIDIA H100, driver 550"]
+    assert moved(of_other, inputs(other)) == []
+
+
+def test_a_script_that_asks_which_devices_there_are_depends_on_the_answer(tmp_path, monkeypatch):
+    """A GPU was added to a machine, and the page went on saying that there is none."""
+    script = tmp_path / "script.py"
+    script.write_text("from mlperf.machine import devices\n")
+    monkeypatch.setattr(provenance, "accelerator", lambda: "")
+    without = inputs(script)
+    monkeypatch.setattr(provenance, "accelerator", lambda: "NVIDIA H100, driver 550")
+    assert moved(without, inputs(script)) == ["accelerator none → NVIDIA H100, driver 550"]
