@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mlperf.quantities.claims import UNMEASURED, Claim
+from mlperf.quantities.checks import UNMEASURED
+from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity, exact
 from mlperf.quantities.tables import Column, columns
 from mlperf.quantities.units import unit_of
@@ -354,6 +355,11 @@ def measured(*results: Result) -> str:
     about = results[-1].provenance
     threads = about["protocol"]["THREADS"]
     said = [f"{threads} thread{'s' * (threads != 1)}", f"torch {about['machine']['torch']}"]
+    there = list(dict.fromkeys(result.inputs.get("accelerator", "none") for result in results))
+    if there != ["none"]:
+        said.insert(0, f"with {' and '.join(name for name in there if name != 'none')}")
+    elif about["protocol"].get("DEVICE", "cpu") != "cpu":
+        said.insert(0, "the CPU alone")
     for what, plural in (("process", "processes"), ("repeat", "repeats")):
         most = max(result.most(what) for result in results)
         said += [f"{most} {what if most == 1 else plural}"] if most else []

@@ -8,7 +8,7 @@ import pytest
 from mlperf import protocol
 from mlperf.quantities.claims import claim
 from mlperf.quantities.quantity import Quantity, exact
-from mlperf.results import provenance
+from mlperf.results import provenance, publishing
 from mlperf.results.folder import ResultError
 from mlperf.results.publishing import publish
 from mlperf.results.shelf import Shelf
@@ -223,6 +223,19 @@ def test_page_says_once_when_and_on_what_all_was_measured(folder):
         r"Measured 20\S+ \S+ UTC on .+ cores, .+\), 1 thread, torch \S+, 2 processes, 2 repeats\.", line
     )
     assert Shelf(folder).notices([None]) == Shelf(folder).notices(["nothing"]) == []
+
+
+def test_page_says_with_which_device_its_numbers_were_measured(folder, monkeypatch):
+    monkeypatch.setattr(protocol, "DEVICE", "cuda")
+    publish("memory", peak=4)
+    (line,) = Shelf(folder).notices(["memory"])[0].lines
+    assert "), the CPU alone, 1 thread" in line, "it was not asked for"
+    inputs = publishing.inputs
+    there = {"device": "cuda", "accelerator": "NVIDIA H100, driver 550"}
+    monkeypatch.setattr(publishing, "inputs", lambda *given, **options: {**inputs(*given, **options), **there})
+    publish("memory", peak=5)
+    (line,) = Shelf(folder).notices(["memory"])[0].lines
+    assert "), with NVIDIA H100, driver 550, 1 thread" in line
 
 
 def test_preview_and_different_machines_are_told(folder, monkeypatch):
