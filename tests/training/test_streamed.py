@@ -218,7 +218,7 @@ def rise(call):
     before, ended = held(), threading.Event()
     peaks = [before]
     def watch():
-        while not ended.wait(0.002):
+        while not ended.wait(0.01):
             peaks.append(held())
     watcher = threading.Thread(target=watch)
     watcher.start()
