@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import joblib
 import pandas as pd
@@ -47,7 +47,7 @@ def measure(
     threads: int = THREADS,
     n_jobs: int | None = None,
     executor: Any = None,
-    fresh: bool = FRESH_PROCESSES,
+    fresh: bool | Literal["round"] = FRESH_PROCESSES,
     timeout: float | None = None,
     **grid: Any,
 ) -> Runs:
@@ -80,9 +80,12 @@ def measure(
         (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of
         a cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
         :doc:`/clusters`.
-    fresh : bool, default=True
-        Whether each process is a fresh one. If not, all runs share one process, which is quick, but no sample of
-        what differs between processes. By default False in the quick protocol.
+    fresh : bool or "round", default=True
+        Whether each cell of each round runs in a fresh process. With ``"round"``, each round has one in which its cells
+        run one after the other: libraries are loaded once a round, and whatever differs between processes is the same
+        for all cells that are compared; what one cell leaves in memory meets the next, which is another one in each
+        round. With False, all runs share one process, which is quick, but no sample of what differs between
+        processes. By default False in the quick protocol. An `executor` gives each cell a process in any case.
     timeout : float, default=None
         Seconds that a run or a warm-up may take.
     **grid : sequence or mapping
@@ -129,6 +132,7 @@ def measure(
         if count is not None or name != "n_jobs":
             check_count("measure", name, count)
     _check_timeout(timeout)
+    _check_fresh(fresh)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
     script = sys._getframe(1).f_code.co_filename
@@ -144,7 +148,7 @@ def measure(
     elsewhere = [] if executor is None else places(executor, n_jobs)
     n_jobs = n_jobs or 1
     # The runs of a cluster name their machines; those of here are continued on this machine only.
-    where = "executor" if elsewhere else (machine(), n_jobs > 1, bool(fresh))
+    where = "executor" if elsewhere else (machine(), n_jobs > 1, fresh)
     depends = (child, run, replaced, repeats, threads, where)
     journal = Journal(script, depends)
     pending = []
@@ -175,7 +179,7 @@ class _Settings:
 
     repeats: int
     threads: int
-    fresh: bool
+    fresh: bool | str
     timeout: float | None
     request: Request
     """What is asked of each process first, but for the task."""
@@ -218,7 +222,9 @@ class _Measurement:
             try:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
-                elif n_jobs > 1 and self.settings.fresh:
+                elif self.settings.fresh is not True:
+                    self._round_by_round(n_jobs if self.settings.fresh else 1)
+                elif n_jobs > 1:
                     self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
                     self._one_by_one()
@@ -227,15 +233,30 @@ class _Measurement:
                 raise
 
     def _one_by_one(self) -> None:
-        """Measure one process at a time."""
+        """Measure each cell in a process of its own, one at a time."""
         # Loading the libraries takes seconds: as many processes as there are cores start and warm up together. Only
         # when all of them are ready, and idle, are they measured, one after the other.
-        together = joblib.cpu_count() if self.settings.fresh else 1
-        for place, batch in _batches(self.turns, together):
+        for place, batch in _batches(self.turns, joblib.cpu_count()):
             self._name(batch[0])
             ready = self._in_lanes(self._prepare, batch, len(batch))
             for order, (turn, process) in enumerate(zip(batch, ready, strict=True), place):
                 self._measure(turn, process, order)
+                self._end(process)
+
+    def _round_by_round(self, n_lanes: int) -> None:
+        """Measure all cells of a round in one process."""
+
+        def work(numbered: tuple[int, list[_Turn]]) -> None:
+            place, of_round = numbered
+            process = self._process()
+            for order, turn in enumerate(of_round, place):
+                self._name(turn)
+                self._warm_up(turn, process)
+                self._measure(turn, process, order)
+            if self.settings.fresh:
+                self._end(process)
+
+        self._in_lanes(work, list(_batches(self.turns, len(self.turns))), n_lanes)
 
     def _deal_out(self, lanes: Sequence[tuple[str, Callable[[_Turn, int], None]]]) -> None:
         """Measure in several lanes at a time. All turns of a round go to lanes on one machine."""
@@ -274,11 +295,17 @@ class _Measurement:
     def _prepare(self, turn: _Turn) -> Process:
         """Start the process of a turn and let it warm up."""
         process = self._process()
-        self._ask(turn, process, self.settings.request._replace(task=turn.task))
+        self._warm_up(turn, process)
         return process
 
+    def _warm_up(self, turn: _Turn, process: Process) -> None:
+        """Let a process load the task of a turn and warm up."""
+        self._ask(turn, process, self.settings.request._replace(task=turn.task))
+
     def _measure_here(self, turn: _Turn, order: int) -> None:
-        self._measure(turn, self._prepare(turn), order)
+        process = self._prepare(turn)
+        self._measure(turn, process, order)
+        self._end(process)
 
     def _measure_at(self, place: Place, turn: _Turn, order: int) -> None:
         """Have the runs of a turn carried out at a place of an executor."""
@@ -298,18 +325,19 @@ class _Measurement:
             self.bar.update(settings.repeats)
 
     def _measure(self, turn: _Turn, process: Process, order: int) -> None:
-        """Carry out the runs of a turn in its process, and end that."""
+        """Carry out the runs of a turn in its process."""
         self._name(turn)
         answers = []
         for _ in range(self.settings.repeats):
             answers.append({**self._ask(turn, process, Request("run")), "order": order, "machine": machine()})
             with self.lock:
                 self.bar.update()
-        if self.settings.fresh:
-            process.end()
-            with self.lock:
-                self.running.discard(process)
         self._keep(turn, answers)
+
+    def _end(self, process: Process) -> None:
+        process.end()
+        with self.lock:
+            self.running.discard(process)
 
     def _keep(self, turn: _Turn, answers: list[dict[str, Any]]) -> None:
         turn.answers = answers
@@ -438,6 +466,11 @@ def _check_timeout(timeout: Any) -> None:
         raise TypeError(message)
     if float(timeout) <= 0:
         raise ValueError(message)
+
+
+def _check_fresh(fresh: Any) -> None:
+    if not isinstance(fresh, bool) and fresh != "round":
+        raise ValueError(f"The 'fresh' parameter of measure must be True, False or 'round'. Got {fresh!r} instead.")
 
 
 def _replaced(run: Run, warmup: Any, grid: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -72,6 +72,16 @@ def test_each_process_of_each_cell_is_fresh():
     assert os.getpid() not in set(runs["pid"])
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_round_can_have_one_fresh_process_for_all_its_cells(n_jobs):
+    runs = measure(identity, processes=2, repeats=2, n_jobs=n_jobs, fresh="round", a=[1, 2, 3]).frame
+    assert runs.groupby("process")["pid"].nunique().tolist() == [1, 1]
+    assert runs["pid"].nunique() == 2
+    assert (runs["a"] == runs["got_a"]).all()
+    for _, of_round in runs[runs["repeat"] == 0].groupby("process"):
+        assert sorted(of_round["order"]) == [0, 1, 2]
+
+
 def test_six_processes_measure_a_cell_by_default():
     assert len(set(measure(identity, warmup=False).frame["pid"])) == 6
 
@@ -534,6 +544,7 @@ def uses_a_lock():
             ValueError,
             "The 'timeout' parameter of measure must be a number of seconds above 0",
         ),
+        (identity, {"fresh": "cell"}, ValueError, "must be True, False or 'round'. Got 'cell' instead."),
         (identity, {"timeout": "1"}, TypeError, "The 'timeout' parameter of measure must be a number of seconds above"),
         (identity, {"warmup": 1}, TypeError, "The 'warmup' parameter of measure must be True, False, or a mapping of"),
         (
