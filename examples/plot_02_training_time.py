@@ -29,8 +29,8 @@ def run(model, n_samples, max_iter=EPOCHS):
 
 
 # %%
-# Every cell of the grid runs in fresh processes, in random order, round after round.
-# The warm-up, a fit of one epoch, keeps what is paid only once (loading code, filling
+# Each round has a fresh process, and visits every cell of the grid in random order. The
+# warm-up, a fit of one epoch, keeps what is paid only once (loading code, filling
 # caches) out of the numbers.
 
 grid = {"model": MODELS, "n_samples": SAMPLE_SIZES}
@@ -89,29 +89,38 @@ per_step
 growth = fit[:, many] / fit[:, few]
 as_long = f"{many / few:g} times the samples take {growth} as long"
 step_ratio = (steps[many] / steps[few]).value
-more_steps = f"{many / few:g} times the samples take {step_ratio:.3g} times the steps"
+more_steps = (
+    f"{many / few:g} times the samples are {step_ratio:.3g} times the steps and take "
+    f"{growth} as long"
+)
 growth_claims = {
     "grows": claim(
         "Training time grows with the number of samples for every model.",
         factors > 1,
         otherwise="Training time does not grow with the samples for every model.",
         undecided="Training time may grow with the number of samples for every model.",
+        seen=as_long,
         original="The time grows with the samples for every model.",
     ),
     "linear": claim(
-        "Training time grows in proportion to the samples.",
+        "Training time grows in proportion to the samples, to within a tenth.",
         per_sample.within(0.9, 1.1),
-        otherwise="Training time does not grow in proportion to the samples.",
-        undecided="Training time may grow in proportion to the samples.",
+        otherwise="Training time grows with the samples, but not in proportion to "
+        "within a tenth.",
+        undecided="Training time grows about in proportion to the samples; whether to "
+        "within a tenth is open.",
         seen=as_long,
         original="Five, two and ten times the samples take about 5, 2 and 10 times as "
         "long: linear, O(N).",
     ),
     "steps": claim(
-        "Training time grows in proportion to the optimiser's steps.",
+        "Training time grows linearly with the optimiser's steps.",
         per_step.within(0.9, 1.1),
-        otherwise="Training time does not grow in proportion to the optimiser's steps.",
-        undecided="Training time may grow in proportion to the optimiser's steps.",
+        holds="Training time grows linearly with the optimiser's steps, and so with "
+        "the samples.",
+        otherwise="Training time does not grow linearly with the optimiser's steps.",
+        undecided="Training time may grow linearly with the optimiser's steps, and so "
+        "with the samples.",
         seen=more_steps,
     ),
 }

@@ -17,12 +17,13 @@ from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED
 
 # %%
 # One run: a fit, and its accuracy on the three splits. To judge a model of your own,
-# put it here.
+# put it here. All engines take the same steps, within rounding; this one is quicker
+# than the one that is timed.
 
 
 def run(model, n_samples):
     samples = generate_samples(n_samples)
-    regressor = MLPRegressor(model, max_iter=EPOCHS, engine="eager", random_state=0)
+    regressor = MLPRegressor(model, max_iter=EPOCHS, engine="fused", random_state=0)
     return accuracy(regressor.fit(samples.Xtr, samples.ytr), samples)
 
 
@@ -72,6 +73,9 @@ def no_pattern(changes):
     return ~(changes < 1) & ~(changes > 1)
 
 
+small_changes = error_growth[["Small", "Medium"]]
+large_changes = error_growth["Large"]
+
 claims = {
     "r2_999": claim(
         "R2 is 0.999, to three digits, everywhere.",
@@ -95,16 +99,20 @@ claims = {
         "sizes.",
         no_pattern(error_growth["Small"]),
         no_pattern(error_growth["Medium"]),
-        otherwise="For Small or Medium the test error has a clean pattern: it changes "
-        "in the same direction at every step to more samples.",
+        otherwise="For Small or Medium the test error changes in the same direction "
+        "at every step to more samples.",
+        undecided="For Small and Medium the test error may have no clean pattern over "
+        "the sample sizes.",
+        seen=f"from one to the next it becomes {small_changes} as large",
         original="MSE and R2 show no clean pattern over the sample sizes.",
     ),
     "large_falls": claim(
         "For Large the test error falls as the samples grow.",
-        error_growth["Large"] < 1,
+        large_changes < 1,
         otherwise="For Large the test error does not fall at every step to more "
         "samples.",
         undecided="For Large the test error may fall as the samples grow.",
+        seen=f"from one sample size to the next it becomes {large_changes} as large",
         original="For Large the MSE falls as the samples grow.",
     ),
     "noise_left": claim(

@@ -29,7 +29,7 @@ SAMPLES = generate_samples(by_mode(published=1_000, quick=500))
 # %%
 # Your models: any number of them, by the name that they are to be called.
 
-EPOCHS = by_mode(published=100, quick=5)
+EPOCHS = by_mode(published=40, quick=5)
 
 
 class TorchModel:
@@ -89,8 +89,8 @@ def run(model):
 
 
 # %%
-# Every model runs in fresh processes, in random order, round after round, after a
-# warm-up that does not count.
+# Each round has a fresh process, and visits every model in random order, after a warm-up
+# that does not count.
 
 runs = measure(run, **TIMED, model=MODELS)
 fit = runs["fit_seconds"]

@@ -18,6 +18,7 @@ from mlperf.profilers.memory import process_peak
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES, by_mode
 
 PROCESSES = by_mode(published=3, quick=1)
+SIZES = by_mode(published=SAMPLE_SIZES, quick=SAMPLE_SIZES[:1])
 
 # %%
 # One run: a first fit, which also loads what is loaded only once, and more fits of the
@@ -59,7 +60,7 @@ runs = measure(
     n_jobs=2,
     fresh=True,
     model=MODELS,
-    n_samples=SAMPLE_SIZES,
+    n_samples=SIZES,
 )
 layers = {}
 for layer in ("predicted", "tensors", "heap", "process"):
