@@ -1,0 +1,308 @@
+"""
+When does a GPU pay?
+====================
+
+A graphics processor computes on thousands of numbers at a time, but each operator has
+to be launched, and a launch takes its time however few the numbers are. More numbers
+come from more rows in a mini-batch, more units in a layer, or more networks that are
+trained together. Varied: one of these at a time, and where a network of two hidden
+layers is trained. Held fixed: the optimiser and float32; the CPU may use all its cores.
+Measured are the time of a step in the steady state, and that of a launch.
+"""
+
+# sphinx_gallery_tags = ["time", "engines", "machine"]
+
+from functools import partial
+
+import joblib
+import pandas as pd
+import torch
+
+from mlperf import claim, draw_reason, headline, measure, publish, reference
+from mlperf import seconds_per_call, subplots
+from mlperf.machine import devices
+from mlperf.profilers.device import device_peak
+from mlperf.profilers.work import step_flops
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, N_FEATURES, RACED, UNTIMED
+from mlperf.protocol import by_mode
+from mlperf.quantities.drawing import COLORS
+from mlperf.rivals.torch_compile import available as torch_compile_works
+from mlperf.training.cuda_graph import replayed
+from mlperf.training.eager import by_autograd
+from mlperf.training.engines import ENGINES, available, suited
+from mlperf.training.network import network, training_steps
+from mlperf.training.together import compiled_together, together
+
+WIDTH = 64
+ROWS = by_mode(published=(16, 64, 256, 1024, 4096, 16384), quick=(16, 64))
+UNITS = by_mode(published=(16, 64, 256, 1024, 2048), quick=(16, 64))
+NETWORKS = by_mode(published=(1, 4, 16, 64, 256), quick=(1, 4))
+LAUNCHES = by_mode(published=1_000, quick=50)
+TIMES = by_mode(
+    published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 1}
+)
+
+# %%
+# The graphics processor of this machine comes last among its devices. Where there is
+# none, the report says so.
+
+GPU = devices()[-1]
+REASON = "torch finds no graphics processor" if GPU == "cpu" else ""
+print("Devices:", ", ".join(devices()))
+
+# %%
+# A step of one network, by the engine that the default takes for a long fit. An epoch
+# has as many steps as can be timed well, for the largest shapes only a few.
+
+EPOCH_FLOP = by_mode(published=4e9, quick=1e8)
+FEWEST, MOST = 4, 128
+
+
+def step_seconds(sizes, batch, device, engine=None):
+    n_steps = int(min(max(EPOCH_FLOP / step_flops(sizes, batch), FEWEST), MOST))
+    train = engine or ENGINES[suited(sizes, 1_000_000, device)]
+    epoch = training_steps(train, sizes, batch, n_steps, device=device)
+    return seconds_per_call(epoch) / n_steps
+
+
+# %%
+# A step of many networks, trained together.
+
+
+def step_of_many(n_networks, device):
+    sizes = [N_FEATURES, WIDTH, WIDTH, 1]
+    generators = [torch.Generator() for _ in range(n_networks)]
+    modules = [network(sizes, generator).to(device) for generator in generators]
+    X = torch.randn(n_networks, FEWEST * BATCH_SIZE, N_FEATURES).to(device)
+    is_compiled = suited(sizes, 1_000_000, device) == "compiled"
+    train = compiled_together if is_compiled else together
+    settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
+    epochs = train(modules, X, X[..., :1], generators=generators, **settings)
+    next(epochs)
+    return seconds_per_call(partial(next, epochs)) / FEWEST
+
+
+# %%
+# One run: a device with all of these, in a process of its own.
+
+
+def run(device):
+    times = {}
+    for n_rows in ROWS:
+        sizes = [N_FEATURES, WIDTH, WIDTH, 1]
+        times["rows", n_rows] = step_seconds(sizes, n_rows, device)
+    for n_units in UNITS:
+        sizes = [N_FEATURES, n_units, n_units, 1]
+        times["units", n_units] = step_seconds(sizes, BATCH_SIZE, device)
+    for n_networks in NETWORKS:
+        times["networks", n_networks] = step_of_many(n_networks, device)
+    return pd.DataFrame({"step_seconds": times}).rename_axis(["varied", "amount"])
+
+
+# %%
+# The networks of the report, by every engine that trains on the GPU, and by
+# ``torch.compile``, which makes graphs of a module, forward and backward. Beside them:
+# the CPU; and the floor, which is a step on tensors of a single element.
+
+CPU, FLOOR, COMPILE, GRAPH = "the CPU", "the floor", "torch.compile", "cuda_graph"
+
+
+def torch_compiled(module, X, y, *, learning_rate, batch_size, generator):
+    compiled = torch.compile(module, mode="reduce-overhead", dynamic=False)
+    optimiser = torch.optim.Adam(module.parameters(), lr=learning_rate, fused=True)
+    settings = {"batch_size": batch_size, "generator": generator}
+    return by_autograd(compiled, X, y, optimiser, **settings)
+
+
+engines = {name: ENGINES[name] for name in available(GPU)}
+if GPU == "cuda" and torch_compile_works():
+    engines[COMPILE] = torch_compiled
+
+
+def run_engines(model):
+    sizes = [N_FEATURES, *model, 1]
+    times = {CPU: step_seconds(sizes, BATCH_SIZE, "cpu")}
+    for name, engine in engines.items():
+        times[name] = step_seconds(sizes, BATCH_SIZE, GPU, engine)
+    times[FLOOR] = step_seconds([1] * len(sizes), 1, GPU)
+    return pd.DataFrame({"step_seconds": times}).rename_axis("engine")
+
+
+# %%
+# What torch holds there at once, where its allocator counts.
+
+
+def run_memory(model):
+    peaks = {}
+    for name, engine in engines.items():
+        sizes = [N_FEATURES, *model, 1]
+        train = partial(step_seconds, sizes, BATCH_SIZE, GPU, engine)
+        peaks[name] = device_peak(train)
+    return pd.DataFrame({"peak_bytes": peaks}).rename_axis("engine")
+
+
+# %%
+# The time of a launch: an operator on a single number, called from Python, and as one
+# of many in a graph.
+
+
+def run_launches():
+    number = torch.zeros(1, device=GPU)
+
+    def many(number):
+        for _ in range(LAUNCHES):
+            number = number + 1
+        return number
+
+    times = {"from Python": seconds_per_call(partial(many, number)) / LAUNCHES}
+    if GPU == "cuda":
+        graph = replayed(many)
+        graph(number)
+        times["in a graph"] = seconds_per_call(partial(graph, number)) / LAUNCHES
+    return pd.DataFrame({"launch_seconds": times}).rename_axis("how")
+
+
+# %%
+# What is said of it, with thresholds that were fixed before anything was measured. The
+# GPU pays from some amount on if it is faster there, and with all larger ones.
+
+STATEMENTS = {
+    "rows": "With enough rows in a mini-batch, the GPU is faster than the CPU.",
+    "units": "With enough units in a layer, the GPU is faster than the CPU.",
+    "networks": "With enough networks trained together, the GPU is faster than the "
+    "CPU.",
+    "report": "On the networks of the report, the CPU is faster than the GPU.",
+    "launches": "On the networks of the report, a step on the GPU is mostly launches.",
+    "graph": "On the networks of the report, one graph of an epoch is faster than "
+    "torch.compile and than operators called one by one.",
+}
+
+
+def pays_claim(varied, speed):
+    amounts = speed.labels("amount")
+    most = amounts[-1]
+    seen = f"with {most:,} {varied} it is {speed[most]} as fast"
+    behind = [amount for amount in amounts if not speed[amount].low > 1]
+    ahead = [amount for amount in amounts if not behind or amount > behind[-1]]
+    since = f"from {ahead[0]:,} {varied} on" if ahead else "nowhere for sure"
+    return claim(
+        STATEMENTS[varied],
+        speed[most] > 1,
+        holds=f"The GPU is faster than the CPU {since}: {seen}.",
+        otherwise=f"The GPU is not faster than the CPU even at the end: {seen}.",
+        undecided=f"The GPU may be faster than the CPU in the end: {seen}.",
+    )
+
+
+def report_claim(step):
+    slower = step.at(engine=available(GPU)).min("engine") / step[:, CPU]
+    return claim(
+        STATEMENTS["report"],
+        slower > 1,
+        otherwise="On the networks of the report, the CPU is not always faster than "
+        "the GPU.",
+        undecided="On the networks of the report, the CPU may be faster than the GPU.",
+        seen=f"a step on the GPU takes {slower} as long",
+    )
+
+
+def launches_claim(step):
+    best = step.at(engine=suited([1, 1], 1, GPU))
+    share = (step[:, FLOOR] / best).to("fraction")
+    return claim(
+        STATEMENTS["launches"],
+        share > 0.5,
+        otherwise="On the networks of the report, a step on the GPU is not always "
+        "mostly launches.",
+        undecided="On the networks of the report, a step on the GPU may be mostly "
+        "launches.",
+        seen=f"on tensors of a single element it takes {share} of its time",
+    )
+
+
+def graph_claim(step):
+    if GRAPH not in step.labels("engine"):
+        return claim(STATEMENTS["graph"], reason="only CUDA has graphs")
+    called = ["eager", "fused", COMPILE]
+    others = [name for name in called if name in step.labels("engine")]
+    ahead = step.at(engine=others) / step[:, GRAPH]
+    return claim(
+        STATEMENTS["graph"],
+        ahead > 1,
+        otherwise="On the networks of the report, one graph of an epoch is not always "
+        "the fastest.",
+        undecided="On the networks of the report, one graph of an epoch may be the "
+        "fastest.",
+        seen=f"it is {ahead} as fast as the others",
+    )
+
+
+# %%
+# The figure: above the dashed line the GPU is faster. Dots are medians, strokes their
+# 95 % intervals.
+
+LABELS = {
+    "rows": "Rows of a mini-batch",
+    "units": "Units of a layer",
+    "networks": "Networks trained together",
+}
+
+
+def draw(speeds):
+    figure, panels = subplots(1, len(speeds), sharey=True, figsize=(9, 3.6))
+    best = {}
+    for axes, (varied, speed) in zip(panels, speeds.items(), strict=True):
+        for (amount,), ratio in speed.items():
+            axes.plot([amount, amount], [ratio.low, ratio.high], color=COLORS[0])
+            axes.plot(amount, ratio.value, "o", color=COLORS[0])
+            best[ratio.value] = f"With {amount:,} {varied} the GPU is {ratio:short}"
+        axes.set(xscale="log", yscale="log", xlabel=LABELS[varied])
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.yaxis.set_major_formatter("{x:g}×")
+        reference(axes, 1, "the CPU", vertical=False)
+    panels[0].set_ylabel("Speed of the GPU (the CPU: 1×)")
+    headline(figure, f"{best[max(best)]} as fast as the CPU")
+    return figure
+
+
+# %%
+# Measure, where there is a GPU.
+
+if REASON:
+    figure, axes = subplots()
+    draw_reason(axes, f"Not measured here: {REASON}.")
+    values = {}
+    claims = {name: claim(said, reason=REASON) for name, said in STATEMENTS.items()}
+else:
+    options = {**TIMES, "threads": joblib.cpu_count(), "warmup": False}
+    runs = measure(run, **options, device=["cpu", GPU])
+    engine_runs = measure(run_engines, **options, model=RACED)
+    launch_runs = measure(run_launches, **options)
+    speed = runs["step_seconds"]["cpu"] / runs["step_seconds"][GPU]
+    speeds = {varied: speed.at(varied=varied) for varied in LABELS}
+    step = engine_runs["step_seconds"]
+    figure = draw(speeds)
+    claims = {varied: pays_claim(varied, speeds[varied]) for varied in LABELS}
+    claims["report"] = report_claim(step)
+    claims["launches"] = launches_claim(step)
+    claims["graph"] = graph_claim(step)
+    values = {
+        "runs": runs,
+        "engine_runs": engine_runs,
+        "speed": speed,
+        "step": step,
+        "launch": launch_runs["launch_seconds"],
+    }
+    if GPU == "cuda":
+        memory_runs = measure(run_memory, **UNTIMED, model=RACED)
+        values["peak"] = memory_runs["peak_bytes"]
+
+# %%
+# From how many rows on does the GPU pay?
+
+claims["rows"]
+
+# %%
+# The report takes everything from the results folder.
+
+publish("when_a_gpu_pays", speeds=figure, **values, **claims)
