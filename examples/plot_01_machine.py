@@ -12,9 +12,10 @@ machine is asked. The figure sets its caches beside what training keeps in them.
 import pandas as pd
 
 from mlperf import Table, exact, generate_samples, headline, measure, publish
-from mlperf.machine import cache_bytes, machine
+from mlperf.machine import accelerator, cache_bytes, machine
 from mlperf.profilers.work import n_parameters
-from mlperf.protocol import BATCH_SIZE, EPOCHS, LEARNING_RATE, MODELS, N_FEATURES
+from mlperf.protocol import BATCH_SIZE, DEVICE, EPOCHS, LEARNING_RATE, MODELS
+from mlperf.protocol import N_FEATURES
 from mlperf.protocol import PROFILE_EPOCHS, SAMPLE_SIZES, THREADS, TIMED
 
 # %%
@@ -84,6 +85,7 @@ publish(
     caches=axes,
     processor=about["Processor"],
     cores=about["Logical cores usable here"],
+    place="one core of this machine" if DEVICE == "cpu" else accelerator(),
     few=SAMPLE_SIZES[0],
     middle=SAMPLE_SIZES[1],
     many=SAMPLE_SIZES[2],

@@ -13,7 +13,7 @@ from math import ceil
 
 from mlperf import MLPRegressor, claim, exact, generate_samples, headline, measure
 from mlperf import publish, seconds, stack
-from mlperf.protocol import BATCH_SIZE, EPOCHS, MODELS, SAMPLE_SIZES, TIMED
+from mlperf.protocol import BATCH_SIZE, DEVICE, EPOCHS, MODELS, SAMPLE_SIZES, TIMED
 
 few, middle, many = SAMPLE_SIZES
 
@@ -24,7 +24,9 @@ few, middle, many = SAMPLE_SIZES
 
 def run(model, n_samples, max_iter=EPOCHS):
     samples = generate_samples(n_samples)
-    regressor = MLPRegressor(model, max_iter=max_iter, engine="eager", random_state=0)
+    regressor = MLPRegressor(
+        model, max_iter=max_iter, engine="eager", random_state=0, device=DEVICE
+    )
     return {"seconds": seconds(lambda: regressor.fit(samples.Xtr, samples.ytr))}
 
 

@@ -13,7 +13,7 @@ happen to be in a split.
 
 from mlperf import MLPRegressor, accuracy, claim, generate_samples, headline, measure
 from mlperf import publish, reference, stack
-from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED
+from mlperf.protocol import DEVICE, EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED
 
 # %%
 # One run: a fit, and its accuracy on the three splits. To judge a model of your own,
@@ -23,7 +23,9 @@ from mlperf.protocol import EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED
 
 def run(model, n_samples):
     samples = generate_samples(n_samples)
-    regressor = MLPRegressor(model, max_iter=EPOCHS, engine="fused", random_state=0)
+    regressor = MLPRegressor(
+        model, max_iter=EPOCHS, engine="fused", random_state=0, device=DEVICE
+    )
     return accuracy(regressor.fit(samples.Xtr, samples.ytr), samples)
 
 

@@ -323,6 +323,10 @@ class Shelf:
         said = [Notice("measured", "", [f"{measured(*results.values())}."])]
         if any(result.provenance["protocol"]["MODE"] == "quick" for result in results.values()):
             said.append(Notice("warning", "Preview numbers", [PREVIEW]))
+        there = [name for name, result in results.items() if "device" in result.inputs]
+        if 0 < len(there) < len(results):
+            line = f"Of the device: {', '.join(there)}. All else here: the CPU alone."
+            said.append(Notice("note", "Devices", [line]))
         stale: dict[str, list[str]] = {}
         for name in results:
             stale.setdefault(", ".join(self.moved(name)), []).append(name)

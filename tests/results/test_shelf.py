@@ -236,6 +236,8 @@ def test_page_says_with_which_device_its_numbers_were_measured(folder, monkeypat
     publish("memory", peak=5)
     (line,) = Shelf(folder).notices(["memory"])[0].lines
     assert "), with NVIDIA H100, driver 550, 1 thread" in line
+    (note,) = [notice for notice in Shelf(folder).notices(["fits", "memory"]) if notice.title == "Devices"]
+    assert note.lines == ["Of the device: memory. All else here: the CPU alone."]
 
 
 def test_preview_and_different_machines_are_told(folder, monkeypatch):
