@@ -29,6 +29,8 @@ GALLERIES = {"published": "auto_examples", "quick": "auto_examples_quick"}
 exclude_patterns = ["_*", "**sg_execution_times.rst", *(folder for mode, folder in GALLERIES.items() if mode != MODE)]
 templates_path = ["_templates"]
 default_role = "autolink"  # numpydoc: `name` is a link where there is such a name
+# It means the name of a script, and sees the whole path: the checkout may lie in a folder with a space in its name.
+suppress_warnings = ["sphinx_gallery.space_in_filename"]
 nitpicky = True
 # Names of other projects are shown, not linked: a link would need their inventories from the network at every build.
 nitpick_ignore_regex = [

@@ -72,9 +72,10 @@ def measure(
         Threads that a process may use inside one operator.
     n_jobs : int, default=None
         Processes that run at a time: by default one, and with an `executor` that is a Dask client one on each worker.
-        On one machine, more than one is for values that do not depend on the time they take. With one, the processes
-        of a round still start and warm up together, as many as there are cores: loading the libraries takes seconds.
-        When all of them are ready, and idle, they are measured one after the other.
+        On one machine, more than one is for values that do not depend on the time they take. By default the processes
+        of a round start and warm up together, as many as there are cores: loading the libraries takes seconds. When
+        all of them are ready, and idle, they are measured one after the other. With 1 there is never more than one
+        process, which takes less memory and more time.
     executor : Dask client or executor, default=None
         Who carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
         (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of
@@ -146,9 +147,8 @@ def measure(
     first = Request("prepare", sys.path, _folder(), taken=(*grid, *BOOKKEEPING), script=defined_in)
     settings = _Settings(repeats, threads, fresh, timeout, first)
     elsewhere = [] if executor is None else places(executor, n_jobs)
-    n_jobs = n_jobs or 1
     # The runs of a cluster name their machines; those of here are continued on this machine only.
-    where = "executor" if elsewhere else (machine(), n_jobs > 1, fresh)
+    where = "executor" if elsewhere else (machine(), (n_jobs or 1) > 1, fresh)
     depends = (child, run, replaced, repeats, threads, where)
     journal = Journal(script, depends)
     pending = []
@@ -207,7 +207,7 @@ class _Measurement:
         self.stopped = False
         self.lock = threading.Lock()
 
-    def carry_out(self, n_jobs: int) -> None:
+    def carry_out(self, n_jobs: int | None) -> None:
         """Measure what is not measured yet."""
         repeats = self.settings.repeats
         total = repeats * len(self.turns)
@@ -223,20 +223,22 @@ class _Measurement:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
                 elif self.settings.fresh is not True:
-                    self._round_by_round(n_jobs if self.settings.fresh else 1)
-                elif n_jobs > 1:
+                    self._round_by_round((n_jobs or 1) if self.settings.fresh else 1)
+                elif n_jobs and n_jobs > 1:
                     self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
-                    self._one_by_one()
+                    # Loading the libraries takes seconds.
+                    self._one_by_one(together=joblib.cpu_count() if n_jobs is None else 1)
             except BaseException:
                 self.stop()
                 raise
 
-    def _one_by_one(self) -> None:
-        """Measure each cell in a process of its own, one at a time."""
-        # Loading the libraries takes seconds: as many processes as there are cores start and warm up together. Only
-        # when all of them are ready, and idle, are they measured, one after the other.
-        for place, batch in _batches(self.turns, joblib.cpu_count()):
+    def _one_by_one(self, together: int) -> None:
+        """Measure each cell in a process of its own, one at a time.
+
+        Several start and warm up together; only when all of them are ready, and idle, are they measured.
+        """
+        for place, batch in _batches(self.turns, together):
             self._name(batch[0])
             ready = self._in_lanes(self._prepare, batch, len(batch))
             for order, (turn, process) in enumerate(zip(batch, ready, strict=True), place):
@@ -438,7 +440,12 @@ def _runs(turns: Sequence[_Turn], grid: list[str]) -> Runs:
             names = [*levels, *answer["columns"]]
             rows += [{**turn.cell.labels, **about, **dict(zip(names, row, strict=True))} for row in answer["rows"]]
     by = [*grid, *(levels or [])]
-    return Runs(pd.DataFrame(rows, columns=[*by, *BOOKKEEPING, *columns]), by=by)
+    frame = pd.DataFrame(rows, columns=[*by, *BOOKKEEPING, *columns])
+    for name in grid:
+        labels = [row[name] for row in rows]
+        if None in labels:  # of which pandas makes a missing number
+            frame[name] = pd.Series(labels, dtype=object)
+    return Runs(frame, by=by)
 
 
 def check_count(owner: str, name: str, count: Any) -> None:

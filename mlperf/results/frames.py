@@ -9,8 +9,11 @@ from __future__ import annotations
 import csv
 import datetime
 import io
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,19 @@ import pandas as pd
 from pandas.testing import assert_frame_equal
 
 Described = dict[str, Any]
+
+
+def _fraction(text: str) -> Fraction:
+    return Fraction(*map(int, text.split("/")))  # read as one, "1e999999999" would take all memory
+
+
+def _tuple(text: str) -> tuple:
+    return _as_tuple(json.loads(text))
+
+
+def _as_tuple(parts: list) -> tuple:
+    return tuple(_as_tuple(part) if isinstance(part, list) else part for part in parts)
+
 
 # Cells of columns of no type: the letter that stands for the type of a cell, and how its text becomes a cell again.
 _CELLS: dict[str, Callable[[str], Any]] = {
@@ -27,11 +43,16 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "b": lambda text: {"True": True, "False": False}[text],
     "d": datetime.date.fromisoformat,
     "t": pd.Timestamp,
+    "e": pd.Timedelta,
+    "q": _fraction,
+    "m": Decimal,
+    "u": _tuple,
     "-": lambda _: None,
     "a": lambda _: pd.NA,
     "n": lambda _: pd.NaT,
 }
-_LETTERS = {str: "s", int: "i", float: "f", bool: "b", datetime.date: "d", pd.Timestamp: "t"}
+_LETTERS: dict[type, str] = {str: "s", int: "i", float: "f", bool: "b", datetime.date: "d", pd.Timestamp: "t"}
+_LETTERS |= {pd.Timedelta: "e", Fraction: "q", Decimal: "m", tuple: "u"}
 _MASKED = {"i": pd.arrays.IntegerArray, "u": pd.arrays.IntegerArray, "f": pd.arrays.FloatingArray}
 _NUMPY = re.compile(r"bool|u?int(8|16|32|64)|float(16|32|64)")
 _NULLABLE = re.compile(r"boolean|U?Int(8|16|32|64)|Float(32|64)")
@@ -212,10 +233,40 @@ def described_cell(value: Any, place: str) -> list[str]:
         return ["a" if value is pd.NA else "n", ""]
     if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
         value = value.item()
-    if type(value) not in _LETTERS:
-        raise ValueError(f"{place} holds {value!r}, a {type(value).__name__}; make it a number, text or a date")
-    is_time = isinstance(value, pd.Timestamp)
-    return [_LETTERS[type(value)], value.isoformat() if is_time else str(value)]
+    try:
+        return [_LETTERS[type(value)], _text(value)]
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(
+            f"{place} holds {value!r}, a {type(value).__name__}; make it a number, text or a date"
+        ) from None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(value, allow_nan=False, default=_item)
+    return value.isoformat() if isinstance(value, pd.Timestamp | pd.Timedelta) else str(value)
+
+
+def _item(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"{value!r} is not of a type that JSON has")
+
+
+def keepable(label: Hashable) -> Hashable:
+    """Return a label as it can be kept: as it is, or where only the script knows its type, its text.
+
+    Examples
+    --------
+    >>> from mlperf.results.frames import keepable
+    >>> keepable((32, 16)), keepable(frozenset({1}))
+    ((32, 16), 'frozenset({1})')
+    """
+    try:
+        described_cell(label, "a label")
+    except ValueError:
+        return str(label)
+    return label
 
 
 def cell_of(letter: str, text: str) -> Any:

@@ -9,7 +9,7 @@ import base64
 import io
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from math import isfinite, isnan, nan
@@ -25,7 +25,7 @@ from mlperf.quantities.claims import SYMBOLS, Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.runs import Runs
 from mlperf.quantities.units import UNITS
-from mlperf.results.frames import cell_of, described_cell, to_csv
+from mlperf.results.frames import cell_of, described_cell, keepable, to_csv
 
 Entry = dict[str, Any]
 Files = dict[str, bytes]
@@ -141,7 +141,7 @@ def revive(entry: Entry, files: Files) -> Any:
 def _describe_table(table: Runs | pd.DataFrame, name: str) -> tuple[Entry, Files]:
     frame, asked = (table.frame, table.asked) if isinstance(table, Runs) else (table, None)
     try:
-        content, described = to_csv(frame)
+        content, described = to_csv(_with_kept_labels(frame, table.by) if isinstance(table, Runs) else frame)
     except ValueError as error:
         raise ValueError(f"The table {name!r} cannot be kept: {error}.") from None
     counts = {
@@ -152,14 +152,38 @@ def _describe_table(table: Runs | pd.DataFrame, name: str) -> tuple[Entry, Files
     return {**entry, "asked": asked} if asked else entry, {"csv": content}
 
 
+def _with_kept_labels(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Return runs whose labels are of types that can be kept: anything hashable may label a level."""
+    changed = {}
+    for level in by:
+        kept = {label: keepable(label) for label in frame[level].astype(object).unique()}
+        if any(text is not label for label, text in kept.items()):
+            _check_distinct(level, list(kept.values()))
+            changed[level] = frame[level].astype(object).map(kept)
+    return frame.assign(**changed)
+
+
+def _check_distinct(level: str, labels: Sequence[Any]) -> None:
+    """Check that labels are told apart when they are read back."""
+    twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
+    if twice is not None:
+        raise ValueError(f"two labels of {level!r} are written alike, {twice!r}")
+
+
 def _describe_quantity(quantity: Quantity, name: str) -> tuple[Entry, Files]:
     first = next(iter(quantity.cells.values()), None)
+    for place, level in enumerate(quantity.by):
+        labels = {key[place]: described_label(key[place]) for key in quantity.cells}
+        try:
+            _check_distinct(level, list(labels.values()))
+        except ValueError as error:
+            raise ValueError(f"The quantity {name!r} cannot be kept: {error}.") from None
     cells = []
     for key, cell in quantity.cells.items():
         low, high = cell.interval()
         cells.append(
             {
-                "labels": [described_label(label, name) for label in key],
+                "labels": [described_label(label) for label in key],
                 "value": float(cell.value),
                 "low": _described_end(low),
                 "high": _described_end(high),
@@ -193,18 +217,18 @@ def _revive_quantity(entry: Entry) -> Quantity:
     return Quantity(cells, by, unit=entry["unit"], name=_checked(entry["name"], str))
 
 
-def described_label(label: Any, name: str) -> Any:
-    """Return a label as JSON has it: as it is if it can be, else with the letter of its type."""
+def described_label(label: Any) -> Any:
+    """Return a label as JSON has it: as it is if it can be, else with the letter of its type, else its text."""
     if isinstance(label, np.generic) and not isinstance(label, np.datetime64 | np.timedelta64):
         label = label.item()
     if isinstance(label, tuple):
-        return [described_label(part, name) for part in label]
+        return [described_label(part) for part in label]
     if type(label) in (str, int, bool) or (type(label) is float and isfinite(label)):
         return label
-    try:
-        letter, text = described_cell(label, "a label")
-    except ValueError as error:
-        raise ValueError(f"The quantity {name!r} cannot be kept: {error}.") from None
+    kept = keepable(label)
+    if type(kept) is str:
+        return kept
+    letter, text = described_cell(kept, "a label")
     return {letter: text}
 
 

@@ -24,7 +24,7 @@ class NotStoredError(Exception):
     """The runs of a measurement are not in the results that were published; the message names it."""
 
 
-def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> dict[str, Any] | None:
+def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> dict[str, Any]:
     """Return what a measurement is asked for, as JSON has it.
 
     Parameters
@@ -38,8 +38,7 @@ def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> 
 
     Returns
     -------
-    dict or None
-        None if JSON has no word for a label: such runs cannot be published.
+    dict
 
     Examples
     --------
@@ -47,21 +46,18 @@ def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> 
     >>> asked_for("run", [{"model": "Small"}, {"model": "Large"}], processes=10)
     {'run': 'run', 'grid': ['model'], 'cells': [['Small'], ['Large']], 'processes': 10}
     """
-    try:
-        labels = [[described_label(label, run) for label in cell.values()] for cell in cells]
-    except ValueError:
-        return None
+    labels = [[described_label(label) for label in cell.values()] for cell in cells]
     return {"run": run, "grid": list(cells[0]), "cells": labels, **{name: int(n) for name, n in settings.items()}}
 
 
-def stored_runs(script: str, asked: Mapping[str, Any] | None) -> Runs | None:
+def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
     """Return the runs of a measurement as they were published.
 
     Parameters
     ----------
     script : str
         The script that measures.
-    asked : mapping or None
+    asked : mapping
         What it asks for: see `asked_for`.
 
     Returns
@@ -87,11 +83,10 @@ def stored_runs(script: str, asked: Mapping[str, Any] | None) -> Runs | None:
     for name in [name for name in published_names(script) if name in names_in(folder)]:
         result = read(name, folder)
         for key in result.keys("table"):
-            if asked and (name, key) not in _taken and result.asked(key) == asked:
+            if (name, key) not in _taken and result.asked(key) == asked:
                 _taken.add((name, key))
                 frame = result[key]
                 runs = Runs(frame, by=list(frame.columns[: list(frame.columns).index("process")]))
                 runs.asked = dict(asked)
                 return runs
-    what = asked["run"] if asked else "a measurement"
-    raise NotStoredError(f"The runs of {what}, as they would be measured here, are not published.")
+    raise NotStoredError(f"The runs of {asked['run']}, as they would be measured here, are not published.")

@@ -136,6 +136,14 @@ def test_anything_hashable_labels_a_row():
     assert measure(identity, **ONCE, a=np.array([1, 2])).frame["a"].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("labels", [[None, 3], [None, "sqrt"], [None, 0.5, True]])
+def test_none_is_a_label_as_any_other(labels):
+    """Tried: a depth of None, as scikit-learn has it, became a missing number that chose no cell."""
+    runs = measure(lambda a: {"x": 1.0}, **ONCE, a=labels)  # noqa: ARG005
+    assert runs.frame["a"].tolist() == labels
+    assert [runs["x"][label].value for label in labels] == [1.0] * len(labels)
+
+
 def test_named_index_of_a_data_frame_is_a_level():
     def run(model):
         frame = pd.DataFrame({"operator": ["mm", "add"], "calls": [model, 2]})
@@ -414,6 +422,18 @@ def test_what_a_measured_function_does_is_one_error_that_names_its_cell(run, mes
     assert len(capfd.readouterr().err) < 300_000
 
 
+def test_one_job_is_one_process_however_many_cores_there_are(monkeypatch):
+    """Tried: with ``n_jobs=1`` there was a process for each core, each with a model of its own in memory."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+
+    def run(a):  # noqa: ARG001
+        siblings = psutil.Process().parent().children()
+        return {"processes": sum("mlperf.profilers.child" in " ".join(one.cmdline()) for one in siblings)}
+
+    assert set(measure(run, processes=2, n_jobs=1, a=[1, 2, 3]).frame["processes"]) == {1}
+    assert max(measure(run, processes=1, a=[1, 2, 3]).frame["processes"]) == 3
+
+
 def test_wrong_kind_is_refused_right_after_the_warm_up(tmp_path):
     def run():
         with (tmp_path / "log").open("a") as file:
@@ -435,7 +455,7 @@ def test_error_tells_where_in_the_function_it_arose():
     assert 'raise OwnError(7, reason="broken")' in told
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize("n_jobs", [None, 2])
 def test_failure_ends_what_runs_beside_it(n_jobs):
     def run(model):
         if model == "Large":

@@ -149,7 +149,7 @@ def test_any_text_and_numbers_are_kept_to_the_bit(rows, indexed):
         ({"x": [[1]]}, "its column 'x' holds [1], a list; make it a number, text or a date"),
         ({"x": pd.Categorical([1, "1"])}, "its column 'x' has categories that are written alike"),
         ({"x": ["\ud800"]}, "it would not be read back as it is ('utf-8' codec can't encode"),
-        ({("a", 1): [1], "b": [2]}, "its index or its columns holds ('a', 1), a tuple"),
+        ({frozenset("a"): [1], "b": [2]}, "its index or its columns holds frozenset({'a'}), a frozenset"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_in_a_sentence(frame, message):

@@ -1,5 +1,6 @@
 """A result is published whole or not at all, and what is read back is what was published."""
 
+import datetime
 import errno
 import json
 import os
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
@@ -137,6 +139,31 @@ def test_text_and_numbers_of_any_type_are_kept_as_they_are(given, kept):
     assert (type(found), found) == (type(kept), kept)
 
 
+@pytest.mark.parametrize(
+    ("labels", "kept"),
+    [
+        ([Fraction(1, 3), Fraction(-1, 2), Fraction(2)], None),
+        ([Decimal("0.10"), Decimal("1E+400")], None),
+        ([(32, 16), (np.int64(8), None, True, ("a", 0.5))], None),
+        ([None, "a", 1], None),
+        ([pd.Timedelta("1s"), pd.Timestamp("2020-01-01"), datetime.date(2020, 1, 1)], None),
+        ([frozenset({1}), 1j, b"a"], ["frozenset({1})", "1j", "b'a'"]),
+        ([pd.Interval(0, 1), Path("x")], ["(0, 1]", "x"]),
+        ([(Fraction(1, 3), 1), 2], None),
+    ],
+)
+def test_anything_hashable_that_labels_a_level_can_be_published(labels, kept):
+    """Tried: levels that `measure` takes, such as Fractions, could not be published."""
+    frame = pd.DataFrame({"level": pd.Series(labels, dtype=object), "n": range(len(labels)), "x": 1.0})
+    runs = Runs(frame, by=["level"])
+    quantity = runs["n"]
+    publish("fits", runs=runs, quantity=quantity)
+    result = read("fits")
+    assert [label for (label,) in result["quantity"].cells] == (kept or labels)
+    in_table = [str(label) if isinstance(label, tuple) and Fraction(1, 3) in label else label for label in labels]
+    assert result["runs"]["level"].tolist() == (kept or in_table)
+
+
 def test_unmeasured_claim_is_read_back():
     made = claim("The heap holds less.", reason="memray is not installed")
     publish("fits", heap=made)
@@ -202,9 +229,12 @@ def test_keys_are_made_into_names():
             "The table 'fits.t' cannot be kept: its column 'x' holds {}, a dict; make it a number, text or a date.",
         ),
         (
-            {"q": exact({Fraction(1, 3): 1}, by="x")},
-            "The quantity 'fits.q' cannot be kept: a label holds Fraction(1, 3), a Fraction; make it a number, text or "
-            "a date.",
+            {"q": exact({frozenset({1}): 1, "frozenset({1})": 2}, by="x")},
+            "The quantity 'fits.q' cannot be kept: two labels of 'x' are written alike, 'frozenset({1})'.",
+        ),
+        (
+            {"runs": Runs(pd.DataFrame({"x": [frozenset({1}), "frozenset({1})"], "n": 1}), by="x")},
+            "The table 'fits.runs' cannot be kept: two labels of 'x' are written alike, 'frozenset({1})'.",
         ),
         ({"q": Quantity.from_estimates({(): (1, 3, 2)})}, "The result 'fits' could not be read back: "),
         ({"模型": 1}, "What publish gets must have a name of Latin letters and digits. Got '模型' instead."),
