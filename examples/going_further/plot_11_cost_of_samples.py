@@ -24,7 +24,7 @@ LARGEST = by_mode(published=1_000_000, quick=8_000)
 N_SIZES = by_mode(published=10, quick=5)
 SIZES = [int(size) for size in np.geomspace(250, LARGEST, N_SIZES)]
 STEPS = by_mode(published=200, quick=30)
-PROCESSES = by_mode(published=8, quick=1)
+PROCESSES = by_mode(published=6, quick=1)
 
 # %%
 # One run: every size in turn, in one process, so that a whole curve comes out of it.

@@ -13,6 +13,7 @@ the true linear target on unseen data, over the variance of the noise.
 # sphinx_gallery_tags = ["accuracy"]
 
 from math import ceil
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -31,124 +32,169 @@ MOST_STEPS = by_mode(published=32_000, quick=200)
 TRAIN = ENGINES[available()[-1]]
 
 # %%
-# A problem: its true coefficients are known, so that the error can be measured without
-# noise. Of the samples, 60 % are for training, as in the report; fresh ones and unseen
-# ones come on top. Everything is standardised by what the training samples look like.
+# A problem whose truth is known: the generator tells its coefficients, so that the
+# error can be measured without noise. There are the samples to train on, 60 % of those
+# asked for, as in the report; fresh ones, of which training may take more and more; and
+# unseen ones, with the true target, for the error.
+
+
+class Problem(NamedTuple):
+    X: torch.Tensor
+    y: torch.Tensor
+    X_fresh: torch.Tensor
+    y_fresh: torch.Tensor
+    X_unseen: torch.Tensor
+    truth: torch.Tensor
+    spread: float
 
 
 def n_training_of(n_samples):
     return n_samples * 6 // 10
 
 
+# %%
+# As in every training of the report, features and target are standardised by the mean
+# and the standard deviation of the samples to train on.
+
+
 def make_problem(n_samples, seed):
     n_training = n_training_of(n_samples)
+    n_all = n_training + N_FRESH + N_UNSEEN
     X, y, coefficients = make_regression(
-        n_training + N_FRESH + N_UNSEEN,
-        N_FEATURES,
-        noise=NOISE,
-        random_state=seed,
-        coef=True,
+        n_all, N_FEATURES, noise=NOISE, random_state=seed, coef=True
     )
     truth = X @ coefficients
-    center = X[:n_training].mean(axis=0)
-    scale = X[:n_training].std(axis=0)
-    shift = y[:n_training].mean()
-    spread = y[:n_training].std()
-    inputs = torch.tensor((X - center) / scale, dtype=torch.float32)
-    targets = torch.tensor((y - shift) / spread, dtype=torch.float32)[:, None]
-    goal = torch.tensor((truth - shift) / spread, dtype=torch.float32)[:, None]
-    return {
-        "training": (inputs[:n_training], targets[:n_training]),
-        "fresh": (inputs[n_training:-N_UNSEEN], targets[n_training:-N_UNSEEN]),
-        "unseen": (inputs[-N_UNSEEN:], goal[-N_UNSEEN:]),
-        "spread": spread,
-    }
+    training = slice(0, n_training)
+    fresh = slice(n_training, n_training + N_FRESH)
+    unseen = slice(n_training + N_FRESH, n_all)
+    spread = y[training].std()
+
+    def features(rows):
+        standard = (X[rows] - X[training].mean(axis=0)) / X[training].std(axis=0)
+        return torch.tensor(standard, dtype=torch.float32)
+
+    def target(values, rows):
+        standard = (values[rows] - y[training].mean()) / spread
+        return torch.tensor(standard, dtype=torch.float32)[:, None]
+
+    return Problem(
+        X=features(training),
+        y=target(y, training),
+        X_fresh=features(fresh),
+        y_fresh=target(y, fresh),
+        X_unseen=features(unseen),
+        truth=target(truth, unseen),
+        spread=spread,
+    )
 
 
 # %%
-# The excess error of a network on samples that were not seen.
+# The excess error: how far the network is from the truth on samples that it has not
+# seen, squared, and given in variances of the noise.
 
 
 def excess_error(module, problem):
-    X, goal = problem["unseen"]
     with torch.no_grad():
-        missed = (module(X) - goal).double().square().mean()
-    return float(missed) * problem["spread"] ** 2 / NOISE**2
+        missed = module(problem.X_unseen) - problem.truth
+    return float(missed.double().square().mean()) * problem.spread**2 / NOISE**2
 
 
 # %%
-# A training, with the samples of the problem or with fresh ones in every epoch: these
-# take the place of the last ones in the tensors that are trained on. It returns the
-# excess error with the last weights, and with the average of the weights over the last
-# tenth of the epochs.
+# Training, epoch by epoch, with the engine of this package: each ``next`` is one epoch
+# over the tensors ``X`` and ``y``. For an epoch on fresh samples, they are overwritten
+# by the next portion of these; after the last portion the first comes again.
+
+
+def epochs_of(module, X, y, generator):
+    settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
+    return TRAIN(module, X, y, generator=generator, **settings)
+
+
+def take_fresh(problem, X, y, epoch):
+    n_portions = len(problem.X_fresh) // len(X)
+    start = epoch % n_portions * len(X)
+    X.copy_(problem.X_fresh[start : start + len(X)])
+    y.copy_(problem.y_fresh[start : start + len(y)])
+
+
+# %%
+# The average of the weights over the last tenth of the epochs takes the jitter away:
+# one running average for each parameter, which takes its place at the end.
+
+
+class Average:
+    def __init__(self, module):
+        self.sums = [torch.zeros_like(part) for part in module.parameters()]
+        self.count = 0
+
+    def add(self, module):
+        self.count += 1
+        for total, part in zip(self.sums, module.parameters(), strict=True):
+            total += part.detach()
+
+    def put_into(self, module):
+        with torch.no_grad():
+            for total, part in zip(self.sums, module.parameters(), strict=True):
+                part.copy_(total / self.count)
+
+
+# %%
+# One training, with its excess error at the end: with the last weights, and with their
+# average.
 
 
 def train(model, problem, seed, epochs, fresh):
     generator = torch.Generator().manual_seed(seed)
     module = network([N_FEATURES, *model, 1], generator)
-    X, y = [part.clone() for part in problem["training"]]
-    training = TRAIN(
-        module,
-        X,
-        y,
-        learning_rate=LEARNING_RATE,
-        batch_size=BATCH_SIZE,
-        generator=generator,
-    )
-    fresh_X, fresh_y = problem["fresh"]
-    n_portions = len(fresh_X) // len(X)  # used in turn, and over again
-    averages = [torch.zeros_like(part) for part in module.parameters()]
-    n_averaged = max(1, epochs // 10)
+    X = problem.X.clone()
+    y = problem.y.clone()
+    training = epochs_of(module, X, y, generator)
+    average = Average(module)
+    first_averaged = epochs - max(1, epochs // 10)
     for epoch in range(epochs):
         if fresh:
-            start = epoch % n_portions * len(X)
-            X.copy_(fresh_X[start : start + len(X)])
-            y.copy_(fresh_y[start : start + len(y)])
+            take_fresh(problem, X, y, epoch)
         next(training)
-        if epoch >= epochs - n_averaged:
-            for average, part in zip(averages, module.parameters(), strict=True):
-                average += part.detach() / n_averaged
-    with_last = excess_error(module, problem)
-    with torch.no_grad():
-        for average, part in zip(averages, module.parameters(), strict=True):
-            part.copy_(average)
-    return {"last": with_last, "averaged": excess_error(module, problem)}
+        if epoch >= first_averaged:
+            average.add(module)
+    with_last_weights = excess_error(module, problem)
+    average.put_into(module)
+    return {"last": with_last_weights, "averaged": excess_error(module, problem)}
 
 
 # %%
-# One run: every seed is trained as published; longer, on the same samples; on fresh
-# samples, for as many steps; and on fresh samples for many steps.
+# One run: for every seed, four trainings. The first is the published one; the second
+# removes only "too few steps", the third only overfitting, and the fourth both. Jitter
+# is removed by the average of the weights.
 
 
 def run(model, n_samples):
-    steps_in_epoch = ceil(n_training_of(n_samples) / BATCH_SIZE)
-    many = max(2 * EPOCHS, MOST_STEPS // steps_in_epoch)
-    rows = []
+    steps_of_epoch = ceil(n_training_of(n_samples) / BATCH_SIZE)
+    many = max(2 * EPOCHS, MOST_STEPS // steps_of_epoch)
+    rows = {}
     for seed in SEEDS:
         problem = make_problem(n_samples, seed)
         published = train(model, problem, seed, EPOCHS, fresh=False)
         longer = train(model, problem, seed, 4 * EPOCHS, fresh=False)
         fresh = train(model, problem, seed, EPOCHS, fresh=True)
         fresh_longer = train(model, problem, seed, many, fresh=True)
-        rows.append(
-            {
-                "seed": seed,
-                "published_ratio": published["last"],
-                "averaged_ratio": published["averaged"],
-                "longer_ratio": longer["last"],
-                "fresh_ratio": fresh["last"],
-                "fresh_longer_ratio": fresh_longer["last"],
-                "all_three_ratio": fresh_longer["averaged"],
-            }
-        )
-    return pd.DataFrame(rows).set_index("seed")
+        rows[seed] = {
+            "published_ratio": published["last"],
+            "averaged_ratio": published["averaged"],
+            "longer_ratio": longer["last"],
+            "fresh_ratio": fresh["last"],
+            "fresh_longer_ratio": fresh_longer["last"],
+            "all_three_ratio": fresh_longer["averaged"],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("seed")
 
 
 measured = measure(run, **UNTIMED, model=MODELS, n_samples=SAMPLE_SIZES)
 
 # %%
-# It is the seeds that vary here, not the processes: each seed is a problem of its own.
-# First the excess error of the training as published:
+# It is the seeds that vary here, not the processes: each seed is a problem of its own,
+# and so they take the place of the processes in the intervals. First the excess error
+# of the training as published:
 
 frame = measured.frame.drop(columns=["process", "repeat"])
 runs = Runs(frame, by=["model", "n_samples"], process="seed")
@@ -197,19 +243,20 @@ panels[0].set_ylabel("Excess error (× the noise's variance)")
 headline(panels, f"Three causes explain {explained:short} of the error above the noise")
 
 # %%
-# Which cause is the largest, for every model and sample size? It is compared with the
-# second largest.
+# Which cause is the largest, for every model and sample size? Whether it is clearly the
+# largest, its difference to the second largest says.
 
 largest = {}
 leads = []
-for cell in published:
-    parts = causes[cell]
-    first, second = parts.nlargest(2, "cause").labels("cause")
-    largest[cell] = first
-    leads.append(parts[first] - parts[second] > 0)
+for model in MODELS:
+    for n_samples in SAMPLE_SIZES:
+        parts = causes[model, n_samples]
+        first, second = parts.nlargest(2, "cause").labels("cause")
+        largest[model, n_samples] = first
+        leads.append(parts[first] - parts[second] > 0)
 
 # %%
-# In words, with the models of the same cause together:
+# In words: for each sample size, the models by their largest cause.
 
 
 def largest_on(n_samples):
@@ -224,7 +271,7 @@ def largest_on(n_samples):
 
 
 summary = "; ".join(largest_on(n_samples) for n_samples in SAMPLE_SIZES)
-summary
+print(summary)
 
 # %%
 # Do the three explain the error, and which of them leads? Thresholds here and below
