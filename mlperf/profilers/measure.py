@@ -8,7 +8,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -283,8 +283,9 @@ class _Measurement:
     def _in_lanes(self, work: Callable[[Any], Any], items: Sequence[Any], n_lanes: int) -> list[Any]:
         """Work on items in threads; the first failure ends all of it."""
         with ThreadPoolExecutor(n_lanes) as lanes:
-            futures = [lanes.submit(work, item) for item in items]
+            futures: list[Future[Any]] = []
             try:
+                futures += [lanes.submit(work, item) for item in items]
                 for future in as_completed(futures):
                     future.result()
             except BaseException:
