@@ -95,7 +95,22 @@ ogp_image_alt = "Time of one fit, by model and number of samples"
 ogp_custom_meta_tags = ['<meta name="twitter:card" content="summary_large_image">']
 ogp_social_cards = {"enable": False}
 
+# On paper: the chapter, and what is looked up while reading it. Scripts and reference are read on a screen.
 latex_engine = "xelatex"  # the signs of verdicts are not in the fonts of the others
+latex_documents = [("performance", "performance.tex", "", author, "chapter")]
+latex_appendices = ["claims", "method", "glossary", "references"]
+latex_theme_path = ["_latex"]
+latex_elements = {
+    "papersize": "a4paper",
+    "preamble": r"""
+\usepackage{etoolbox}
+\AtBeginEnvironment{longtable}{\footnotesize}
+\AtBeginEnvironment{tabulary}{\footnotesize}
+\AtBeginEnvironment{tabular}{\footnotesize}
+\setlength{\tabcolsep}{4pt}
+""",
+}
+numfig_secnum_depth = 0  # the same numbers on a screen and on paper
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True

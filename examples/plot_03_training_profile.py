@@ -60,10 +60,9 @@ leading["Large", SAMPLE_SIZES[-1]]
 largest = leading[:, SAMPLE_SIZES[-1]]
 axes = largest.plot(x="operator", by="model", kind="bar", horizontal=True)
 first = leading.labels("operator")[0]
+first_share = largest.at(operator=first)
 headline(
-    axes,
-    f"{first} takes the largest share of training's time, "
-    f"{largest.at(operator=first):short}",
+    axes, f"{first} takes the largest share of training's time, {first_share:short}"
 )
 
 # %%
@@ -113,19 +112,30 @@ def grows(amount):
 
 
 # %%
-# The claims of the original report, put to the test for every model and sample size.
+# Does one operator dominate? And the claims of the original report, put to the test for
+# every model and sample size.
 
 claims = {
+    "one_dominates": claim(
+        "A single operator takes more than half of training's self CPU time.",
+        first_share > 0.5,
+        holds=f"One operator dominates: {first} takes {first_share} of training's self "
+        "CPU time.",
+        otherwise="No single operator dominates: the largest share of training's self "
+        f"CPU time, that of {first}, is {first_share}.",
+        undecided=f"{first} may dominate: it takes {first_share} of training's self "
+        "CPU time.",
+    ),
     "products_time": claim(
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
         "training than any other operator.",
         aten_time.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise="The matrix products aten::addmm and aten::mm do not lead in self "
-        "CPU time for every model and sample size; summed over all training, "
-        f"{most_time} take most.",
-        undecided="The matrix products aten::addmm and aten::mm may lead in self CPU "
-        "time for every model and sample size; summed over all training, "
-        f"{most_time} take most.",
+        otherwise=f"Over all training, {most_time} take most self CPU time of torch's "
+        "operators; for some model and sample size, aten::addmm and aten::mm are not "
+        "ahead of the others.",
+        undecided=f"Over all training, {most_time} take most self CPU time of torch's "
+        "operators; aten::addmm and aten::mm may be ahead of the others for every "
+        "model and sample size.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),
@@ -133,17 +143,20 @@ claims = {
         "The matrix products aten::addmm and aten::mm allocate more memory in training "
         "than any other operator.",
         allocated.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise="The matrix products aten::addmm and aten::mm do not lead in "
-        "allocated memory for every model and sample size; summed over all training, "
-        f"{most_memory} allocate most.",
+        otherwise=f"Over all training, {most_memory} allocate most memory; for some "
+        "model and sample size, aten::addmm and aten::mm are not ahead of the others.",
+        undecided="The matrix products aten::addmm and aten::mm may allocate more "
+        "memory in training than any other operator.",
         original="aten::addmm and aten::mm are the heaviest operators by CPU memory.",
     ),
     "most_called": claim(
         "In training, aten::empty_strided is called more often than any other "
         "operator.",
         calls.leads("aten::empty_strided", over="operator"),
-        otherwise="In training, aten::empty_strided is not called most for every "
-        f"model and sample size; summed over all training, {most_calls} is.",
+        otherwise=f"Over all training, {most_calls} is called most; for some model and "
+        "sample size, aten::empty_strided is not ahead of the others.",
+        undecided="In training, aten::empty_strided may be called more often than any "
+        "other operator.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
     ),
     "grows": claim(

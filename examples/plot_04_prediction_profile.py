@@ -141,27 +141,29 @@ claims = {
     "addmm_time": claim(
         "In prediction, aten::addmm takes more self CPU time than any other operator.",
         aten_time.leads("aten::addmm", over="operator"),
-        otherwise="In prediction, aten::addmm does not take the most self CPU time for "
-        f"every model and sample size; summed over all of them, {most_time} takes "
-        "most.",
-        undecided="In prediction, aten::addmm may take the most self CPU time for "
-        f"every model and sample size; summed over all of them, {most_time} takes "
-        "most.",
+        otherwise=f"Over all predictions, {most_time} takes most self CPU time; for "
+        "some model and sample size, aten::addmm is not ahead of the others.",
+        undecided=f"Over all predictions, {most_time} takes most self CPU time; "
+        "aten::addmm may be ahead of the others for every model and sample size.",
         original="aten::addmm is the heaviest operator by self CPU time.",
     ),
     "addmm_memory": claim(
         "In prediction, aten::addmm allocates more memory than any other operator.",
         aten_bytes.leads("aten::addmm", over="operator"),
-        otherwise="In prediction, aten::addmm does not allocate most for every model "
-        f"and sample size; summed over all of them, {most_memory} allocates most.",
+        otherwise=f"Over all predictions, {most_memory} allocates most memory; for "
+        "some model and sample size, aten::addmm is not ahead of the others.",
+        undecided="In prediction, aten::addmm may allocate more memory than any other "
+        "operator.",
         original="aten::addmm is the heaviest operator by CPU memory.",
     ),
     "most_called": claim(
         "In prediction, aten::empty_strided is called more often than any other "
         "operator.",
         aten_calls.leads("aten::empty_strided", over="operator"),
-        otherwise="In prediction, aten::empty_strided is not called most for every "
-        f"model and sample size; summed over all of them, {most_calls} is.",
+        otherwise=f"Over all predictions, {most_calls} is called most; for some model "
+        "and sample size, aten::empty_strided is not ahead of the others.",
+        undecided="In prediction, aten::empty_strided may be called more often than "
+        "any other operator.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
     ),
     "less_than_training": claim(

@@ -14,6 +14,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from mlperf.quantities.checks import UNDECIDED
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.tables import Column, columns, header
@@ -189,10 +190,12 @@ class FigureDirective(PublishedDirective):
         if "pdf" in found.result.paths(found.key):
             image["pdf"] = self.address(found, "pdf")
         self.set_source_info(image)
-        figure = nodes.figure("", image, *self.caption(nodes.caption), classes=["results"])
+        links = self.source(found, found.result.keys("table") or found.result.keys("quantity"))
+        legend = nodes.legend("", links)
+        figure = nodes.figure("", image, *self.caption(nodes.caption), legend, classes=["results"])
         self.set_source_info(figure)
         self.make_target(figure, self.options.get("name"))
-        return [figure, self.source(found, found.result.keys("table") or found.result.keys("quantity"))]
+        return [figure]
 
 
 class ClaimDirective(PublishedDirective):
@@ -240,7 +243,7 @@ class ClaimsDirective(PublishedDirective):
             # What the original said, beside the sentence of this machine; elsewhere each comparison.
             "The original said": [row.original for row in claims] if original else [],
             "Statement": [] if original else [row.statement for row in claims],
-            "Measured here": [row.claim.text if original else row.measured for row in claims],
+            "Measured here": [answer(row.claim) if original else row.measured for row in claims],
             "Verdict": [row.verdict.replace(" ", "\u00a0") for row in claims],  # on one line
             "Other results": [other_verdict(row) for row in claims] if self.domain.shelf.other else [],
             "Script": [row.result.replace("_", " ") for row in claims],
@@ -289,6 +292,11 @@ def with_ends(names: Sequence[str], frame: pd.DataFrame) -> list[str]:
         ends = [end for end in (f"{name}_low", f"{name}_high") if end in frame.columns]
         found += [column for column in (name, *ends) if column not in found]
     return found
+
+
+def answer(claim: Claim) -> str:
+    """Return what is said for a claim's verdict, and, where it is open, what would decide it."""
+    return f"{claim.text} {claim.advice}" if claim.verdict == UNDECIDED and claim.advice else claim.text
 
 
 def other_verdict(row: ClaimRow) -> str:

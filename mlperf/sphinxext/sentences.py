@@ -144,10 +144,10 @@ def errors(verdicts: Sequence[str]) -> str:
     --------
     >>> from mlperf.sphinxext.sentences import errors
     >>> errors(["holds"] * 40)
-    'Of the 40 verdicts that were decided, about 2 at most may be wrong by chance.'
+    'Of the 40 decided verdicts, at most about 2 may be wrong by chance.'
     """
     decided = sum(verdict in (HOLDS, FAILS) for verdict in verdicts)
     if not decided:
         return "No verdict was decided."
     wrong = max(1, round((1 - LEVEL) * decided))
-    return f"Of the {decided} verdicts that were decided, about {wrong} at most may be wrong by chance."
+    return f"Of the {decided} decided verdicts, at most about {wrong} may be wrong by chance."

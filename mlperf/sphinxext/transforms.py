@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import ceil
 from typing import Any
 
 from docutils import nodes
@@ -15,8 +16,11 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.nodes import PLAIN, data_links, number, results_table, source_line
 
-# Characters that a line of a page on paper holds in a table.
-LINE = 80
+# Characters that a line of a page on paper holds in a table, and lines of one that is not divided between pages.
+LINE = 90
+MOST_LINES = 24
+# Of the line that a figure takes on paper: its text is as large there as the text around it.
+PAPER_WIDTH = "75%"
 
 
 class InsertNotices(SphinxTransform):
@@ -48,11 +52,16 @@ class ExpandTables(SphinxPostTransform):
     def run(self, **_: Any) -> None:
         """Expand the tables."""
         for node in list(self.document.findall(results_table)):
+            on_paper = published(self.env).builder.format == "latex"
+            if on_paper and node.get("pages"):  # which only leads to pages that are not there
+                node["columns"], node["pages"] = node["columns"][:-1], None
             columns = node["columns"]
             table = nodes.table("", *node.children, ids=node["ids"], names=node["names"], classes=node["classes"])
-            if published(self.env).builder.format == "latex":
+            if on_paper:
                 # Each column would have the same part of the line; see `column_spec`.
                 table["classes"].remove("colwidths-auto")
+                if lines(columns) > MOST_LINES:
+                    table["classes"].append("longtable")
             head = nodes.row("", *(entry(header, numeric=numbers is not None) for header, _, numbers in columns))
             body = nodes.tbody("", *rows(node))
             widths = [nodes.colspec(colwidth=width) for width in column_widths(columns)]
@@ -103,13 +112,27 @@ def column_widths(columns: list[Any]) -> list[int]:
     return [max(2, min(60, max(map(len, [header, *texts])))) for header, texts, _ in columns]
 
 
+def column_shares(columns: list[Any]) -> list[int]:
+    """Return a width for each column in characters: none breaks a number or a word, long texts share what is left."""
+    words = [max(len(word) for text in [header, *texts] for word in text.split(" ")) for header, texts, _ in columns]
+    widths = [max(map(len, texts), default=0) for _, texts, _ in columns]
+    # A column's edges take the room of two characters.
+    return [2 + max(word, min(width, 40)) for word, width in zip(words, widths, strict=True)]
+
+
+def lines(columns: list[Any]) -> int:
+    """Return about how many lines a table takes on paper."""
+    shares = column_shares(columns)
+    room = [share * max(1, LINE / sum(shares)) for share in shares]
+    cells = [[ceil(len(text) / width) for text in texts] for width, (_, texts, _) in zip(room, columns, strict=True)]
+    return sum(map(max, zip(*cells, strict=True)))
+
+
 def column_spec(columns: list[Any]) -> str:
     """Return the columns in the notation of LaTeX: numbers to the right, long texts sharing what the others leave."""
-    widths = column_widths(columns)
-    if sum(widths) <= LINE:
+    if sum(column_widths(columns)) <= LINE:
         return "".join("r" if numbers is not None else "l" for _, _, numbers in columns)
-    # Each gets a share of the line; what is short keeps its width on one line.
-    shares = [max(6, min(width, 40)) for width in widths]
+    shares = column_shares(columns)
     kinds = [
         (r">{\raggedleft\arraybackslash}" if numbers is not None else r">{\raggedright\arraybackslash}")
         + rf"\X{{{share}}}{{{sum(shares)}}}"
@@ -130,8 +153,10 @@ class FitFormat(SphinxPostTransform):
             for links in list(self.document.findall(data_links)):
                 links.parent.remove(links)
             for line in list(self.document.findall(source_line)):
-                if not line.children:
+                if not line.children or builder.format == "latex":  # on paper, a script's name leads nowhere
                     line.parent.remove(line)
+            for legend in [legend for legend in self.document.findall(nodes.legend) if not legend.children]:
+                legend.parent.remove(legend)
         if not isinstance(builder, StandaloneHTMLBuilder) or builder.name == "epub":
             for node in list(self.document.findall(lambda node: type(node) in PLAIN)):
                 about = {"classes": node["classes"], "ids": node["ids"], "names": node["names"]}
@@ -139,6 +164,8 @@ class FitFormat(SphinxPostTransform):
         if builder.format != "html":
             for image in list(self.document.findall(is_ours)):
                 del image["width"], image["height"]
+                if builder.format == "latex":
+                    image["width"] = PAPER_WIDTH
                 if builder.supported_image_types and not set(image["candidates"]) & set(builder.supported_image_types):
                     image.replace_self(nodes.paragraph("", image["alt"]))
 

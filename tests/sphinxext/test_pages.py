@@ -122,7 +122,7 @@ def test_an_answer_stands_in_bold_and_claims_are_counted(shown):
     assert text(shown.select_one("strong.says")) == "The time grows with the samples."
     said = [text(node) for node in shown.select("span.tally")]
     assert said[:2] == ["3 hold, 1 does not hold and 1 was not measured", "1 holds"]
-    assert said[2].startswith("Of the 4 verdicts that were decided, about 1 at most")
+    assert said[2].startswith("Of the 4 decided verdicts, at most about 1")
 
 
 def test_what_a_claim_says_is_shown_as_it_is(shown):

@@ -80,5 +80,5 @@ def test_claims_are_counted_by_verdict_one_and_several_of_them():
 
 def test_only_decided_verdicts_can_be_wrong_by_chance():
     said = errors(["holds"] * 60 + ["does not hold"] * 40 + ["undecided"] * 100)
-    assert said == "Of the 100 verdicts that were decided, about 5 at most may be wrong by chance."
+    assert said == "Of the 100 decided verdicts, at most about 5 may be wrong by chance."
     assert errors(["undecided", "not measured"]) == "No verdict was decided."
