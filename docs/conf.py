@@ -8,7 +8,8 @@ from xml.sax.saxutils import escape
 import pandas as pd
 
 from mlperf import __version__
-from mlperf.protocol import MODE
+from mlperf.machine import DEVICES
+from mlperf.protocol import DEVICE, MODE
 
 project = "How fast do small networks train?"
 author = "the mlperf report's authors"
@@ -24,9 +25,14 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxext.opengraph",
 ]
-# Each protocol keeps its gallery apart, so that a preview costs no published page.
-GALLERIES = {"published": "auto_examples", "quick": "auto_examples_quick"}
-exclude_patterns = ["_*", "**sg_execution_times.rst", *(folder for mode, folder in GALLERIES.items() if mode != MODE)]
+# Each protocol keeps its gallery apart, and each device, so that a preview costs no published page.
+GALLERIES = {
+    (mode, device): folder + ("" if device == "cpu" else f"_{device}")
+    for mode, folder in {"published": "auto_examples", "quick": "auto_examples_quick"}.items()
+    for device in DEVICES
+}
+GALLERY = GALLERIES[MODE, DEVICE]
+exclude_patterns = ["_*", "**sg_execution_times.rst", *(folder for folder in GALLERIES.values() if folder != GALLERY)]
 templates_path = ["_templates"]
 default_role = "autolink"  # numpydoc: `name` is a link where there is such a name
 # It means the name of a script, and sees the whole path: the checkout may lie in a folder with a space in its name.
@@ -51,7 +57,7 @@ sphinx_gallery_conf = {
     "doc_module": ("mlperf",),
     "examples_dirs": ["../examples"],
     "filename_pattern": r"/plot_",
-    "gallery_dirs": [GALLERIES[MODE]],
+    "gallery_dirs": [GALLERY],
     "image_srcset": ["2x"],
     "inspect_global_variables": False,
     "min_reported_time": 0,
@@ -88,7 +94,7 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL") or os.environ.get("SI
 html_baseurl = f"{html_baseurl.rstrip('/')}/"
 html_additional_pages = {"404": "404.html"}
 # Light is for readers without scripting; for the others layout.html follows their system.
-html_context = {"default_mode": "light", "gallery": GALLERIES[MODE], "site_root": urlsplit(html_baseurl).path}
+html_context = {"default_mode": "light", "gallery": GALLERY, "site_root": urlsplit(html_baseurl).path}
 ogp_site_url = html_baseurl
 ogp_image = f"{html_baseurl}_images/sphx_glr_plot_02_training_time_001_2_00x.png"
 ogp_image_alt = "Time of one fit, by model and number of samples"

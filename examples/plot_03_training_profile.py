@@ -12,7 +12,8 @@ freed there: churn, not what is in use at a time.
 
 from mlperf import MLPRegressor, Table, claim, generate_samples, headline, measure
 from mlperf import operators, publish
-from mlperf.protocol import MODELS, PROFILED, PROFILE_EPOCHS, SAMPLE_SIZES
+from mlperf.profilers.operators import COLUMNS, DEVICE_COLUMNS
+from mlperf.protocol import DEVICE, MODELS, PROFILED, PROFILE_EPOCHS, SAMPLE_SIZES
 
 # %%
 # One run: a fit under the profiler. To profile a model of your own, put it here.
@@ -21,10 +22,11 @@ from mlperf.protocol import MODELS, PROFILED, PROFILE_EPOCHS, SAMPLE_SIZES
 def run(model, n_samples):
     samples = generate_samples(n_samples)
     regressor = MLPRegressor(
-        model, max_iter=PROFILE_EPOCHS, engine="eager", random_state=0
+        model, max_iter=PROFILE_EPOCHS, engine="eager", random_state=0, device=DEVICE
     )
     profile = operators(lambda: regressor.fit(samples.Xtr, samples.ytr))
-    return profile.assign(allocated_bytes=profile.self_cpu_bytes.clip(lower=0))
+    self_bytes = profile.filter(["self_cpu_bytes", "self_device_bytes"])
+    return profile.assign(allocated_bytes=self_bytes.clip(lower=0).sum(axis="columns"))
 
 
 # %%
@@ -66,10 +68,10 @@ headline(
 )
 
 # %%
-# All the tables, with the columns of torch's profiler: medians over the runs, for every
-# model, sample size and operator.
+# All the tables, with the columns of torch's profiler, and those of a device where one
+# ran something: medians over the runs, for every model, sample size and operator.
 
-columns = ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes"]
+columns = [name for name in (*COLUMNS, *DEVICE_COLUMNS) if name in runs.frame]
 cells = runs.frame.groupby(["model", "n_samples", "operator"], sort=False)
 profiles = cells[columns].median().reset_index()
 Table(profiles.head())

@@ -13,7 +13,8 @@ import pandas as pd
 
 from mlperf import MLPRegressor, Table, claim, generate_samples, headline, measure
 from mlperf import operators, publish
-from mlperf.protocol import MODELS, PROFILED, SAMPLE_SIZES
+from mlperf.profilers.operators import COLUMNS, DEVICE_COLUMNS
+from mlperf.protocol import DEVICE, MODELS, PROFILED, SAMPLE_SIZES
 
 # %%
 # One run: an epoch of training, then a prediction of the test split, each under a
@@ -22,11 +23,14 @@ from mlperf.protocol import MODELS, PROFILED, SAMPLE_SIZES
 
 def run(model, n_samples):
     samples = generate_samples(n_samples)
-    regressor = MLPRegressor(model, max_iter=1, engine="eager", random_state=0)
+    regressor = MLPRegressor(
+        model, max_iter=1, engine="eager", random_state=0, device=DEVICE
+    )
     training = operators(lambda: regressor.fit(samples.Xtr, samples.ytr))
     prediction = operators(lambda: regressor.predict(samples.Xte))
     both = pd.concat({"training": training, "prediction": prediction}, names=["phase"])
-    return both.assign(allocated_bytes=both.self_cpu_bytes.clip(lower=0))
+    self_bytes = both.filter(["self_cpu_bytes", "self_device_bytes"])
+    return both.assign(allocated_bytes=self_bytes.clip(lower=0).sum(axis="columns"))
 
 
 # %%
@@ -82,10 +86,11 @@ prediction_bytes = total_bytes.at(phase="prediction")
 prediction_bytes
 
 # %%
-# All the tables of prediction, with the columns of torch's profiler: medians over the
-# runs, for every model, sample size and operator.
+# All the tables of prediction, with the columns of torch's profiler, and those of a
+# device where one ran something: medians over the runs, for every model, sample size
+# and operator.
 
-columns = ["calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes"]
+columns = [name for name in (*COLUMNS, *DEVICE_COLUMNS) if name in runs.frame]
 predictions = runs.frame[runs.frame.phase == "prediction"]
 cells = predictions.groupby(["model", "n_samples", "operator"], sort=False)
 profiles = cells[columns].median().reset_index()
