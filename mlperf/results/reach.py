@@ -147,9 +147,14 @@ class _Digest:
             self.source(function.__module__, Path(path))
 
     def code(self, code: CodeType) -> None:
-        constants = code.co_consts[1:] if _has_docstring(code) else code.co_consts
-        self.put("code", code.co_code, repr((code.co_names, code.co_varnames, code.co_freevars, code.co_flags)))
-        self.several("constants", *constants)
+        flags = code.co_flags & ~getattr(inspect, "CO_HAS_DOCSTRING", 0)
+        self.put("code", repr((code.co_names, code.co_varnames, code.co_freevars, flags)))
+        for instruction in dis.get_instructions(code):
+            self.put(instruction.opname)
+            if instruction.opcode in dis.hasconst:
+                self.add(instruction.argval)  # not its place among the constants, which a docstring moves
+            else:
+                self.put(str(instruction.arg))
 
     def names(self, function: FunctionType) -> None:
         """Add what the global names in a function stand for, and the modules that it imports."""
@@ -237,15 +242,6 @@ def _found(name: str) -> Any:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
         return None
-
-
-def _has_docstring(code: CodeType) -> bool:
-    flag = getattr(inspect, "CO_HAS_DOCSTRING", None)  # from Python 3.13 on
-    if flag is not None:
-        return bool(code.co_flags & flag)
-    # Before, the first constant of a function is its docstring or None; comprehensions and classes have none there.
-    is_function = code.co_flags & inspect.CO_OPTIMIZED and not code.co_name.endswith(("comp>", "expr>"))
-    return bool(is_function) and len(code.co_consts) > 0
 
 
 def _is_filled(cell: Any) -> bool:

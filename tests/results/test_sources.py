@@ -226,10 +226,8 @@ def test_computed_name_is_told(script):
     ("text", "problem"),
     [
         ("def f(:\n", "plot_fits.py cannot be read as Python: invalid syntax (line 1)."),
-        (
-            b"x = '\xff'\n",
-            "plot_fits.py cannot be read as Python: (unicode error) 'utf-8' codec can't decode byte 0xff",
-        ),
+        # Its words differ between versions of Python.
+        (b"x = '\xff'\n", "plot_fits.py cannot be read as Python: "),
         (b"x = 1\0", "plot_fits.py cannot be read as Python: source code string cannot contain null bytes"),
         ("(" * 5_000, "plot_fits.py cannot be read as Python: too many nested parentheses"),
         ("-" * 200_000 + "1", "plot_fits.py cannot be read as Python: "),
