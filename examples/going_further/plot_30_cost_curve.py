@@ -1,0 +1,240 @@
+"""
+What if my data are a hundred times larger, my network ten times wider?
+=======================================================================
+
+Nobody wants to wait for a large fit only to learn how long it takes. Small fits are
+measured instead, laws are fitted to what they cost, and the laws are carried on to the
+large one. Then the large fits are carried out all the same: the predictions were made
+without them. Varied: the samples, and the width of two hidden layers. Measured are the
+time of an epoch and the memory on the heap. Held fixed: the mini-batches, the engine,
+the threads.
+"""
+
+# sphinx_gallery_tags = ["time", "memory", "scaling"]
+
+import numpy as np
+import pandas as pd
+
+from mlperf import MLPRegressor, claim, exact, headline, measure, publish, seconds
+from mlperf.profilers.memory import heap_peak
+from mlperf.profilers.work import n_parameters, step_flops
+from mlperf.protocol import BATCH_SIZE, N_FEATURES, by_mode
+from mlperf.quantities.scaling import fit
+
+SAMPLES = by_mode(published=1_000, quick=250)
+WIDTH = by_mode(published=64, quick=8)
+MORE_SAMPLES = 100
+WIDER = 10
+SMALL_SAMPLES = [SAMPLES // 4, SAMPLES // 2, SAMPLES, 2 * SAMPLES, 4 * SAMPLES]
+SMALL_WIDTHS = [WIDTH // 4, WIDTH // 2, WIDTH, 2 * WIDTH, 4 * WIDTH]
+STEPS = by_mode(published=1_000, quick=60)
+PROCESSES = by_mode(published=6, quick=1)
+
+CASES = {
+    "as it is": (1, 1),
+    f"{MORE_SAMPLES} × the samples": (MORE_SAMPLES, 1),
+    f"{WIDER} × the width": (1, WIDER),
+    "both": (MORE_SAMPLES, WIDER),
+}
+AS_IT_IS, LARGER, _, BOTH = CASES
+
+
+def layers(width):
+    return [N_FEATURES, width, width, 1]
+
+
+# %%
+# What a fit costs. A small one is timed over many epochs, as one alone would be too
+# short. To ask this of a model of your own, put it here.
+
+
+def costs(n_samples, width):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n_samples, N_FEATURES))
+    y = rng.standard_normal(n_samples)
+    epochs = max(1, STEPS * BATCH_SIZE // n_samples)
+    regressor = MLPRegressor((width, width), engine="fused", random_state=0)
+    regressor.set_params(max_iter=1).fit(X[:BATCH_SIZE], y[:BATCH_SIZE])  # warm-up
+    regressor.set_params(max_iter=epochs)
+    cost = {"seconds": seconds(lambda: regressor.fit(X, y)) / epochs}
+    regressor.set_params(max_iter=1)
+    heap = heap_peak(lambda: regressor.fit(X, y))
+    return cost if heap is None else {**cost, "bytes": heap}
+
+
+# %%
+# The laws: time and memory are affine in the samples. In the width, time is affine in
+# the arithmetic of a step, memory in the parameters. A step costs as much whatever the
+# samples, so that the times multiply; what the samples take in memory does not depend
+# on the width, so that memory adds up.
+
+
+def laws_of(small):
+    over_samples = {n: small[n, WIDTH] for n in SMALL_SAMPLES}
+    over_widths = {width: small[SAMPLES, width] for width in SMALL_WIDTHS}
+    work = [step_flops(layers(width), BATCH_SIZE) for width in SMALL_WIDTHS]
+    parameters = [n_parameters(layers(width)) for width in SMALL_WIDTHS]
+    laws = {}
+    for what, over_width in {"seconds": work, "bytes": parameters}.items():
+        if what in small[SAMPLES, WIDTH]:
+            of_samples = [cost[what] for cost in over_samples.values()]
+            of_width = [cost[what] for cost in over_widths.values()]
+            by_samples = fit("affine", SMALL_SAMPLES, of_samples)
+            by_width = fit("affine", over_width, of_width)
+            laws[what] = by_samples, by_width
+    return laws
+
+
+def predicted(laws, n_samples, width):
+    costs = {}
+    by_samples, by_width = laws["seconds"]
+    wider = step_flops(layers(width), BATCH_SIZE)
+    now = step_flops(layers(WIDTH), BATCH_SIZE)
+    slower = by_width(wider) / by_width(now)
+    costs["seconds"] = float(by_samples(n_samples) * slower)
+    if "bytes" in laws:
+        by_samples, by_width = laws["bytes"]
+        wider = n_parameters(layers(width))
+        now = n_parameters(layers(WIDTH))
+        more = by_width(wider) - by_width(now)
+        costs["bytes"] = float(by_samples(n_samples) + more)
+    return costs
+
+
+# %%
+# One run: the small fits, the laws, and then the large fits.
+
+
+def run():
+    grid = [(n, WIDTH) for n in SMALL_SAMPLES]
+    grid += [(SAMPLES, width) for width in SMALL_WIDTHS]
+    laws = laws_of({sizes: costs(*sizes) for sizes in grid})
+    rows = {}
+    for case, (more, wider) in CASES.items():
+        sizes = SAMPLES * more, WIDTH * wider
+        rows[case, "predicted"] = predicted(laws, *sizes)
+        rows[case, "measured"] = costs(*sizes)
+    frame = pd.DataFrame.from_dict(rows, orient="index")
+    return frame.rename_axis(["case", "way"])
+
+
+runs = measure(run, processes=PROCESSES, warmup=False)
+epoch = runs["seconds"]
+epoch
+
+# %%
+# Beside each prediction stands what the fit took in the end.
+
+axes = epoch.plot(x="case", by="way", kind="dot", log=True)
+expected = epoch[:, "predicted"]
+took = epoch[:, "measured"]
+off = expected / took
+headline(
+    axes,
+    f"{MORE_SAMPLES} times the samples and {WIDER} times the width: expected "
+    f"{expected[BOTH]:short} an epoch, measured {took[BOTH]:short}",
+)
+
+# %%
+# How far are the predictions off?
+
+off
+
+# %%
+# How many times as much of each does the larger fit take, and how much more arithmetic
+# is in the wider one?
+
+slower = took / took[AS_IT_IS]
+work = {}
+for case, (more, wider) in CASES.items():
+    work[case] = more * step_flops(layers(WIDTH * wider), BATCH_SIZE)
+arithmetic = exact(work, by="case", unit="flop")
+more_arithmetic = arithmetic / arithmetic[AS_IT_IS]
+slower
+
+# %%
+# The same for memory, where it was watched.
+
+larger = [case for case in CASES if case != AS_IT_IS]
+memory_says = (
+    "The memory of fits that are larger by far follows from small ones, to within a "
+    "quarter."
+)
+if "bytes" in runs.measured:
+    heap = runs["bytes"]
+    memory_axes = heap.plot(x="case", by="way", kind="dot", log=True)
+    heap_expected = heap[:, "predicted"]
+    heap_took = heap[:, "measured"]
+    memory_off = heap_expected / heap_took
+    headline(
+        memory_axes,
+        f"{MORE_SAMPLES} times the samples and {WIDER} times the width: expected "
+        f"{heap_expected[BOTH]:short}, measured {heap_took[BOTH]:short}",
+    )
+    memory = {"heap": heap, "memory_off": memory_off, "memory": memory_axes}
+    memory_claim = claim(
+        memory_says,
+        memory_off[larger].within(0.75, 1.25),
+        otherwise="The memory of fits that are larger by far does not follow from "
+        "small ones to within a quarter.",
+        undecided="The memory of fits that are larger by far may follow from small "
+        "ones, to within a quarter.",
+        seen=f"the predictions are {memory_off[larger]} what was measured",
+    )
+else:
+    memory = {}
+    memory_claim = claim(memory_says, reason="memray is not installed")
+memory_claim
+
+# %%
+# Claims, with thresholds fixed before the numbers were seen.
+
+claims = {
+    "time_predicted": claim(
+        "The time of fits that are larger by far follows from small ones, to within a "
+        "quarter.",
+        off[larger].within(0.75, 1.25),
+        otherwise="The time of fits that are larger by far does not follow from small "
+        "ones to within a quarter.",
+        undecided="The time of fits that are larger by far may follow from small ones, "
+        "to within a quarter.",
+        seen=f"the predictions are {off[larger]} what was measured",
+    ),
+    "in_proportion": claim(
+        f"An epoch of {MORE_SAMPLES} times the samples takes {MORE_SAMPLES} times as "
+        "long, to within a fifth.",
+        (slower[LARGER] / MORE_SAMPLES).within(0.8, 1.2),
+        otherwise=f"An epoch of {MORE_SAMPLES} times the samples does not take "
+        f"{MORE_SAMPLES} times as long.",
+        undecided=f"An epoch of {MORE_SAMPLES} times the samples may take "
+        f"{MORE_SAMPLES} times as long.",
+        seen=f"it takes {slower[LARGER]} as long",
+    ),
+    "both_less": claim(
+        "The larger and wider fit takes less than half as much more time as it does "
+        "more arithmetic.",
+        slower[BOTH] < more_arithmetic[BOTH].value / 2,
+        otherwise="The larger and wider fit takes at least half as much more time as "
+        "it does more arithmetic.",
+        undecided="The larger and wider fit takes about half as much more time as it "
+        "does more arithmetic.",
+        seen=f"it takes {slower[BOTH]} as long, for {more_arithmetic[BOTH]:short} the "
+        "arithmetic",
+    ),
+    "memory_predicted": memory_claim,
+}
+
+# %%
+# The report takes everything from the results folder.
+
+publish(
+    "cost_curve",
+    runs=runs,
+    epoch=epoch,
+    off=off,
+    slower=slower,
+    more_arithmetic=more_arithmetic,
+    times=axes,
+    **memory,
+    **claims,
+)
