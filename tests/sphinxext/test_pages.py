@@ -1,6 +1,7 @@
 """What roles and directives show on a page in HTML."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from small_reports import CONF, build, page, publish_fits, text
 
 from mlperf import claim, fact, protocol, publish
+from mlperf.results.sealed import seal, unseal
 from mlperf.sphinxext import directives, roles
 
 METHOD = Path(__file__).parents[2] / "docs" / "method.rst"
@@ -380,6 +382,35 @@ def test_no_cell_of_a_result_becomes_markup(project):
     article = shown.select_one("div.body")
     assert not article.find_all(["script", "i", "b"])
     assert not [link for link in article.find_all("a") if "javascript" in link.get("href", "")]
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["shown", "compared with"])
+def test_nothing_that_says_where_a_result_is_from_becomes_markup(project, monkeypatch, others):
+    """Tried: a file from outside the report was copied into ``_downloads``, ``javascript:`` links were made."""
+    hostile = "`a <javascript:alert(1)>`_ :download:`/etc/passwd` <script>x</script> |x| .. include:: /etc/passwd"
+    monkeypatch.setenv("MLPERF_RESULTS", str(project / "others" if others else project / "results"))
+    publish_fits(factor=1.1)
+    listing = Path(os.environ["MLPERF_RESULTS"], "fits.json")
+    record = unseal(listing.read_bytes())
+    record["provenance"] |= {"script": hostile, "commit": hostile}
+    record["provenance"]["machine"] = dict.fromkeys(record["provenance"]["machine"], hostile)
+    record["inputs"] |= {hostile: hostile}
+    listing.write_bytes(seal(record))
+    if others:
+        monkeypatch.setenv("MLPERF_COMPARE", str(listing.parent))
+    lines = [
+        ":value:`fits.fit[Large, last]` :says:`fits.quick`",
+        "",
+        ".. results-table:: fits.fit",
+        "",
+        ".. claim:: fits.quick",
+    ]
+    shown = page(project, *lines, "", ".. results-figure:: fits.bars", "", ".. claims-table:: fits")
+    article = shown.select_one("div.body")
+    assert "javascript:alert(1)" in article.get_text()
+    assert not article.find_all("script")
+    assert not [link for link in article.find_all("a") if "javascript" in link.get("href", "")]
+    assert not [path for path in project.rglob("*") if path.name == "passwd"]
 
 
 class Recorder:
