@@ -63,6 +63,6 @@ pdf: setup  ## build the report as a PDF (needs LaTeX)
 	@command -v latexmk >/dev/null || { echo "The PDF needs LaTeX, and there is no latexmk (Debian: apt-get install latexmk texlive-latex-extra texlive-xetex fonts-freefont-otf)." >&2; exit 1; }
 	@$(SETTINGS) LATEXMKOPTS=-interaction=nonstopmode $(BIN)/python -m sphinx -M latexpdf docs $(BUILD) $(STRICT) && echo "The report: $$(ls $(BUILD)/latex/*.tex | sed 's/tex$$/pdf/')"
 
-clean:  ## remove everything built and measured; .venv stays
+clean:  ## remove everything built and measured; .venv and the history of the values stay
 	rm -rf docs/_build docs/_results docs/auto_examples* docs/gen_modules docs/sg_execution_times.rst
 	rm -rf build dist *.egg-info .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

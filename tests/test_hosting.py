@@ -6,8 +6,12 @@ import runpy
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 import yaml
@@ -184,3 +188,61 @@ def test_the_preview_is_refused(site):
     assert done.returncode != 0
     assert "Preview numbers" in done.stderr
     assert "measured by the quick protocol" in done.stderr
+
+
+@pytest.fixture
+def host(tmp_path):
+    """A site that is there: its folder and its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    (tmp_path / "site" / "_history").mkdir(parents=True)
+    with ThreadingHTTPServer(("localhost", 0), partial(Quiet, directory=tmp_path / "site")) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield tmp_path / "site" / "_history", f"http://localhost:{server.server_port}/"
+        server.shutdown()
+
+
+def take_history(address, folder):
+    command = [sys.executable, ROOT / ".ci" / "history", address, folder]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_history_is_taken_from_the_site_that_is_there(host, tmp_path):
+    theirs, address = host
+    (theirs / "index.txt").write_text("fits.csv\n")
+    (theirs / "fits.csv").write_text("time\n")
+    done = take_history(address, tmp_path / "ours")
+    assert (done.returncode, done.stdout) == (0, f"The history of 1 results was taken from {address}.\n")
+    assert (tmp_path / "ours" / "fits.csv").read_text() == "time\n"
+
+
+def test_a_first_site_has_no_history(host, tmp_path):
+    done = take_history(host[1], tmp_path / "ours")
+    assert (done.returncode, done.stdout) == (0, f"There is no history at {host[1]} yet.\n")
+    assert not (tmp_path / "ours").exists()
+
+
+@pytest.mark.parametrize("listed", ["fits.csv", "../fits.csv", ".bashrc"])
+def test_a_history_that_is_not_whole_ends_the_build_before_it_is_lost(host, tmp_path, listed):
+    theirs, address = host
+    (theirs / "index.txt").write_text(f"{listed}\n")
+    done = take_history(address, tmp_path / "ours")
+    assert done.returncode != 0
+    assert "which is not there" in done.stderr
+    assert not (tmp_path / "ours").exists()
+
+
+def test_a_site_that_does_not_answer_ends_the_build(tmp_path):
+    done = take_history("http://localhost:1/", tmp_path / "ours")
+    assert done.returncode != 0
+    assert done.stderr.startswith("The history cannot be taken from http://localhost:1/: ")
+
+
+def test_the_history_is_continued_before_the_report_is_built():
+    steps = [step.get("run", "") for step in JOBS["measure"]["steps"]]
+    taken = next(i for i, step in enumerate(steps) if step.startswith("python .ci/history"))
+    assert taken < steps.index("make html")
+    assert steps[taken].split()[-1] == "docs/_history"

@@ -206,7 +206,7 @@ def _revive_quantity(entry: Entry) -> Quantity:
     by = [_checked(level, str) for level in _checked(entry["by"], list)]
     cells: dict[tuple[Any, ...], Given] = {}
     for cell in _checked(entry["cells"], list):
-        key = tuple(_label(label) for label in _checked(cell["labels"], list))
+        key = tuple(label_of_json(label) for label in _checked(cell["labels"], list))
         value = _checked(cell["value"], float)
         low, high = (_end(cell[end]) for end in ("low", "high"))
         if len(key) != len(by) or key in cells or not isfinite(value) or isnan(low) != isnan(high) or low > high:
@@ -232,9 +232,10 @@ def described_label(label: Any) -> Any:
     return {letter: text}
 
 
-def _label(described: Any) -> Any:
+def label_of_json(described: Any) -> Any:
+    """Return the label that `described_label` described."""
     if isinstance(described, list):
-        return tuple(_label(part) for part in described)
+        return tuple(label_of_json(part) for part in described)
     if isinstance(described, dict):
         ((letter, text),) = described.items()
         return cell_of(letter, _checked(text, str))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Set
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sphinx.domains import Domain
 
 from mlperf.results.folder import names_in
 from mlperf.results.reading import Result
+from mlperf.results.sealed import digest
 from mlperf.results.shelf import Notice, Shelf
 
 if TYPE_CHECKING:
@@ -40,15 +42,18 @@ class PublishedDomain(Domain):
         The scripts behind them.
     builder : Builder
         What writes the pages.
+    history : Path or None
+        The values of former builds, where they are kept.
     """
 
     name = "mlperf"
     label = "Published results"
-    initial_data = {"shown": {}}  # noqa: RUF012 - Sphinx's name
-    data_version = 1
+    initial_data = {"shown": {}, "watched": {}}  # noqa: RUF012 - Sphinx's name
+    data_version = 2
     shelf: Shelf
     gallery: Gallery
     builder: Builder
+    history: Path | None
 
     @property
     def shown(self) -> dict[str, dict[str | None, str]]:
@@ -59,6 +64,15 @@ class PublishedDomain(Domain):
         """Note which results the page shows that is read; None stands for one that it could not show."""
         states = self.shown.setdefault(self.env.docname, {})
         states.update({name: self.shelf.state(name) if name else "" for name in names})
+
+    @property
+    def watched(self) -> dict[str, dict[str, str]]:
+        """For each page the folders that it shows something of, and the state that they were in."""
+        return cast("dict[str, dict[str, str]]", self.data["watched"])
+
+    def watch(self, folder: Path) -> None:
+        """Note that the page that is read shows what is in a folder, whatever that is."""
+        self.watched.setdefault(self.env.docname, {})[str(folder)] = _state(folder)
 
     @property
     def is_empty(self) -> bool:
@@ -85,7 +99,9 @@ class PublishedDomain(Domain):
 
     def outdated(self) -> list[str]:
         """Return the pages that show a result that changed or became stale, or could not show one."""
-        return [page for page, states in self.shown.items() if any(map(self._changed, states, states.values()))]
+        moved = [page for page, states in self.shown.items() if any(map(self._changed, states, states.values()))]
+        folders = self.watched.items()
+        return [*moved, *(page for page, was in folders if any(_state(Path(at)) != then for at, then in was.items()))]
 
     def _changed(self, name: str | None, was: str) -> bool:
         return name is None or was != self.shelf.state(name)
@@ -97,14 +113,24 @@ class PublishedDomain(Domain):
     def clear_doc(self, docname: str) -> None:
         """Forget a page."""
         self.shown.pop(docname, None)
+        self.watched.pop(docname, None)
 
     def merge_domaindata(self, docnames: Set[str], otherdata: dict[str, Any]) -> None:
         """Take over what another process read."""
-        self.shown.update({page: states for page, states in otherdata["shown"].items() if page in docnames})
+        for key, ours in self.data.items():
+            if key != "version":
+                ours.update({page: states for page, states in otherdata[key].items() if page in docnames})
 
     def resolve_any_xref(self, *_: Any) -> list[tuple[str, Any]]:
         """Nothing here is the target of a reference."""
         return []
+
+
+def _state(folder: Path) -> str:
+    """Return what tells when something in a folder changes: its files, their sizes and times."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    about = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    return digest(repr(about).encode())
 
 
 def published(env: BuildEnvironment) -> PublishedDomain:

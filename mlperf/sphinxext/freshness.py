@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from sphinx.util import logging
 
 from mlperf.results import publishing
 from mlperf.results.folder import ResultError
+from mlperf.results.history import INDEX, append, names
 from mlperf.results.shelf import Shelf
 from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.gallery import Gallery
@@ -43,6 +45,7 @@ class Build:
         self.gallery = Gallery(Path(app.srcdir), given.get("examples_dirs", []), given.get("gallery_dirs", []))
         self.gallery.tidy()
         self._leave_out(given)
+        self.history: Path | None = None
         self.runs = str(getattr(app.config, "plot_gallery", True)) not in ("0", "False")
         self.take_stock(app)
         if self.runs:
@@ -88,6 +91,7 @@ class Build:
             raise SystemExit(str(error)) from None
         domain = published(app.env)
         domain.shelf, domain.gallery, domain.builder = self.shelf, self.gallery, app.builder
+        domain.history = Path(app.srcdir, app.config.mlperf_history).resolve() if app.config.mlperf_history else None
 
     def after_scripts(self, app: Sphinx) -> None:
         """Take stock of what the scripts published, and say what is wrong with scripts."""
@@ -97,12 +101,27 @@ class Build:
             if not problem.startswith(left_out or ("\0",)):
                 logger.warning(problem, type="mlperf", subtype="script")
         self.gallery.release()
+        self.history = published(app.env).history
+        if self.history:
+            self._remember(self.history)
         if self.runs:
             self.gallery.settle(self.shelf)
             if self.folder_before is None:
                 del os.environ["MLPERF_RESULTS"]
             else:
                 os.environ["MLPERF_RESULTS"] = self.folder_before
+
+    def _remember(self, folder: Path) -> None:
+        """Add to the history what was measured since the last build."""
+        for name in self.shelf.names:
+            try:
+                result = self.shelf.get(name)
+            except ResultError:  # it is missing or broken, which is said where it is shown
+                continue
+            try:
+                append(folder, result)
+            except (ResultError, OSError) as error:
+                logger.warning("The history of %s is not kept: %s", name, error, type="mlperf", subtype="history")
 
     def outdated(self, _app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
         """Return the pages to be read again."""
@@ -129,7 +148,16 @@ class Build:
             self.unfinished.unlink(missing_ok=True)
         if exception is None:
             self._remove_former_pages(app)
+            self._give_along(app)
         self.lock.release()
+
+    def _give_along(self, app: Sphinx) -> None:
+        """Put the history into the site: the next build elsewhere takes it from there."""
+        if self.history and self.history.is_dir() and app.builder.format == "html":
+            for name in (INDEX, *(f"{name}.csv" for name in names(self.history))):
+                target = Path(app.outdir, "_history", name)
+                target.parent.mkdir(exist_ok=True)
+                shutil.copyfile(self.history / name, target)
 
     def _remove_former_pages(self, app: Sphinx) -> None:
         """Remove what was written of scripts that are gone: Sphinx leaves it, and search engines find it."""

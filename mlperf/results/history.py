@@ -1,0 +1,185 @@
+"""Values over builds: one small file a result, to which each published build adds what it measured.
+
+A file is CSV that anybody can read: a row for each value of each build, six digits of it. Files are kept between
+builds, and travel with the site that is built from them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from math import isfinite, nan
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlperf.quantities.cells import Given
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.units import UNITS
+from mlperf.results.atomic import writing
+from mlperf.results.folder import NAME, ResultError, content_of
+from mlperf.results.kinds import described_label, label_of_json
+from mlperf.results.reading import Result
+from mlperf.results.references import cells, parse
+
+FIELDS = ("time", "machine", "commit", "key", "labels", "unit", "value", "low", "high")
+INDEX = "index.txt"
+"""Lists the files, for who fetches them from a site."""
+
+
+class Point(NamedTuple):
+    """A value in one build: when, on which machine and at which commit it was measured, and its interval, or NaN."""
+
+    time: str
+    machine: str
+    commit: str
+    quantity: Quantity
+
+
+def append(folder: Path, result: Result) -> bool:
+    """Add the values of a result to its history, if it was measured by the published protocol and is not there yet.
+
+    Parameters
+    ----------
+    folder : Path
+        The history; it is made if it is not there.
+    result : Result
+        What was measured.
+
+    Returns
+    -------
+    bool
+        Whether it was added.
+
+    Raises
+    ------
+    ResultError
+        If the history of this result cannot be read.
+    OSError
+        If it cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from mlperf import exact, publish, read
+    >>> from mlperf.results.history import append, series
+    >>> publish("my_fits", steps=exact({"Small": 100, "Large": 2_000}, by="model"))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> with TemporaryDirectory() as folder:
+    ...     added = append(Path(folder), read("my_fits")), append(Path(folder), read("my_fits"))
+    ...     points = series(Path(folder), "my_fits.steps[Large]")
+    >>> added, [str(point.quantity) for point in points]
+    ((True, False), ['2,000'])
+    """
+    about = result.provenance
+    if about["protocol"]["MODE"] != "published" or not result.keys("quantity"):
+        return False
+    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        known = list(_rows(folder, result.name))
+        if any(row["time"] == about["time"] for row in known):
+            return False
+        machine = f"{about['machine']['processor']} ({about['machine']['cores']} cores)"
+        build = {"time": about["time"], "machine": machine, "commit": about["commit"] or ""}
+        added = [{**build, **row} for key in result.keys("quantity") for row in _values(key, result[key])]
+        _write(folder / f"{result.name}.csv", [*known, *added])
+        _replace(folder / INDEX, "".join(f"{name}.csv\n" for name in names(folder)))
+    return True
+
+
+def names(folder: Path) -> list[str]:
+    """Return the names of the results that have a history, in alphabetical order."""
+    found = folder.iterdir() if folder.is_dir() else []
+    return sorted(path.stem for path in found if path.suffix == ".csv" and NAME.fullmatch(path.stem))
+
+
+def series(folder: Path, reference: str) -> list[Point]:
+    """Return a value over builds, the oldest first.
+
+    Parameters
+    ----------
+    folder : Path
+        The history.
+    reference : str
+        One cell of a quantity: "training_time.fit[Large, last]".
+
+    Raises
+    ------
+    ResultError
+        If the history cannot be read, or the reference names several cells.
+    """
+    asked = parse(reference)
+    builds: dict[tuple[str, str, str], list[dict[str, str]]] = {}
+    for row in _rows(folder, asked.result):
+        if row["key"] == asked.key:
+            builds.setdefault((row["time"], row["machine"], row["commit"]), []).append(row)
+    points = []
+    for build, rows in sorted(builds.items()):
+        quantity = _quantity(rows, folder / f"{asked.result}.csv", asked.key)
+        try:
+            quantity = cells(quantity, asked.labels, asked.name) if asked.labels else quantity
+        except ResultError:  # it was not measured then
+            continue
+        if len(quantity) != 1:
+            raise ResultError(f"A history is of one value. {reference!r} names {len(quantity)}.")
+        points.append(Point(*build, quantity))
+    return points
+
+
+def _values(key: str, quantity: Quantity) -> Iterator[dict[str, Any]]:
+    for labels, cell in quantity.items():
+        named = zip(quantity.by, (described_label(label) for label in labels), strict=True)
+        low, high = cell.interval()
+        numbers = {"value": cell.value, "low": low, "high": high}
+        texts = {name: f"{number:.6g}" if isfinite(number) else "" for name, number in numbers.items()}
+        yield {"key": key, "labels": json.dumps(dict(named)), "unit": quantity.unit, **texts}
+
+
+def _quantity(rows: Sequence[dict[str, str]], path: Path, name: str) -> Quantity:
+    try:
+        given: dict[tuple[Any, ...], Given] = {}
+        by: list[str] = []
+        for row in rows:
+            labels = json.loads(row["labels"])
+            by = list(labels)
+            value, low, high = (float(row[field]) if row[field] else nan for field in ("value", "low", "high"))
+            given[tuple(map(label_of_json, labels.values()))] = Given(value, low, high)
+        if not all(isfinite(one.value) for one in given.values()) or not {row["unit"] for row in rows} <= set(UNITS):
+            raise ValueError("it holds what is no value")
+        return Quantity(given, by, unit=rows[0]["unit"], name=name)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ResultError(f"The history {path} cannot be read ({error}). Remove it, or restore it.") from None
+
+
+def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
+    path = folder / f"{name}.csv"
+    try:
+        content = content_of(path)
+        if content is None:
+            return
+        reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
+        if tuple(reader.fieldnames or ()) != FIELDS:
+            raise ValueError("its columns are others")
+        for row in reader:
+            if set(row) != set(FIELDS) or None in row.values():
+                raise ValueError(f"its line {reader.line_num} is torn")
+            yield row
+    except (OSError, ValueError, csv.Error) as error:
+        raise ResultError(f"The history {path} cannot be read ({error}). Remove it, or restore it.") from None
+
+
+def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _replace(path, file.getvalue())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file at once: whoever reads it finds the former or the new one."""
+    waiting = path.with_name(f".{path.name}.next")
+    waiting.write_text(text, encoding="utf-8")
+    waiting.replace(path)

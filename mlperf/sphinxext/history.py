@@ -1,0 +1,156 @@
+"""Values over builds on a page: a directive that draws each with its intervals, and marks where it changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.tables import Column
+from mlperf.results.folder import ResultError
+from mlperf.results.history import Point, series
+from mlperf.results.kinds import describe
+from mlperf.results.publishing import name_of
+from mlperf.sphinxext.changes import changes
+from mlperf.sphinxext.directives import PublishedDirective, plain
+
+NONE_YET = (
+    "No build has left its values here yet. Each published build adds those that it measured; from the second one on, "
+    "this page draws them."
+)
+
+
+class HistoryDirective(PublishedDirective):
+    """Values over published builds: each line of the content is a reference, and what readers call it."""
+
+    required_arguments = 0
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
+
+    def make(self) -> list[nodes.Node]:
+        """Return a table of the values and a figure of each, or a sentence that says there are none yet."""
+        lines = [line.strip() for line in self.content if line.strip()]
+        if not lines:
+            raise ResultError("results-history lists values, a line each: training_time.fit[Large, last] One fit")
+        folder = self.domain.history
+        values = dict(map(split, lines))
+        found = {title: series(folder, reference) if folder else [] for title, reference in values.items()}
+        if folder:
+            self.domain.watch(folder)
+        if not any(found.values()):
+            return [plain(NONE_YET)]
+        known = {title: points for title, points in found.items() if points}
+        marks = {title: changed(points) for title, points in known.items()}
+        return [self.overview(known, marks), *(self.drawn(title, known[title], marks[title]) for title in known)]
+
+    def overview(self, known: dict[str, list[Point]], marks: dict[str, list[Point]]) -> nodes.Node:
+        """Return a table with the latest of each value, and when it changed last."""
+        texts: dict[str, list[str]] = {
+            "Value": list(known),
+            "Latest": [str(points[-1].quantity) for points in known.values()],
+            "Measured on": [points[-1].time[:10] for points in known.values()],
+            "Builds": [str(len(points)) for points in known.values()],
+            "Last change": [told(known[title], marks[title][-1]) if marks[title] else "none" for title in known],
+        }
+        numbers = {"Builds": [float(len(points)) for points in known.values()]}
+        table = self.table([Column(name, column, numbers.get(name)) for name, column in texts.items()], [])
+        self.make_target(table, self.options.get("name"))
+        return table
+
+    def drawn(self, title: str, points: list[Point], marks: list[Point]) -> nodes.Node:
+        """Return the figure of a value over builds."""
+        folder = Path(self.env.doctreedir, "history")
+        folder.mkdir(parents=True, exist_ok=True)
+        about, files = describe(draw(title, points, marks), title)
+        places = {}
+        for ending, content in files.items():
+            path = folder / f"{name_of(title)}.{ending}"
+            path.write_bytes(content)
+            places[ending] = "/" + os.path.relpath(path, self.env.srcdir)
+        image = nodes.image(
+            uri=places["svg"],
+            pdf=places["pdf"],
+            alt=about["alt"],
+            width=str(about["width"]),
+            height=str(about["height"]),
+            classes=["results-image", "no-scaled-link"],
+        )
+        self.set_source_info(image)
+        return nodes.figure("", image, classes=["results"])
+
+
+def split(line: str) -> tuple[str, str]:
+    """Return what readers call a value, and the reference to it."""
+    end = line.find("]") + 1 if "[" in line.partition(" ")[0] else line.find(" ")
+    reference, title = (line[:end], line[end:].strip()) if end > 0 else (line, "")
+    return title or reference, reference
+
+
+def changed(points: Sequence[Point]) -> list[Point]:
+    """Return the builds at which a value changed, machine by machine: different machines are no change."""
+    found = []
+    for machine in dict.fromkeys(point.machine for point in points):
+        of_machine = [point for point in points if point.machine == machine]
+        found += [of_machine[place] for place in changes([point.quantity for point in of_machine])]
+    return sorted(found)
+
+
+def told(points: Sequence[Point], change: Point) -> str:
+    """Say a change: when, from what to what, and between which commits."""
+    of_machine = [point for point in points if point.machine == change.machine]
+    before = of_machine[of_machine.index(change) - 1]
+    between = f", {before.commit} to {change.commit}" if before.commit and change.commit else ""
+    return f"{change.time[:10]}: {before.quantity:short} to {change.quantity:short}{between}"
+
+
+def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
+    """Return a figure of a value over builds, with a dashed line at each change."""
+    from matplotlib import pyplot as plt
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    from mlperf.quantities.drawing import COLORS, QUIET, headline, subplots
+    from mlperf.quantities.scales import format_values
+
+    latest = points[-1].quantity
+    figure, axes = subplots(figsize=(6.5, 2.6))
+    machines = list(dict.fromkeys(point.machine for point in points))
+    for color, machine in zip(COLORS * (1 + len(machines) // len(COLORS)), machines, strict=False):
+        of_machine = [point for point in points if point.machine == machine]
+        times = [datetime.fromisoformat(point.time) for point in of_machine]
+        values = [point.quantity.value for point in of_machine]
+        axes.vlines(times, *ends([point.quantity for point in of_machine]), color=color, linewidth=1.2)
+        axes.plot(times, values, "o-", color=color, markersize=4, linewidth=0.8, label=machine)
+    for mark in marks:
+        axes.axvline(datetime.fromisoformat(mark.time), color=QUIET, linestyle="--", linewidth=1)
+    locator = AutoDateLocator(maxticks=6)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    sizes = [point.quantity.value for point in points]
+    label = format_values(axes.yaxis, sizes, name=latest.name, unit=latest.unit, log=False, n_ticks=4)
+    axes.set_ylabel(label)
+    if len(machines) > 1:
+        axes.legend(fontsize="small")
+    builds = f"{len(points)} builds" if len(points) > 1 else "1 build"
+    last = f"changed {told(points, marks[-1])}" if marks else f"{builds}, no change found"
+    headline(axes, f"{title}: {latest:short}; {last}")
+    plt.close(figure)
+    return figure
+
+
+def ends(quantities: Sequence[Quantity]) -> tuple[list[float], list[float]]:
+    """Return the ends of the intervals; of a value without one, itself."""
+    low = [one.low if one.low == one.low else one.value for one in quantities]
+    high = [one.high if one.high == one.high else one.value for one in quantities]
+    return low, high
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directive."""
+    app.add_directive("results-history", HistoryDirective)
