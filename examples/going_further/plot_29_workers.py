@@ -85,7 +85,7 @@ def times_of_worker():
 
 
 # %%
-# ``torchrun`` from within Python: so many workers are started, and what the first of
+# What ``torchrun`` does, from within Python: workers are started, and what the first of
 # them returns is returned.
 
 

@@ -27,7 +27,7 @@ BLOCKS = 64
 """Blocks of a chunk: the more, the better mixed, and the shorter the slices that are read."""
 
 READ_BYTES = 2**21
-"""A pass that needs no order reads so much at a time."""
+"""A pass that needs no order reads so much at a time, or a chunk if that is smaller."""
 
 
 def slices(data: Any) -> TypeGuard[Any]:
@@ -120,7 +120,7 @@ class Stream:
 
     def pieces(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Yield all rows in order, checked, a few at a time."""
-        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, READ_BYTES, 1)
+        n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, min(READ_BYTES, self.chunk_bytes), 1)
         for rows in _ranges(self.n_samples, n_rows):
             yield self.checked(_read(self.X, rows), _read(self.y, rows))
 

@@ -132,7 +132,7 @@ def test_no_more_than_a_piece_is_read_at_a_time_and_each_epoch_reads_all_rows_on
     assert X.read == 64 + (1 + 3) * 1_200
     assert X_val.read == 64 + 3 * 400
     fitted.predict(X)
-    assert max(X.most_rows, X_val.most_rows) <= CHUNK // (4 * 5)
+    assert max(X.most_rows, X_val.most_rows) <= CHUNK // (4 * 5)  # a prediction reads no targets
 
 
 def test_targets_may_lie_on_disk_while_features_are_held_and_the_other_way_round(on_disk):
