@@ -4,8 +4,8 @@ What does it cost to train on data that do not fit into memory?
 
 A file can be opened as an array without being read, ``np.load(path, mmap_mode="r")``.
 ``fit`` takes it as it takes any other array, and reads the rows chunk by chunk, in
-blocks that are drawn from all over the file. Each epoch draws them anew, and takes every
-row once.
+blocks that are drawn from all over the file. Each epoch draws them anew, and takes
+every row once.
 Varied: whether the data are held in memory or lie on disk, and how many they are.
 Measured are the time, the error on samples that were not trained on, and the memory.
 Held fixed: the model, the mini-batches, the size of a chunk, the threads.
