@@ -24,6 +24,7 @@ PHRASES = {
     "layers four times as wide": "a setting of the experiment on what makes training faster",
     "twice their size means": "the threshold of a claim on the heap",
     "Twice as many are tried": "how the epochs that suffice are searched for",
+    "a hundred times larger, my network ten times wider": "what is asked of small fits",
     "with ten times the noise": "a setting of the experiment on what error is left",
 }
 

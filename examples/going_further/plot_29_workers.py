@@ -197,8 +197,8 @@ bandwidth = (payload / communication)[wide]
 print(f"latency {latency}, bandwidth with the largest gradient {bandwidth}")
 
 # %%
-# Two workers: how many times as fast is the same mini-batch done? How much of the speed
-# of one worker does each of them reach on a mini-batch of twice the size?
+# Two workers: how many times as fast is the same mini-batch done? And how much of the
+# speed of one worker does each of them reach where the mini-batch grows with them?
 
 speed = one / strong
 efficiency = (one / weak).to("fraction")
