@@ -1,20 +1,27 @@
 """The engine ``compiled``: a program written for the network, which trains for an epoch in one call."""
 
 import ctypes
+import mmap as mmap_module
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import pairwise
+from mmap import mmap
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from mlperf.training.kernel import source
+from mlperf.training.kernel import MANY_PARAMETERS, source
 from mlperf.training.library import load
 from mlperf.training.parameters import layer_sizes, separate
 
-FLOP_PER_THREAD = 10_000_000
-"""Operations of a step, about 50 µs of one core, from which on another thread pays: threads wait for each other."""
+FLOP_PER_THREAD, FLOP_PER_PARAMETER = 1_250_000, 40
+"""Operations of a step for each thread, and of these for each parameter, from which on another thread pays.
+
+Threads wait for each other, which takes microseconds. They hand each other gradients and parameters, which costs as
+long as these would otherwise stay in the cache of one core: up to `MANY_PARAMETERS`.
+"""
 
 
 def compiled(
@@ -121,9 +128,9 @@ class Training:
         self._powers, self._losses = np.ones((n_networks, 2)), np.empty(n_networks)
         n_threads = threads_for(sizes, min(batch_size, n_samples) if n_networks == 1 else n_networks * n_samples)
         functions.mlperf_memory.restype = ctypes.c_int64
-        self._memory = torch.zeros(functions.mlperf_memory(n_networks, n_threads), dtype=torch.uint8)
+        self._memory = _zeros(functions.mlperf_memory(n_networks, n_threads))
         self._arguments = [
-            _address(self._memory),
+            ctypes.byref(ctypes.c_char.from_buffer(self._memory)),
             ctypes.c_int(n_networks),
             ctypes.c_int(n_threads),
             (ctypes.c_void_p * len(self._tensors))(*(tensor.data_ptr() for tensor in self._tensors)),
@@ -153,6 +160,15 @@ class Training:
         return self._losses.copy()
 
 
+def _zeros(n_bytes: int) -> mmap:
+    """Return memory in large pages where the system has them: of small ones a processor finds only so many quickly."""
+    memory = mmap(-1, n_bytes)
+    if hasattr(mmap_module, "MADV_HUGEPAGE"):
+        with suppress(OSError):  # a system without them
+            memory.madvise(mmap_module.MADV_HUGEPAGE)
+    return memory
+
+
 def _address(tensor: Tensor) -> ctypes.c_void_p:
     return ctypes.c_void_p(tensor.data_ptr())
 
@@ -166,8 +182,11 @@ def threads_for(sizes: Sequence[int], n_rows: int) -> int:
     >>> threads_for((5, 32, 1), n_rows=64)
     1
     """
-    flop = 6 * n_rows * sum(n_in * n_out for n_in, n_out in pairwise(sizes))
-    return max(1, min(torch.get_num_threads(), n_rows, flop // FLOP_PER_THREAD))
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
+    worthwhile = (
+        6 * n_rows * n_parameters // (FLOP_PER_THREAD + FLOP_PER_PARAMETER * min(n_parameters, MANY_PARAMETERS))
+    )
+    return max(1, min(torch.get_num_threads(), n_rows, worthwhile))
 
 
 def compile_seconds(sizes: Sequence[int], **choices: int) -> float:

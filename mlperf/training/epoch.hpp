@@ -43,31 +43,40 @@ static double train(const Network &network, Own *all, Barrier &barrier, int thre
     // This thread's share of the parameters, in whole vectors.
     int64_t first = N_PARAMETERS / V * thread / n_threads * V;
     int64_t count = N_PARAMETERS / V * (thread + 1) / n_threads * V - first;
+    // Activations of a mini-batch that is carried through in one go are there until the end of its step.
+    bool at_once = MANY_PARAMETERS && network.batch_size <= ROWS_IN_CACHE * n_threads;
     for (int64_t begin = 0; begin < network.n_samples; begin += network.batch_size) {
         int64_t left = network.n_samples - begin, n_rows = left < network.batch_size ? left : network.batch_size;
-        transpose_weights(network.shared, thread, n_threads);
-        barrier.wait(n_threads);
+        if (begin == 0 || !at_once) {
+            transpose_weights(network.shared, thread, n_threads);
+            barrier.wait(n_threads);
+        }
 
-        int64_t row = n_rows * thread / n_threads, end = n_rows * (thread + 1) / n_threads;
-        if (row == end)
+        int64_t row = first_row(n_rows, thread, n_threads), end = first_row(n_rows, thread + 1, n_threads);
+        if (row == end && !at_once)
             own.gradient = {};
         for (bool add = false; row < end; row += ROWS_IN_CACHE, add = true)
             loss += forward_and_back(network.shared, own, network.X, network.y, network.order + begin + row,
                                      end - row < ROWS_IN_CACHE ? end - row : ROWS_IN_CACHE,
-                                     1.0f / (n_rows * N_OUTPUTS), add);
+                                     1.0f / (n_rows * N_OUTPUTS), add, !at_once);
         barrier.wait(n_threads);
 
-        float *gradient = numbers(all[0].gradient) + first;
-        for (int other = 1; other < n_threads; other++) {
-            const float *more = numbers(all[other].gradient) + first;
-            for (int64_t i = 0; i < count; i++)
-                gradient[i] += more[i];
-        }
         power_1 *= BETA_1;
         power_2 *= BETA_2;
-        adam(numbers(network.shared.parameters) + first, numbers(network.shared.mean) + first,
-             numbers(network.shared.square) + first, gradient, count, network.learning_rate / (1 - power_1),
-             1 / __builtin_sqrt(1 - power_2));
+        float rate = network.learning_rate / (1 - power_1), of_root = 1 / __builtin_sqrt(1 - power_2);
+        if (at_once) {
+            Update mine{thread, n_threads, n_rows, rate, of_root, own.panel, own.aside};
+            update_all(network.shared, all, mine);
+        } else {
+            float *gradient = numbers(all[0].gradient) + first;
+            for (int other = 1; other < n_threads; other++) {
+                const float *more = numbers(all[other].gradient) + first;
+                for (int64_t i = 0; i < count; i++)
+                    gradient[i] += more[i];
+            }
+            adam(numbers(network.shared.parameters) + first, numbers(network.shared.mean) + first,
+                 numbers(network.shared.square) + first, gradient, count, rate, of_root);
+        }
         barrier.wait(n_threads);
     }
     if (thread == 0) { // nobody reads them any longer
@@ -137,11 +146,12 @@ extern "C" void mlperf_epoch(char *memory, int n_networks, int n_threads, float 
     if (n_networks == 1) {
         double parts[MOST_THREADS] = {};
         Barrier barrier;
-        exchange_all(shared->parameters, tensors, false);
         in_threads(n_threads, [&](int thread, int n_threads) {
+            exchange_all(shared->parameters, tensors, false, thread, n_threads);
+            barrier.wait(n_threads);
             parts[thread] = train(network(0), own, barrier, thread, n_threads);
+            exchange_all(shared->parameters, tensors, true, thread, n_threads);
         });
-        exchange_all(shared->parameters, tensors, true);
         losses[0] = 0;
         for (double part : parts)
             losses[0] += part / (n_samples * N_OUTPUTS);
@@ -152,9 +162,9 @@ extern "C" void mlperf_epoch(char *memory, int n_networks, int n_threads, float 
         for (int i; (i = __atomic_fetch_add(&next, 1, __ATOMIC_RELAXED)) < n_networks;) {
             Network one = network(i);
             Barrier nobody;
-            exchange_all(one.shared.parameters, one.tensors, false);
+            exchange_all(one.shared.parameters, one.tensors, false, 0, 1);
             losses[i] = train(one, own + thread, nobody, 0, 1) / (n_samples * N_OUTPUTS);
-            exchange_all(one.shared.parameters, one.tensors, true);
+            exchange_all(one.shared.parameters, one.tensors, true, 0, 1);
         }
     });
 }

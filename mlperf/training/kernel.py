@@ -16,6 +16,9 @@ from pathlib import Path
 BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Constants of Adam."""
 
+MANY_PARAMETERS = 500_000
+"""Parameters from which on layers are updated panel by panel: all that belongs to them no longer fits the cache."""
+
 NARROW = 4
 """Outputs up to which a layer keeps its weight transposed, as vectors along its inputs."""
 
@@ -52,7 +55,7 @@ def source(
     >>> from mlperf.training.kernel import source
     >>> print(source((5, 32, 1)))  # doctest: +ELLIPSIS
     constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 0, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
-    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4;
+    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4, MANY_PARAMETERS = 0;
     ...
         forward<5, 32, RELU>(own.H1, own.H0, p.W1, p.b1, n_rows);
         forward<32, 1, PLAIN>(own.H2, own.H1, p.W2, p.b2, n_rows);
@@ -65,15 +68,22 @@ def source(
         "ROWS_IN_CACHE": rows_in_cache,
     }
     layers = list(pairwise(sizes))
-    network = {"N_LAYERS": len(layers), "N_FEATURES": sizes[0], "N_OUTPUTS": sizes[-1], "NARROW": NARROW}
+    many = sum((n_in + 1) * n_out for n_in, n_out in layers) >= MANY_PARAMETERS
+    network = {
+        "N_LAYERS": len(layers),
+        "N_FEATURES": sizes[0],
+        "N_OUTPUTS": sizes[-1],
+        "NARROW": NARROW,
+        "MANY_PARAMETERS": int(many),
+    }
     return "\n".join(
         [
             _constants("int", choices),
             _constants("int", network),
             _constants("double", {"BETA_1": BETAS[0], "BETA_2": BETAS[1], "EPSILON": EPSILON}),
             _shared("products.hpp"),
-            _numbers(layers),
-            _calls(layers),
+            _numbers(layers, many),
+            _calls(layers, many),
             _shared("epoch.hpp"),
         ]
     )
@@ -87,7 +97,7 @@ def _shared(name: str) -> str:
     return Path(__file__).with_name(name).read_text()
 
 
-def _numbers(layers: list[tuple[int, int]]) -> str:
+def _numbers(layers: list[tuple[int, int]], many: bool) -> str:
     """Return what a network's numbers are called; layer 1 is the first, its inputs are H0."""
     n_features = layers[0][0]
     parameters, transposed, activations = [], [], [f"float H0[ROWS_IN_CACHE * stride({n_features})];"]
@@ -96,6 +106,10 @@ def _numbers(layers: list[tuple[int, int]]) -> str:
         activations.append(f"float H{i}[ROWS_IN_CACHE * stride({n_out})];")
         if i > 1 and n_out > NARROW:
             transposed.append(f"float T{i}[{n_out} * whole({n_in})];")
+    if many:
+        # The derivatives by the activations; those of a small network take the place of the activations.
+        hidden = [n_in for n_in, _ in layers[1:]]
+        activations += [f"float D{i}[ROWS_IN_CACHE * stride({n})];" for i, n in enumerate(hidden, start=1)]
     return f"""\
 struct alignas(64) Parameters {{
     {_lines(parameters)}
@@ -112,35 +126,51 @@ struct alignas(64) Own {{
     Parameters gradient;
     {_lines(activations)}
     float aside[ROWS_IN_CACHE * PANEL];
+    float panel[{max(map(max, layers))} * PANEL];
 }};
 """
 
 
-def _calls(layers: list[tuple[int, int]]) -> str:
+def _calls(layers: list[tuple[int, int]], many: bool) -> str:
     """Return the calls that make up a step, and those before and after an epoch."""
     n_features, n_outputs = layers[0][0], layers[-1][1]
     forward: list[str] = []
     back: list[str] = []  # the last layer first
-    transpose, exchange = [], []
+    transpose, exchange, update = [], [], []
     for i, (n_in, n_out) in enumerate(layers, start=1):
-        sizes, H_in, H_out = f"{n_in}, {n_out}", f"own.H{i - 1}", f"own.H{i}"
+        sizes, H_in, H_out = f"{n_in}, {n_out}", f"H{i - 1}", f"H{i}"
+        # The derivative by the prediction takes its place, and in a small network so do all others.
+        D_in, D_out = (f"D{i - 1}", f"D{i}" if i < len(layers) else H_out) if many else (H_in, H_out)
+        is_turned = i > 1 and n_out > NARROW
+        turned = f"shared.T{i}" if is_turned else f"p.W{i}"
+
         finish = "RELU" if i < len(layers) else "PLAIN"
-        forward.append(f"forward<{sizes}, {finish}>({H_out}, {H_in}, p.W{i}, p.b{i}, n_rows);")
-        gradient = f"gradient<{sizes}>(own.gradient.W{i}, own.gradient.b{i}, {H_in}, {H_out}, own.aside, n_rows, add);"
-        turned = f"shared.T{i}" if n_out > NARROW else f"p.W{i}"
-        backward = f"backward<{sizes}>({H_in}, {H_out}, {turned}, n_rows);"
-        back = [gradient, *([backward] if i > 1 else []), *back]
-        if i > 1 and n_out > NARROW:
-            transpose.append(f"transpose<{sizes}>(shared.T{i}, shared.parameters.W{i}, thread, n_threads);")
-        exchange.append(f"exchange<{sizes}>(p.W{i}, p.b{i}, tensors[{2 * i - 2}], tensors[{2 * i - 1}], back);")
+        forward.append(f"forward<{sizes}, {finish}>(own.{H_out}, own.{H_in}, p.W{i}, p.b{i}, n_rows);")
+
+        places = f"own.gradient.W{i}, own.gradient.b{i}, own.{H_in}, own.{D_out}, own.aside"
+        gradient = f"gradient<{sizes}>({places}, n_rows, add);"
+        backward = f"backward<{sizes}>(own.{D_in}, own.{H_in}, own.{D_out}, {turned}, n_rows);"
+        back = [f"if (gradients) {gradient}" if many else gradient, *([backward] if i > 1 else []), *back]
+
+        if is_turned:
+            columns = f"share({n_out}, thread, n_threads), share({n_out}, thread + 1, n_threads)"
+            transpose.append(f"transpose<{sizes}>(shared.T{i}, p.W{i}, {columns});")
+        if many:
+            trained = f"{{p.W{i}, m.W{i}, s.W{i}}}, {{p.b{i}, m.b{i}, s.b{i}}}"
+            rows = f"[=](int i) {{ return Rows{{all[i].{H_in}, all[i].{D_out}}}; }}"
+            update.append(f"update<{sizes}, {str(is_turned).lower()}>(mine, {trained}, {turned}, {rows});")
+        exchange.append(
+            f"exchange<{sizes}>(p.W{i}, p.b{i}, tensors[{2 * i - 2}], tensors[{2 * i - 1}], back, thread, n_threads);"
+        )
     return f"""\
 static void transpose_weights([[maybe_unused]] Shared &shared, [[maybe_unused]] int thread,
                               [[maybe_unused]] int n_threads) {{
+    [[maybe_unused]] const Parameters &p = shared.parameters;
     {_lines(transpose)}
 }}
 
 static double forward_and_back(const Shared &shared, Own &own, const float *X, const float *y, const int64_t *rows,
-                               int64_t n_rows, float weight, bool add) {{
+                               int64_t n_rows, float weight, bool add, [[maybe_unused]] bool gradients) {{
     const Parameters &p = shared.parameters;
     gather<{n_features}>(own.H0, X, rows, n_rows);
     {_lines(forward)}
@@ -149,7 +179,12 @@ static double forward_and_back(const Shared &shared, Own &own, const float *X, c
     return loss;
 }}
 
-static void exchange_all(Parameters &p, float **tensors, bool back) {{
+static void update_all([[maybe_unused]] Shared &shared, [[maybe_unused]] Own *all, [[maybe_unused]] Update &mine) {{
+    [[maybe_unused]] Parameters &p = shared.parameters, &m = shared.mean, &s = shared.square;
+    {_lines(update)}
+}}
+
+static void exchange_all(Parameters &p, float **tensors, bool back, int thread, int n_threads) {{
     {_lines(exchange)}
 }}
 """

@@ -61,6 +61,7 @@ static inline void interleave(Vector a, Vector b, Vector &first, Vector &second,
 
 // The rows of a block of V x V numbers become its columns, by log2(V) perfect shuffles.
 static inline void turn(Vector (&block)[V]) {
+#pragma GCC unroll 4
     for (int length = 1; length < V; length *= 2) {
         Vector mixed[V];
 #pragma GCC unroll 16
@@ -101,10 +102,11 @@ enum Finish { PLAIN, RELU, RELU_GRADIENT };
 
 // Element (row, i) of the left factor is left[row * left_stride + i], or, if transposed,
 // left[i * left_stride + row]. A row of the right factor has columns * V numbers. If `begin` points anywhere, the
-// sums begin with what lies there, a row every `begin_stride` numbers.
+// sums begin with what lies there, a row every `begin_stride` numbers. RELU_GRADIENT asks what the ReLU had put out: it
+// lies in `outputs`, a row every `out_stride` numbers.
 template <int rows, int columns, bool transposed, Finish finish>
 static inline void block(float *out, int64_t out_stride, const float *left, int64_t left_stride, const float *right,
-                         int64_t n_inner, const float *begin, int64_t begin_stride) {
+                         int64_t n_inner, const float *begin, int64_t begin_stride, const float *outputs) {
     Vector sum[rows][columns];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++)
@@ -127,27 +129,29 @@ static inline void block(float *out, int64_t out_stride, const float *left, int6
     for (int r = 0; r < rows; r++)
 #pragma GCC unroll 16
         for (int c = 0; c < columns; c++) {
-            float *place = out + r * out_stride + c * V;
+            int64_t place = r * out_stride + c * V;
             Vector value = sum[r][c];
             if (finish == RELU)
                 value = where(~(value < 0), value); // what is not a number stays so
             if (finish == RELU_GRADIENT)
-                value = where(load(place) > 0, value); // there lies what the ReLU put out
-            store(place, value);
+                value = where(load(outputs + place) > 0, value);
+            store(out + place, value);
         }
 }
 
 // All rows of a panel: ROWS at a time, what is left in smaller blocks.
 template <int columns, bool transposed, Finish finish>
 static void blocks(float *out, int64_t out_stride, const float *left, int64_t left_stride, const float *right,
-                   int64_t n_rows, int64_t n_inner, const float *begin, int64_t begin_stride) {
+                   int64_t n_rows, int64_t n_inner, const float *begin, int64_t begin_stride,
+                   const float *outputs = nullptr) {
     auto take = [&]<int rows>() {
         for (; n_rows >= rows; n_rows -= rows) {
             block<rows, columns, transposed, finish>(out, out_stride, left, left_stride, right, n_inner, begin,
-                                                     begin_stride);
+                                                     begin_stride, outputs);
             out += rows * out_stride;
             left += rows * (transposed ? 1 : left_stride);
             begin += begin ? rows * begin_stride : 0;
+            outputs += outputs ? rows * out_stride : 0;
         }
     };
     take.template operator()<ROWS>();
@@ -190,46 +194,52 @@ static void forward(float *out, const float *in, const float *W, const float *b,
             }
 }
 
-// Where the layer's inputs lay, which a ReLU had put out, comes the derivative by what went into that ReLU.
+// The derivative by what went into the ReLU that had put out `outputs`, the layer's inputs. It may take their place.
 template <int n_in, int n_out>
-static void backward(float *in, const float *delta, const float *transposed, int64_t n_rows) {
+static void backward(float *before, const float *outputs, const float *delta, const float *transposed,
+                     int64_t n_rows) {
     each_panel<n_in>([=]<int vectors>(int64_t column) {
-        blocks<vectors, false, RELU_GRADIENT>(in + column, stride(n_in), delta, stride(n_out),
-                                              transposed + n_out * column, n_rows, n_out, nullptr, 0);
+        blocks<vectors, false, RELU_GRADIENT>(before + column, stride(n_in), delta, stride(n_out),
+                                              transposed + n_out * column, n_rows, n_out, nullptr, 0,
+                                              outputs + column);
     });
 }
 
-// left.T @ right, on top of what is there if `add`. A panel of `right` is copied to `aside`, if it has several.
-template <int n_left, int n_right>
-static void product_over_rows(float *out, const float *left, const float *right, float *aside, int64_t n_rows,
-                              bool add) {
-    each_panel<n_right>([=]<int vectors>(int64_t column) {
-        const float *panel = right;
-        if constexpr (n_right > PANEL) {
-            for (int64_t row = 0; row < n_rows; row++)
-                memcpy(aside + row * vectors * V, right + row * stride(n_right) + column, sizeof(Vector) * vectors);
-            panel = aside;
-        }
-        float *place = out + n_left * column;
-        blocks<vectors, true, PLAIN>(place, vectors * V, left, stride(n_left), panel, n_left, n_rows,
-                                     add ? place : nullptr, vectors * V);
-    });
+// A panel of left.T @ right, on top of what is there if `add`. That of `right` is copied to `aside`, if it has several.
+template <int n_left, int n_right, int vectors>
+static void panel_over_rows(float *out, const float *left, const float *right, int64_t column, float *aside,
+                            int64_t n_rows, bool add) {
+    const float *panel = right;
+    if constexpr (n_right > PANEL) {
+        for (int64_t row = 0; row < n_rows; row++)
+            memcpy(aside + row * vectors * V, right + row * stride(n_right) + column, sizeof(Vector) * vectors);
+        panel = aside;
+    }
+    blocks<vectors, true, PLAIN>(out, vectors * V, left, stride(n_left), panel, n_left, n_rows, add ? out : nullptr,
+                                 vectors * V);
 }
 
-// of_W = in.T @ delta, and of_b = the sums of delta's columns; on top of what is there if `add`.
-template <int n_in, int n_out>
-static void gradient(float *of_W, float *of_b, const float *in, const float *delta, float *aside, int64_t n_rows,
-                     bool add) {
-    if constexpr (narrow(n_out))
-        product_over_rows<n_out, n_in>(of_W, delta, in, aside, n_rows, add);
-    else
-        product_over_rows<n_in, n_out>(of_W, in, delta, aside, n_rows, add);
+// The sums of delta's columns, on top of what is there if `add`.
+template <int n_out>
+static void sums_over_rows(float *of_b, const float *delta, int64_t n_rows, bool add) {
     for (int column = 0; column < n_out; column += V) {
         Vector sum = add ? load(of_b + column) : Vector{};
         for (int64_t row = 0; row < n_rows; row++)
             sum += load(delta + row * stride(n_out) + column);
         store(of_b + column, sum);
     }
+}
+
+// of_W = in.T @ delta, or transposed where the weight is so, and of_b; on top of what is there if `add`.
+template <int n_in, int n_out>
+static void gradient(float *of_W, float *of_b, const float *in, const float *delta, float *aside, int64_t n_rows,
+                     bool add) {
+    constexpr int n_left = narrow(n_out) ? n_out : n_in, n_right = narrow(n_out) ? n_in : n_out;
+    const float *left = narrow(n_out) ? delta : in, *right = narrow(n_out) ? in : delta;
+    each_panel<n_right>([=]<int vectors>(int64_t column) {
+        panel_over_rows<n_left, n_right, vectors>(of_W + n_left * column, left, right, column, aside, n_rows, add);
+    });
+    sums_over_rows<n_out>(of_b, delta, n_rows, add);
 }
 
 // ---- The rest of a step --------------------------------------------------------------------------------------------
@@ -255,17 +265,25 @@ static double squared_error(float *prediction, const float *y, const int64_t *ro
     return sum;
 }
 
-// A weight in panels, turned over block by block; of several threads each takes its share of the rows.
+// The first column of a thread's share, in whole vectors.
+static inline int64_t share(int columns, int thread, int n_threads) {
+    return whole(columns) / V * thread / n_threads * V;
+}
+
+// Some columns of a weight in panels, from one to before another, turned over block by block.
 template <int n_in, int n_out>
-static void transpose(float *transposed, const float *W, int thread, int n_threads) {
-    for (int row = V * thread; row < n_in; row += V * n_threads)
-        for (int column = 0; column < n_out; column += V) {
+static void transpose(float *transposed, const float *W, int64_t first, int64_t last) {
+    for (int64_t column = first; column < last; column += V)
+        for (int row = 0; row < n_in; row += V) {
             Vector block[V];
+#pragma GCC unroll 16
             for (int i = 0; i < V; i++)
                 block[i] = row + i < n_in ? load(W + at(n_in, n_out, row + i, column)) : Vector{};
             turn(block);
-            for (int i = 0; i < V && column + i < n_out; i++)
-                store(transposed + at(n_out, n_in, column + i, row), block[i]);
+#pragma GCC unroll 16
+            for (int i = 0; i < V; i++)
+                if (column + i < n_out)
+                    store(transposed + at(n_out, n_in, column + i, row), block[i]);
         }
 }
 
@@ -280,15 +298,80 @@ static void adam(float *__restrict parameters, float *__restrict mean, float *__
     }
 }
 
-// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back.
-template <int n_in, int n_out>
-static void exchange(float *W, float *b, float *weight, float *bias, bool back) {
-    for (int output = 0; output < n_out; output++) {
-        for (int input = 0; input < n_in; input++) {
-            float &here = W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)];
-            float &there = weight[(int64_t)output * n_in + input];
-            (back ? there : here) = back ? here : there;
+// ---- Gradient and Adam at once -------------------------------------------------------------------------------------
+
+// Numbers that Adam trains, and its two moments of each.
+struct Trained {
+    float *parameters, *mean, *square;
+
+    Trained operator+(int64_t n) const { return {parameters + n, mean + n, square + n}; }
+};
+
+// The rows of a mini-batch of which a thread takes its share.
+static inline int64_t first_row(int64_t n_rows, int thread, int n_threads) { return n_rows * thread / n_threads; }
+
+// What a thread does of an update that is shared out piece by piece; and how far Adam goes.
+struct Update {
+    int thread, n_threads;
+    int64_t n_rows;
+    float rate, of_root;
+    float *gradient, *aside; // where this thread works
+    int piece = 0;
+
+    bool is_mine() { return piece++ % n_threads == thread; }
+    int64_t n_rows_of(int other) const {
+        return first_row(n_rows, other + 1, n_threads) - first_row(n_rows, other, n_threads);
+    }
+    void adam(Trained trained, int64_t n) const {
+        ::adam(trained.parameters, trained.mean, trained.square, gradient, n, rate, of_root);
+    }
+};
+
+// What one of the threads has for a layer, a row for each of its rows of the mini-batch.
+struct Rows {
+    const float *in, *delta;
+};
+
+// Update a layer panel by panel, each while its gradient, over the rows of all threads, is in the cache. A large
+// gradient is not written to memory then, nor is a weight read again to be transposed.
+template <int n_in, int n_out, bool turned, typename RowsOf>
+static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf rows_of) {
+    constexpr int n_left = narrow(n_out) ? n_out : n_in, n_right = narrow(n_out) ? n_in : n_out;
+    each_panel<n_right>([&]<int vectors>(int64_t column) {
+        if (!mine.is_mine())
+            return;
+        for (int other = 0; other < mine.n_threads; other++) {
+            Rows rows = rows_of(other);
+            const float *left = narrow(n_out) ? rows.delta : rows.in, *right = narrow(n_out) ? rows.in : rows.delta;
+            panel_over_rows<n_left, n_right, vectors>(mine.gradient, left, right, column, mine.aside,
+                                                      mine.n_rows_of(other), other > 0);
         }
-        (back ? bias : b)[output] = (back ? b : bias)[output];
+        mine.adam(W + n_left * column, n_left * vectors * V);
+        if constexpr (turned)
+            transpose<n_in, n_out>(transposed, W.parameters, column, column + vectors * V);
+    });
+    if (!mine.is_mine())
+        return;
+    for (int other = 0; other < mine.n_threads; other++) {
+        Rows rows = rows_of(other);
+        sums_over_rows<n_out>(mine.gradient, rows.delta, mine.n_rows_of(other), other > 0);
+    }
+    mine.adam(b, whole(n_out));
+}
+
+// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back; a thread's share of it. Some
+// outputs at a time, so that what lies side by side here is taken together.
+template <int n_in, int n_out>
+static void exchange(float *W, float *b, float *weight, float *bias, bool back, int thread, int n_threads) {
+    auto swap = [=](float &here, float &there) { (back ? there : here) = back ? here : there; };
+    int64_t end = share(n_out, thread + 1, n_threads);
+    for (int64_t first = share(n_out, thread, n_threads); first < end; first += V) {
+        int64_t last = first + V < n_out ? first + V : n_out;
+        for (int input = 0; input < n_in; input++)
+            for (int64_t output = first; output < last; output++)
+                swap(W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)],
+                     weight[output * n_in + input]);
+        for (int64_t output = first; output < last; output++)
+            swap(b[output], bias[output]);
     }
 }

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mlperf.training import compiled as module_of_compiled
-from mlperf.training import library
+from mlperf.training import kernel, library
 from mlperf.training.compiled import Training, compile_seconds, compiled, threads_for
 from mlperf.training.eager import eager
 from mlperf.training.network import network
@@ -78,9 +78,21 @@ def test_threads_change_no_more_than_the_rounding(monkeypatch):
     assert_same(together[0], together[1], rounding=0)
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("choices", [{}, {"rows_in_cache": 16}], ids=str)  # a mini-batch in one go, or in several
+def test_layers_that_are_updated_panel_by_panel_take_the_same_steps(monkeypatch, threads, choices):
+    sizes = (5, 150, 20, 2, 7)
+    usual = an_epoch(compiled, sizes, 129, 64)
+    monkeypatch.setattr(kernel, "MANY_PARAMETERS", 1)
+    monkeypatch.setattr(module_of_compiled, "threads_for", lambda *_: threads)
+    assert_same(an_epoch(compiled, sizes, 129, 64, **choices), usual)
+
+
 def test_a_step_is_shared_out_if_it_is_large_and_no_further_than_torch_may(monkeypatch):
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert threads_for((5, 32, 1), n_rows=64) == 1
+    assert threads_for((15, 64, 64, 64, 1), n_rows=16) == 1  # less to compute than to hand over
+    assert threads_for((256, 24, 1), n_rows=256) > 1
     assert threads_for((64, 1024, 1024, 1), n_rows=256) == 4
     assert threads_for((64, 4096, 4096, 1), n_rows=2) == 2
 

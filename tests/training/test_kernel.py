@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from mlperf.training import kernel
 from mlperf.training.kernel import source
 
 # Trains on made-up data in memory that ends where the data end, and says what the loss was.
@@ -79,15 +80,18 @@ def losses(*command):
     return [float(line) for line in done.stdout.split()]
 
 
+@pytest.mark.parametrize("many", [1, 500_000])
 @pytest.mark.parametrize(("sizes", "n_networks"), [(SHAPES[0], 2), (SHAPES[1], 1), (SHAPES[2], 1)], ids=str)
-def test_no_memory_is_touched_but_its_own(tmp_path, sizes, n_networks):
+def test_no_memory_is_touched_but_its_own(monkeypatch, tmp_path, sizes, n_networks, many):
+    monkeypatch.setattr(kernel, "MANY_PARAMETERS", many)
     sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     found = losses(compiled(tmp_path, sizes, options=sanitized, n_networks=n_networks, vector_bytes=32))
     assert found[n_networks] < found[0]
 
 
-@pytest.mark.parametrize("n_networks", [1, 2])
-def test_threads_do_not_race(tmp_path, n_networks):
+@pytest.mark.parametrize(("n_networks", "many"), [(1, 1), (1, 500_000), (2, 500_000)])
+def test_threads_do_not_race(monkeypatch, tmp_path, n_networks, many):
+    monkeypatch.setattr(kernel, "MANY_PARAMETERS", many)
     assert losses(compiled(tmp_path, (5, 32, 1), options=["-O1", "-fsanitize=thread"], n_networks=n_networks))
 
 
