@@ -1,4 +1,7 @@
-"""A fresh process that carries out runs for this one: started, asked, and ended whatever it is doing."""
+"""A fresh process that carries out runs for this one: started, asked, and ended whatever it is doing.
+
+A pool of processes would not do: CONTRIBUTING.md says why.
+"""
 
 import json
 import os

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 
 import cloudpickle
 import psutil
@@ -390,6 +391,22 @@ def test_ctrl_c_cancels_what_waits():
     with pytest.raises(KeyboardInterrupt):
         measure(timed, executor=executor, n=[1])
     wait_until(executor.future.cancelled)
+
+
+# The page on clusters.
+
+PAGE = (Path(__file__).parents[2] / "docs" / "clusters.rst").read_text()
+SCRIPTS = dict(re.findall(r":caption: (\w+\.py)\n\n((?: {3}.*\n|\n)+)", PAGE))
+
+
+@pytest.mark.parametrize("name", ["on_dask.py", "on_slurm.py"])
+def test_script_of_the_page_runs_and_publishes(name, tmp_path, monkeypatch, results):
+    monkeypatch.chdir(tmp_path)
+    quick = dedent(SCRIPTS[name]).replace("measure(run, ", "measure(run, processes=1, ")
+    Path(name).write_text(quick)
+    done = subprocess.run([sys.executable, name], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (results / f"{Path(name).stem}.json").exists()
 
 
 BLOCKED = """
