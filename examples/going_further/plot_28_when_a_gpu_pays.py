@@ -38,6 +38,7 @@ ROWS = by_mode(published=(16, 64, 256, 1024, 4096, 16384), quick=(16, 64))
 UNITS = by_mode(published=(16, 64, 256, 1024, 2048), quick=(16, 64))
 NETWORKS = by_mode(published=(1, 4, 16, 64, 256), quick=(1, 4))
 LAUNCHES = by_mode(published=1_000, quick=50)
+NETWORK_STEPS = by_mode(published=32, quick=4)
 TIMES = by_mode(
     published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 1}
 )
@@ -73,13 +74,13 @@ def step_of_many(n_networks, device):
     sizes = [N_FEATURES, WIDTH, WIDTH, 1]
     generators = [torch.Generator() for _ in range(n_networks)]
     modules = [network(sizes, generator).to(device) for generator in generators]
-    X = torch.randn(n_networks, FEWEST * BATCH_SIZE, N_FEATURES).to(device)
+    X = torch.randn(n_networks, NETWORK_STEPS * BATCH_SIZE, N_FEATURES).to(device)
     is_compiled = suited(sizes, 1_000_000, device) == "compiled"
     train = compiled_together if is_compiled else together
     settings = {"learning_rate": LEARNING_RATE, "batch_size": BATCH_SIZE}
     epochs = train(modules, X, X[..., :1], generators=generators, **settings)
     next(epochs)
-    return seconds_per_call(partial(next, epochs)) / FEWEST
+    return seconds_per_call(partial(next, epochs)) / NETWORK_STEPS
 
 
 # %%

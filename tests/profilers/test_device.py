@@ -40,7 +40,7 @@ def device(monkeypatch):
     stand_in = Device()
     for name in ("synchronize", "reset_peak_memory_stats", "memory_allocated", "max_memory_allocated"):
         monkeypatch.setattr(torch.accelerator, name, getattr(stand_in, name))
-    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     monkeypatch.setattr(
         torch.accelerator,
         "current_accelerator",
@@ -96,6 +96,14 @@ def test_peak_is_what_the_device_held_beyond_what_was_there(device):
 def test_peak_is_none_where_no_allocator_keeps_one(found, monkeypatch):
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available: found)  # noqa: ARG005
     assert device_peak(lambda: pytest.fail("the call was made")) is None
+
+
+def test_device_that_is_not_in_use_is_left_alone(device, monkeypatch):
+    """To ask CUDA whether it is there starts it, which takes memory and time."""
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: pytest.fail("CUDA was asked"))
+    seconds(lambda: None)
+    assert device.asked == []
 
 
 def test_waiting_does_not_load_torch():
