@@ -47,6 +47,7 @@ nitpick_ignore_regex = [
 ]
 # What published builds measured, kept between builds; .ci/history takes it from the site that is there.
 mlperf_history = "_history"
+mlperf_machines = "machines"
 numpydoc_show_class_members = False
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
@@ -108,8 +109,12 @@ latex_engine = "xelatex"  # the signs of verdicts are not in the fonts of the ot
 latex_documents = [("performance", "performance.tex", "", author, "chapter")]
 latex_appendices = ["claims", "method", "glossary", "references"]
 latex_theme_path = ["_latex"]
+latex_use_xindy = False  # which is one more program to install
 latex_elements = {
     "papersize": "a4paper",
+    "fncychap": "",  # an article has no chapters
+    "makeindex": "",
+    "printindex": "",
     "preamble": r"""
 \usepackage{etoolbox}
 \AtBeginEnvironment{longtable}{\footnotesize}
