@@ -24,7 +24,7 @@ WIDTHS = by_mode(
     published=[8, 16, 32, 64, 100, 200, 400, 800, 1600, 3162],
     quick=[8, 32, 100, 200, 400],
 )
-PROCESSES = by_mode(published=8, quick=1)
+PROCESSES = by_mode(published=6, quick=1)
 STEPS = 5
 
 # %%

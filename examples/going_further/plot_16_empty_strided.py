@@ -24,7 +24,7 @@ OPERATOR = "aten::empty_strided"
 SIZES = [N_FEATURES, *MODELS["Medium"], 1]
 STEPS = by_mode(published=10, quick=3)
 TIMES = by_mode(
-    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+    published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 2}
 )
 
 # %%

@@ -19,7 +19,7 @@ from mlperf.protocol import MODELS, N_FEATURES, by_mode
 from mlperf.training.engines import available
 
 N_SAMPLES = by_mode(published=1_000_000, quick=100_000)
-PROCESSES = by_mode(published=4, quick=1)
+PROCESSES = by_mode(published=3, quick=1)
 
 # %%
 # One run: a small fit, which loads what is loaded only once, then the large one,

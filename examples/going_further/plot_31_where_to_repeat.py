@@ -20,9 +20,9 @@ from mlperf.protocol import EPOCHS as EPOCHS_OF_REPORT
 from mlperf.protocol import MODELS, SAMPLE_SIZES, by_mode
 from mlperf.quantities.variance import best_repeats, between_share
 
-EPOCHS = by_mode(published=30, quick=2)
+EPOCHS = by_mode(published=20, quick=2)
 PILOT = by_mode(
-    published={"processes": 10, "repeats": 5, "fresh": "round"},
+    published={"processes": 8, "repeats": 5, "fresh": "round"},
     quick={"processes": 2, "repeats": 3},
 )
 COMPARED = {name: MODELS[name] for name in ("Small", "Large")}
