@@ -229,7 +229,7 @@ def rise(call):
         watcher.join()
     return max(peaks) - before
 
-regressor = MLPRegressor((4,), max_iter=1, batch_size=4_096, engine="fused", chunk_bytes=2**20, random_state=0)
+regressor = MLPRegressor((4,), max_iter=1, batch_size=8_192, engine="fused", chunk_bytes=2**20, random_state=0)
 regressor.fit(np.zeros((100, 5), np.float32), np.zeros(100, np.float32))
 for number in sys.argv[2:]:
     n = int(number)
@@ -238,15 +238,15 @@ for number in sys.argv[2:]:
             file.truncate(4 * columns * n)
     X = np.memmap(f"{sys.argv[1]}/X", np.float32, "r", shape=(n, 5))
     y = np.memmap(f"{sys.argv[1]}/y", np.float32, "r", shape=(n,))
-    print(rise(lambda: regressor.fit(X, y, X, y)))
+    print(rise(lambda: regressor.fit(X, y)))
 """
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how much of a process is its own")
 def test_memory_does_not_depend_on_the_number_of_rows(tmp_path):
-    """The gallery measures it for 1 and 20 million rows; here the data take 5 and 19 MiB."""
+    """The gallery measures it for 1 and 20 million rows; here the data take 5 and 46 MiB."""
     done = subprocess.run(
-        [sys.executable, "-c", PEAK, tmp_path, "200000", "800000"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PEAK, tmp_path, "200000", "2000000"], capture_output=True, text=True, check=True
     )
     few, many = (int(line) / 2**20 for line in done.stdout.split())
-    assert abs(many - few) < 5, f"{few:.0f} MiB for few rows, {many:.0f} for many"
+    assert many < few + 10, f"{few:.0f} MiB for few rows, {many:.0f} for many"
