@@ -46,12 +46,13 @@ test: setup  ## run the tests, once no build is under way
 	@$(BIN)/python .ci/wait docs/_build/.lock
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
-lint: setup  ## check style, types, docstrings and the direction of imports
+lint: setup  ## check style, types, docstrings, the direction of imports, and what other machines contributed
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 	@$(BIN)/python -c "from importlinter.cli import lint_imports_command; lint_imports_command(['--no-logo'])"
 	@find mlperf -name '*.py' -exec $(BIN)/python -m numpydoc lint {} +
+	@$(BIN)/python -m mlperf.results check docs/machines
 
 serve: html  ## build the report and show it on http://localhost:8000 (PORT=8001: on another port)
 	@$(BIN)/python .ci/serve $(BUILD)/html "$$PORT"
@@ -59,9 +60,9 @@ serve: html  ## build the report and show it on http://localhost:8000 (PORT=8001
 linkcheck: setup  ## check every link that leaves the report (needs the network)
 	@$(SPHINX) -b linkcheck -d $(BUILD)/linkcheck-doctrees -D plot_gallery=0 $(BUILD)/linkcheck
 
-pdf: setup  ## build the report as a PDF (needs LaTeX)
-	@command -v latexmk >/dev/null || { echo "The PDF needs LaTeX, and there is no latexmk (Debian: apt-get install latexmk texlive-latex-extra texlive-xetex fonts-freefont-otf)." >&2; exit 1; }
-	@$(SETTINGS) LATEXMKOPTS=-interaction=nonstopmode $(BIN)/python -m sphinx -M latexpdf docs $(BUILD) $(STRICT) && echo "The report: $$(ls $(BUILD)/latex/*.tex | sed 's/tex$$/pdf/')"
+pdf: setup  ## build the chapter as a PDF (needs LaTeX)
+	@command -v latexmk >/dev/null || { echo "The PDF needs LaTeX, and there is no latexmk (Debian: apt-get install latexmk texlive-xetex texlive-latex-extra texlive-fonts-recommended fonts-freefont-otf)." >&2; exit 1; }
+	@$(SETTINGS) LATEXMKOPTS=-interaction=nonstopmode $(BIN)/python -m sphinx -M latexpdf docs $(BUILD) $(STRICT) && echo "The chapter: $(BUILD)/latex/performance.pdf"
 
 clean:  ## remove everything built and measured; .venv and the history of the values stay
 	rm -rf docs/_build docs/_results docs/auto_examples* docs/gen_modules docs/sg_execution_times.rst

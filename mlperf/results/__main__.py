@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mlperf.results.folder import ResultError, results_folder
+from mlperf.results.folder import ResultError, names_in, results_folder
+from mlperf.results.machines import folders, pack, problems
 from mlperf.results.recheck import recheck
 from mlperf.results.texts import as_html, as_text
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _recheck(options) if options.command == "recheck" else _texts(options)
+        return COMMANDS[options.command](options)
     except (ResultError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -42,6 +43,13 @@ def _parser() -> argparse.ArgumentParser:
     checks = commands.add_parser("recheck", help="say whether values and verdicts follow again from the published runs")
     checks.add_argument("folder", type=Path, help="the results")
     checks.add_argument("scripts", nargs="+", type=Path, metavar="script", help="a script that publishes some of them")
+    packs = commands.add_parser("pack", help="copy the results of this machine into a folder to give away")
+    packs.add_argument("folder", type=Path, help="the results")
+    packs.add_argument("target", type=Path, help="a new folder: docs/machines/my-machine")
+    check = commands.add_parser("check", help="accept or refuse the results of other machines")
+    check.add_argument("folder", type=Path, help="the results of a machine, or a folder with one folder for each")
+    for command in (packs, check):
+        command.add_argument("--examples", type=Path, default=Path("examples"), help="the scripts of the report")
     return parser
 
 
@@ -63,6 +71,38 @@ def _recheck(options: argparse.Namespace) -> int:
         agrees = agrees and report.agrees
     return 0 if agrees else 1
 
+
+def _scripts(options: argparse.Namespace) -> list[Path]:
+    scripts = sorted(options.examples.rglob("plot_*.py"))
+    if not scripts:
+        raise ResultError(f"There are no scripts in {options.examples}. Name their folder: --examples FOLDER.")
+    return scripts
+
+
+def _pack(options: argparse.Namespace) -> int:
+    found = pack(options.folder, options.target, _scripts(options))
+    if found:
+        print("Not packed:", *found, sep="\n  ", file=sys.stderr)
+        return 1
+    print(f"Packed into {options.target}. Commit this folder, and open a pull request.")
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    if not options.folder.is_dir():
+        raise ResultError(f"There is no folder {options.folder}.")
+    given = [options.folder] if names_in(options.folder) else list(folders(options.folder).values())
+    if not given:
+        print(f"There are no machines in {options.folder}.")
+    refused = False
+    for folder in given:
+        found = problems(folder, _scripts(options))
+        refused = refused or bool(found)
+        print(f"{folder}: {'refused.' if found else 'accepted.'}", *found, sep="\n  ")
+    return int(refused)
+
+
+COMMANDS = {"texts": _texts, "recheck": _recheck, "pack": _pack, "check": _check}
 
 if __name__ == "__main__":
     sys.exit(main())

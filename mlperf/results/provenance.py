@@ -102,13 +102,12 @@ def provenance(script: str | Path) -> dict[str, Any]:
     ['script', 'time', 'machine', 'answers', 'protocol', 'commit']
     """
     script = Path(script)
-    constants = {name: value for name, value in vars(protocol).items() if name.isupper()}
     return {
         "script": script.name if script.is_file() else None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": fingerprint(),
         "answers": dict(answers),
-        "protocol": json.loads(json.dumps(constants, default=str)),
+        "protocol": constants(),
         "commit": _commit(script.parent),
     }
 
@@ -124,6 +123,19 @@ def _asked_for(imports: Iterable[str]) -> dict[str, str]:
     if trains_there or "mlperf.machine.devices" in imports:
         known["accelerator"] = accelerator() or "none"
     return known
+
+
+def constants() -> dict[str, Any]:
+    """Return the settings of the protocol that is in force, as JSON has them.
+
+    Examples
+    --------
+    >>> from mlperf.results.provenance import constants
+    >>> constants()["BATCH_SIZE"]
+    64
+    """
+    known = {name: value for name, value in vars(protocol).items() if name.isupper()}
+    return dict(json.loads(json.dumps(known, default=str)))
 
 
 def _was_edited(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
@@ -33,6 +33,8 @@ KINDS = {
     "figures": ("figure",),
 }
 """What pages look for, and the kinds of things that it may be."""
+HERE, OTHER = "This machine", "Other results"
+"""What a report's own results are called where all machines stand side by side, and those it is compared with."""
 
 
 class ClaimRow(NamedTuple):
@@ -90,9 +92,13 @@ class Shelf:
         The scripts that publish them.
     other : Path, default=None
         Other results to compare them with, from another machine or another day.
+    machines : mapping of Path, default=None
+        Results of other machines, by what these are called.
 
     Attributes
     ----------
+    machines : dict of Path
+        Where the results of each machine are: those here first, the other ones last.
     scripts : dict of Path
         The script behind each result, by its name, in the order of the scripts.
     problems : list of str
@@ -101,7 +107,7 @@ class Shelf:
     Raises
     ------
     ResultError
-        If `other` is not a folder with results, or one of them is broken.
+        If `other`, or the folder of a machine, holds no results, or one of them is broken.
 
     Examples
     --------
@@ -115,8 +121,15 @@ class Shelf:
     '2,000'
     """
 
-    def __init__(self, folder: Path, scripts: Iterable[Path] = (), other: Path | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        scripts: Iterable[Path] = (),
+        other: Path | None = None,
+        machines: Mapping[str, Path] | None = None,
+    ) -> None:
         self.folder = folder
+        self.machines = {HERE: folder, **(machines or {}), **({OTHER: other} if other else {})}
         self.other = other
         self.scripts: dict[str, Path] = {}
         self.problems: list[str] = []
@@ -124,8 +137,9 @@ class Shelf:
             self._add(script)
         self._read: dict[tuple[str, Path], Result] = {}
         self._now: dict[Path, dict[str, str]] = {}
-        if other and not [self.get(name, other) for name in names_in(other)]:
-            raise ResultError(f"There are no results to compare with in {other}.")
+        for place in list(self.machines.values())[1:]:
+            if not [self.get(name, place) for name in names_in(place)]:
+                raise ResultError(f"There are no results to compare with in {place}.")
 
     def _add(self, script: Path) -> None:
         if problem := problem_of(script):
@@ -191,14 +205,15 @@ class Shelf:
         hint = f" The nearest name is {near[0]!r}." if near else f" There are no results in {self.folder}."
         raise ResultError(f"Nothing named {asked.name!r} is published among the {kind}.{hint}")
 
-    def beside(self, name: str) -> Result | None:
-        """Return the result of this name of the others; None if they lack it or there is nothing to compare."""
-        return self.get(name, self.other) if self.other and name in names_in(self.other) else None
+    def beside(self, name: str, machine: str = OTHER) -> Result | None:
+        """Return the result of this name of a machine; None if it lacks it or there is no such machine."""
+        folder = self.machines.get(machine)
+        return self.get(name, folder) if folder and name in names_in(folder) else None
 
-    def compared(self, kind: str, reference: str) -> Any:
-        """Return the same thing of the other results; None if they lack it or there is nothing to compare."""
+    def compared(self, kind: str, reference: str, machine: str = OTHER) -> Any:
+        """Return the same thing of a machine; None if it lacks it or there is no such machine."""
         asked = parse(reference)
-        other = self.beside(asked.result)
+        other = self.beside(asked.result, machine)
         if other is None or asked.key not in other.keys(*KINDS[kind]):
             return None
         thing = other[asked.key]
@@ -294,7 +309,7 @@ class Shelf:
         if name == "*":
             return " ".join(map(self.state, self.named(["*"])))
         parts = []
-        for folder in filter(None, (self.folder, self.other)):
+        for folder in self.machines.values():
             for path in (folder / f"{name}.json", staged(folder, f"{name}.json")):
                 try:
                     parts.append(content_of(path) or b"")

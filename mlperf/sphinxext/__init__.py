@@ -18,14 +18,15 @@ def setup(app: Sphinx) -> dict[str, Any]:
     """Register settings, nodes, roles, directives and transforms, and what they look like in HTML."""
     from mlperf import __version__
     from mlperf.results.folder import results_folder
-    from mlperf.sphinxext import directives, freshness, history, nodes, roles, transforms
+    from mlperf.sphinxext import directives, freshness, history, machines, nodes, roles, transforms
     from mlperf.sphinxext.domain import PublishedDomain
 
     app.add_config_value("mlperf_results", str(results_folder()), "env", (str,))
     app.add_config_value("mlperf_compare", os.environ.get("MLPERF_COMPARE", ""), "env", (str,))
     app.add_config_value("mlperf_history", "", "env", (str,))
+    app.add_config_value("mlperf_machines", "", "env", (str,))
     app.add_domain(PublishedDomain)
-    for part in (nodes, roles, directives, history, transforms, freshness):
+    for part in (nodes, roles, directives, history, machines, transforms, freshness):
         part.setup(app)
     app.connect("config-inited", _add_static_files)
     app.add_css_file("mlperf/results.css")

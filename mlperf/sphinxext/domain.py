@@ -44,6 +44,8 @@ class PublishedDomain(Domain):
         What writes the pages.
     history : Path or None
         The values of former builds, where they are kept.
+    machines : Path or None
+        The folder with results of other machines.
     """
 
     name = "mlperf"
@@ -54,6 +56,7 @@ class PublishedDomain(Domain):
     gallery: Gallery
     builder: Builder
     history: Path | None
+    machines: Path | None
 
     @property
     def shown(self) -> dict[str, dict[str | None, str]]:

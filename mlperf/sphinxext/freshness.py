@@ -16,6 +16,7 @@ from sphinx.util import logging
 from mlperf.results import publishing
 from mlperf.results.folder import ResultError
 from mlperf.results.history import INDEX, append, names
+from mlperf.results.machines import folders
 from mlperf.results.shelf import Shelf
 from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.gallery import Gallery
@@ -82,15 +83,18 @@ class Build:
     def take_stock(self, app: Sphinx) -> None:
         """Read the results anew: before the scripts run, and when they have run."""
         folder, other = Path(app.srcdir, app.config.mlperf_results).resolve(), app.config.mlperf_compare
+        machines = Path(app.srcdir, app.config.mlperf_machines).resolve() if app.config.mlperf_machines else None
         with suppress(OSError):  # a folder that only can be read is read
             publishing.finish(folder)
         try:
-            self.shelf = Shelf(folder, self.gallery.pages, Path(other).resolve() if other else None)
+            others = folders(machines) if machines else {}
+            self.shelf = Shelf(folder, self.gallery.pages, Path(other).resolve() if other else None, others)
         except ResultError as error:
             self.lock.release()
             raise SystemExit(str(error)) from None
         domain = published(app.env)
         domain.shelf, domain.gallery, domain.builder = self.shelf, self.gallery, app.builder
+        domain.machines = machines
         domain.history = Path(app.srcdir, app.config.mlperf_history).resolve() if app.config.mlperf_history else None
 
     def after_scripts(self, app: Sphinx) -> None:

@@ -1,0 +1,223 @@
+"""Results of many machines: pack one's own to give them away, check what others give, set all side by side."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+import re
+import shutil
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mlperf.quantities.checks import UNDECIDED, UNMEASURED
+from mlperf.quantities.claims import Claim
+from mlperf.quantities.quantity import Quantity
+from mlperf.results.folder import ResultError, content_of, names_in
+from mlperf.results.provenance import constants
+from mlperf.results.reading import Result, read
+from mlperf.results.shelf import Shelf, machines
+from mlperf.results.sources import published_names
+from mlperf.results.tables import ratio_of
+
+NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""What the folder of a machine may be called."""
+
+# Folders of people, and addresses: what tells a person by itself.
+_FOLDERS = rb"(?<![\w.])(?:/home/|/Users/|/root/|[A-Za-z]:\\+Users\\+)[^\s\"',;:/\\]*"
+_PRIVATE = re.compile(_FOLDERS + rb"|[\w.+-]+@[\w-]+\.[\w.]+")
+# Names of users that name nobody.
+_NOBODY = {"root", "user", "admin", "runner", "ubuntu", "debian", "jenkins", "localhost"}
+# Which choice of the protocol differs between builds that are published all the same.
+_FREE = {"MODE", "FULL", "DEVICE"}
+
+EVERYWHERE = "the same on every machine"
+DEPENDS = "depends on the machine"
+OPEN = "undecided on some machines"
+NOWHERE = "not measured"
+
+
+class Across(NamedTuple):
+    """A claim on all machines: its statement, its verdict on each (empty where it lacks it), and what that comes to."""
+
+    result: str
+    statement: str
+    verdicts: dict[str, str]
+    comes_to: str
+
+
+def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ()) -> list[str]:
+    """Say what speaks against taking the results of a machine, a sentence each; nothing if they are accepted.
+
+    Parameters
+    ----------
+    folder : Path
+        The results of one machine. It is only read.
+    scripts : iterable of Path
+        The scripts of the report, which say which results there must be.
+    private : sequence of str, default=()
+        Words that must not be in it: names of the user and of the host.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mlperf.results.machines import problems
+    >>> problems(Path("no-such-folder"), [])
+    ['There are no results in no-such-folder.']
+    """
+    found = [] if NAME.fullmatch(folder.name) else [f"{folder.name!r} must be lower case letters, digits and hyphens."]
+    results = []
+    for name in names_in(folder):
+        try:
+            results.append(read(name, folder))
+        except ResultError as error:
+            found.append(str(error))
+    if not results:
+        return [*found, f"There are no results in {folder}."]
+    expected = [name for script in scripts for name in published_names(script)]
+    there = names_in(folder)
+    found += [
+        f"The result {name!r} is missing: all results of the report belong together."
+        for name in expected
+        if name not in there
+    ]
+    found += [f"The result {name!r} is none of the report's." for name in there if name not in expected]
+    found += [f"The result {result.name!r}: {what}" for result in results for what in _protocol(result)]
+    if len(machines(results)) > 1:
+        found.append(f"The results are of several machines: {', '.join(machines(results))}.")
+    files = {file for result in results for file in _files(result)}
+    for path in sorted(folder.iterdir()):
+        if path.name not in files:
+            found.append(f"{path.name} is no file of a result.")
+            continue
+        found += [f"{path.name} names a person or a place: {word!r}." for word in _named(path, private)]
+    return found
+
+
+def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
+    """Copy the results of this machine into a folder to give away, if nothing speaks against it.
+
+    Parameters
+    ----------
+    folder : Path
+        The results.
+    target : Path
+        A folder that is not there yet: docs/machines/my-machine.
+    scripts : iterable of Path
+        As in `problems`.
+
+    Returns
+    -------
+    list of str
+        What speaks against it; nothing is left then.
+
+    Raises
+    ------
+    ResultError
+        If there are no results, one is broken, or the target is there.
+    """
+    if target.exists():
+        raise ResultError(f"{target} is there already. Remove it, or choose another name.")
+    results = [read(name, folder) for name in names_in(folder)]
+    if not results:
+        raise ResultError(f"There are no results in {folder}.")
+    target.mkdir(parents=True)
+    for result in results:
+        for file in _files(result):
+            shutil.copyfile(folder / file, target / file)
+    found = problems(target, scripts, _private())
+    if found:
+        shutil.rmtree(target)
+    return found
+
+
+def folders(place: Path) -> dict[str, Path]:
+    """Return the folders of machines in a folder, by their names."""
+    found = sorted(place.iterdir()) if place.is_dir() else []
+    return {path.name: path for path in found if path.is_dir() and NAME.fullmatch(path.name)}
+
+
+def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
+    """Return every claim of the report on all machines; those whose verdict depends on the machine first.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        The results.
+    original : bool, default=False
+        Leave out claims that the original report did not make.
+    """
+    rows = []
+    for row in shelf.claims(["*"], original=original):
+        found = {name: shelf.compared("claims", f"{row.result}.{row.key}", name) for name in shelf.machines}
+        claims = {name: claim for name, claim in found.items() if isinstance(claim, Claim)}
+        marks = {name: claims[name].mark if name in claims else "" for name in shelf.machines}
+        rows.append(Across(row.result, row.statement, marks, _comes_to({claim.verdict for claim in claims.values()})))
+    order = [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
+    return sorted(rows, key=lambda row: order.index(row.comes_to))
+
+
+def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:
+    """Return a value on every machine, with its ratio to that of a chosen one; empty where a machine lacks it.
+
+    Raises
+    ------
+    ResultError
+        If there is no such machine, or the reference is not to one value.
+    """
+    if chosen not in shelf.machines:
+        raise ResultError(f"There is no machine {chosen!r}, only {', '.join(shelf.machines)}.")
+    shelf.find("values", reference)
+    found: dict[str, Any] = {name: shelf.compared("values", reference, name) for name in shelf.machines}
+    values = {name: thing for name, thing in found.items() if isinstance(thing, Quantity)}
+    if any(len(value) != 1 for value in values.values()):
+        raise ResultError(f"Machines are compared value by value. {reference!r} names several.")
+    texts = {}
+    for name in shelf.machines:
+        mine, theirs = values.get(name), values.get(chosen)
+        ratio = ratio_of(mine, theirs) if mine is not None and theirs is not None and name != chosen else None
+        texts[name] = f"{mine}{f'; {ratio}' if ratio else ''}" if mine is not None else ""
+    return texts
+
+
+def _comes_to(verdicts: set[str]) -> str:
+    known = verdicts - {UNMEASURED}
+    if not known:
+        return NOWHERE
+    if len(known) == 1:
+        return EVERYWHERE
+    return DEPENDS if len(known - {UNDECIDED}) > 1 else OPEN
+
+
+def _protocol(result: Result) -> list[str]:
+    """Say how the protocol of a result differs from the published one of today."""
+    theirs = result.provenance["protocol"]
+    if theirs["MODE"] != "published":
+        return [f"it was measured by the {theirs['MODE']} protocol, not by the published one."]
+    ours = constants()
+    differ = [name for name in ours if name not in _FREE and theirs.get(name) != ours[name]]
+    return [f"its protocol is another one than today's: {', '.join(differ)}."] if differ else []
+
+
+def _files(result: Result) -> list[str]:
+    return [f"{result.name}.json", *(path.name for key in result for path in result.paths(key).values())]
+
+
+def _named(path: Path, private: Sequence[str]) -> list[str]:
+    content = content_of(path) or b""
+    # What is drawn in a PDF file is drawn in the SVG file beside it, too; the bytes of the one are packed.
+    matches = [] if path.suffix == ".pdf" else _PRIVATE.finditer(content)
+    words = {match[0].decode(errors="replace") for match in matches}
+    for word in private:
+        if re.search(rb"(?<![A-Za-z0-9])" + re.escape(word.encode()) + rb"(?![A-Za-z0-9])", content):
+            words.add(word)
+    return sorted(words)
+
+
+def _private() -> list[str]:
+    """Return the names of this user and this host, unless they name nobody."""
+    known = {platform.node(), platform.node().partition(".")[0], Path.home().name}
+    with suppress(OSError, KeyError, ImportError):
+        known.add(getpass.getuser())
+    return sorted(word for word in known if len(word) > 3 and word.lower() not in _NOBODY)

@@ -1,0 +1,116 @@
+"""All machines side by side on a page: which there are, each claim on each of them, and values with their ratios."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+
+from mlperf.quantities.tables import Column
+from mlperf.results.folder import ResultError, names_in
+from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, side_by_side
+from mlperf.results.shelf import HERE, measured
+from mlperf.sphinxext.directives import PublishedDirective, plain
+from mlperf.sphinxext.history import split
+
+ALONE = (
+    "There are no results of other machines here yet: this machine stands alone. As soon as others contribute theirs, "
+    "this page sets them side by side."
+)
+
+
+class MachinesDirective(PublishedDirective):
+    """Which machines there are; where there is only one, a sentence that says so."""
+
+    required_arguments = 0
+
+    def make(self) -> list[nodes.Node]:
+        """Return what is shown."""
+        shelf = self.domain.shelf
+        self.domain.note("*")
+        if self.domain.machines:
+            self.domain.watch(self.domain.machines)
+        return self.together() if len(shelf.machines) > 1 else self.alone()
+
+    def alone(self) -> list[nodes.Node]:
+        """Return what is shown of a single machine."""
+        return [plain(ALONE)]
+
+    def together(self) -> list[nodes.Node]:
+        """Return what is shown of several."""
+        shelf = self.domain.shelf
+        said = {}
+        for machine, folder in shelf.machines.items():
+            results = [shelf.get(name, folder) for name in names_in(folder)]
+            said[machine] = measured(*results) if results else "Nothing is measured."
+        shown = [Column("Machine", list(said), None), Column("Its results", list(said.values()), None)]
+        return [self.named(self.table(shown, self.caption(nodes.title)))]
+
+    def named(self, table: nodes.Element) -> nodes.Element:
+        """Return a table as the target of references."""
+        self.make_target(table, self.options.get("name"))
+        return table
+
+
+class MachineClaimsDirective(MachinesDirective):
+    """Every claim on each machine: what holds everywhere, and what depends on the machine."""
+
+    option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "original": directives.flag}
+
+    def alone(self) -> list[nodes.Node]:
+        """Return nothing: all claims of one machine have a page of their own."""
+        return []
+
+    def together(self) -> list[nodes.Node]:
+        """Return a sentence with the numbers, and the table."""
+        shelf = self.domain.shelf
+        rows = across(shelf, original="original" in self.options)
+        counts = {what: sum(row.comes_to == what for row in rows) for what in (EVERYWHERE, DEPENDS, OPEN, NOWHERE)}
+        said = (
+            f"Of {len(rows)} claims, {counts[EVERYWHERE]} have the same verdict on every machine that measured them, "
+            f"{counts[DEPENDS]} depend on the machine, {counts[OPEN]} are undecided on some machines, and "
+            f"{counts[NOWHERE]} were measured nowhere."
+        )
+        shown = [Column("Statement", [row.statement for row in rows], None)]
+        for machine in shelf.machines:
+            verdicts = [row.verdicts[machine].replace(" ", "\u00a0") for row in rows]
+            shown.append(Column(machine, verdicts, None))
+        shown += [
+            Column("On all", [row.comes_to for row in rows], None),
+            Column("Script", [row.result.replace("_", " ") for row in rows], None),
+        ]
+        pages = [self.domain.page_of(row.result) for row in rows]
+        return [plain(said), self.named(self.table(shown, self.caption(nodes.title), pages=pages))]
+
+
+class MachineValuesDirective(MachinesDirective):
+    """Values on each machine, a line each, with their ratios to those of a chosen machine."""
+
+    option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "relative-to": directives.unchanged}
+
+    def alone(self) -> list[nodes.Node]:
+        """Return nothing, but fail where a value is not there."""
+        for line in filter(None, map(str.strip, self.content)):
+            self.domain.find("values", split(line)[1])
+        return []
+
+    def together(self) -> list[nodes.Node]:
+        """Return the table."""
+        shelf = self.domain.shelf
+        chosen = self.options.get("relative-to", HERE)
+        values = dict(split(line) for line in filter(None, map(str.strip, self.content)))
+        if not values:
+            raise ResultError("machines-values lists values, a line each: training_time.fit[Large, last] One fit")
+        rows = {title: side_by_side(shelf, reference, chosen) for title, reference in values.items()}
+        shown = [Column("Value", list(rows), None)]
+        shown += [Column(machine, [row[machine] for row in rows.values()], None) for machine in shelf.machines]
+        return [self.named(self.table(shown, []))]
+
+
+def setup(app: Sphinx) -> None:
+    """Register the directives."""
+    app.add_directive("machines-table", MachinesDirective)
+    app.add_directive("machines-claims", MachineClaimsDirective)
+    app.add_directive("machines-values", MachineValuesDirective)
