@@ -130,12 +130,15 @@ def lines(columns: list[Any]) -> int:
 
 def column_spec(columns: list[Any]) -> str:
     """Return the columns in the notation of LaTeX: numbers to the right, long texts sharing what the others leave."""
-    if sum(column_widths(columns)) <= LINE:
+    widths = column_widths(columns)
+    # Sphinx breaks what is longer than an equal part of the line.
+    if sum(widths) <= LINE and max(widths) <= LINE / len(columns):
         return "".join("r" if numbers is not None else "l" for _, _, numbers in columns)
     shares = column_shares(columns)
+    line = max(LINE, sum(shares))
     kinds = [
         (r">{\raggedleft\arraybackslash}" if numbers is not None else r">{\raggedright\arraybackslash}")
-        + rf"\X{{{share}}}{{{sum(shares)}}}"
+        + rf"\X{{{share}}}{{{line}}}"
         for share, (_, _, numbers) in zip(shares, columns, strict=True)
     ]
     return "".join(kinds)
