@@ -15,6 +15,7 @@ layers, one thread for each worker.
 # sphinx_gallery_tags = ["time", "scaling"]
 
 from functools import partial
+from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from mlperf.profilers.work import n_parameters, step_bytes, step_flops
 from mlperf.protocol import N_FEATURES, by_mode
 from mlperf.quantities.drawing import COLORS
 from mlperf.quantities.scaling import fit
-from mlperf.training.distributed import joined
+from mlperf.training.distributed import Workers, joined
 from mlperf.training.fused import fused
 from mlperf.training.network import training_steps
 
@@ -55,15 +56,26 @@ def step_seconds(width, n_rows, workers=None):
     return seconds(epoch) / n_steps
 
 
-def sum_seconds(width):
-    n_steps = max(3, STEPS // width)
-    gradient = torch.zeros(n_parameters(layers(width)))
+# %%
+# How long does a worker spend in the sum of the gradients? It is timed within steps on
+# small mini-batches, as a sum that follows another one at once finds everybody awake.
+# To wait for the others is part of it.
 
-    def add_up():
-        for _ in range(n_steps):
-            torch.distributed.all_reduce(gradient)
 
-    return seconds(add_up) / n_steps
+class TimedWorkers(Workers):
+    def average(self, *arguments):
+        start = perf_counter()
+        loss = super().average(*arguments)
+        self.sums.append(perf_counter() - start)
+        return loss
+
+
+def sum_seconds(width, workers):
+    timed = TimedWorkers(workers.rank, workers.size)
+    timed.sums = []
+    step_seconds(width, BATCH // 8, timed)
+    first_epoch = len(timed.sums) // 2
+    return np.mean(timed.sums[first_epoch:])
 
 
 # %%
@@ -77,7 +89,7 @@ def times_of_worker():
     for width in WIDTHS:
         times[width, WORKERS, "strong"] = step_seconds(width, BATCH, workers)
         times[width, WORKERS, "weak"] = step_seconds(width, WORKERS * BATCH, workers)
-        times[width, WORKERS, "communication"] = sum_seconds(width)
+        times[width, WORKERS, "communication"] = sum_seconds(width, workers)
         for parts in (1, 2, 4, 8):
             torch.distributed.barrier()
             times[width, parts, "computation"] = step_seconds(width, BATCH // parts)
