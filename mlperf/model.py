@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from mlperf.machine import check_device
 from mlperf.training.distributed import Workers, joined
 from mlperf.training.engines import ENGINES, ONLY_ON, suited
-from mlperf.training.network import network
+from mlperf.training.network import network, usual_torch
 from mlperf.training.parameters import separate
 from mlperf.training.standard import Held, standardised
 from mlperf.training.streamed import Stream, predicted, rows_of_a_chunk, slices
@@ -150,6 +150,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.chunk_bytes = chunk_bytes
         self.device = device
 
+    # However the caller has set NumPy to warn or to raise, what leaves the range of numbers is handled here.
+    @np.errstate(all="ignore")
     def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Self:
         """Train from scratch.
 
@@ -188,8 +190,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         if workers is not None:
             seed = workers.of_first(seed)
         generator = torch.Generator().manual_seed(seed)
-        # A caller's no_grad or inference_mode must not stop the training.
-        with torch.inference_mode(False), torch.enable_grad():
+        with usual_torch():
             sizes = [data.n_features, *hidden, data.n_outputs]
             if workers is not None:
                 workers.agree(self._shared(sizes, data))
@@ -203,10 +204,13 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 generator=generator,
                 **({} if workers is None else {"workers": workers}),
             )
-            silent = not self.progress or (workers is not None and workers.rank > 0)
+            shown: Iterable[int] = range(self.max_iter)
+            # A bar that is not shown would take a lock of the system all the same.
+            if self.progress and (workers is None or workers.rank == 0):
+                shown = tqdm(shown, desc="Training", unit="epoch")
             losses: list[float] = []
             watched: list[float] = []
-            for _ in tqdm(range(self.max_iter), desc="Training", unit="epoch", disable=silent):
+            for _ in shown:
                 losses.append(next(epochs))
                 if not np.isfinite(losses[-1]):
                     raise ValueError(
@@ -230,6 +234,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.module_ = module.requires_grad_(False)
         return self
 
+    @np.errstate(all="ignore")
     def predict(self, X: ArrayLike) -> np.ndarray:
         """Predict the target.
 
@@ -266,8 +271,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 for layer in self.module_:
                     outputs = layer.forward(outputs) if isinstance(layer, nn.Linear) else outputs.relu_()
                 predictions[rows] = outputs.numpy() if on_cpu else outputs.cpu().numpy()
-        predictions *= self._y_scaler.scale_
-        predictions += self._y_scaler.mean_
+        self._y_scaler.restore(predictions)
         return predictions[:, 0] if self._target_ndim == 1 else predictions
 
     def _opened(self, X: Any, y: Any) -> tuple[Held | Stream, int]:

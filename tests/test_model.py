@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mlperf.data import generate_samples
 from mlperf.model import MLPRegressor
+from mlperf.training.engines import available
 
 SAMPLES = generate_samples(300)
 
@@ -131,6 +132,43 @@ def test_global_state_is_as_it_was():
     assert torch.is_grad_enabled()
 
 
+@pytest.fixture
+def torch_as_it_was():
+    yield
+    torch.set_default_device(None)
+    torch.set_default_dtype(torch.float32)
+    torch.use_deterministic_algorithms(False)
+    torch.autograd.set_detect_anomaly(False)
+
+
+@pytest.mark.parametrize("engine", ["eager", "fused", "compiled"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: torch.set_default_device("meta"),
+        lambda: torch.set_default_dtype(torch.float64),
+        lambda: torch.use_deterministic_algorithms(True),
+        lambda: torch.autograd.set_detect_anomaly(True, check_nan=False),
+    ],
+    ids=["default device", "default dtype", "determinism", "anomalies"],
+)
+@pytest.mark.filterwarnings("ignore:Anomaly Detection")
+@pytest.mark.usefixtures("torch_as_it_was")
+def test_settings_of_torch_change_nothing_and_stay(engine, change):
+    """Tried: with another default device a fit failed, and in the compiled engine its process died."""
+    if engine not in available():
+        pytest.skip(f"the engine {engine!r} is not available here")
+    plain = small(engine=engine).fit(SAMPLES.Xtr, SAMPLES.ytr)
+    predicted = plain.predict(SAMPLES.Xte)
+    change()
+    before = torch.get_default_device(), torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+    changed = small(engine=engine).fit(SAMPLES.Xtr, SAMPLES.ytr)
+    assert np.array_equal(changed.predict(SAMPLES.Xte), predicted)
+    assert all(map(np.array_equal, weights(plain), weights(changed)))
+    after = torch.get_default_device(), torch.get_default_dtype(), torch.are_deterministic_algorithms_enabled()
+    assert after == before
+
+
 def test_it_trains_alike_under_the_caller_s_no_grad_inference_mode_and_default_dtype():
     plain = weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))
     with torch.no_grad():
@@ -142,6 +180,41 @@ def test_it_trains_alike_under_the_caller_s_no_grad_inference_mode_and_default_d
         assert all(map(np.array_equal, plain, weights(small().fit(SAMPLES.Xtr, SAMPLES.ytr))))
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("magnitude", [1e300, 1e-300])
+@pytest.mark.parametrize("numpy_raises", [False, True])
+def test_features_and_targets_of_any_magnitude_are_learned(magnitude, numpy_raises):
+    """Tried: with features or targets beyond 1e150, or where NumPy was set to raise, a fit failed."""
+    X = np.random.default_rng(0).uniform(-1, 1, size=(200, 3))
+    y = X @ [3.0, -2.0, 1.0]
+    large, target = X * [1.0, magnitude, 1 / magnitude], y * magnitude
+    with np.errstate(all="raise" if numpy_raises else "warn"):
+        predicted = MLPRegressor(max_iter=20, random_state=0).fit(large, target).predict(large)
+    plain = MLPRegressor(max_iter=20, random_state=0).fit(X, y).predict(X)
+    assert np.allclose(predicted / magnitude, plain, atol=1e-3)
+    assert np.mean((plain - y) ** 2) < 0.2 * np.var(y)
+
+
+@pytest.mark.parametrize("value", [0.1, 7.0, 1e300])
+def test_a_constant_target_is_predicted_as_it_is(value):
+    """Tried: what the network says was added to it."""
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    predicted = MLPRegressor(max_iter=2).fit(X, np.full(50, value)).predict(X)
+    assert np.allclose(predicted, value, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("infinite", [np.inf, -np.inf])
+def test_infinities_are_refused_in_one_error_without_a_warning(infinite):
+    X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50.0)
+    fitted = MLPRegressor(max_iter=1).fit(X, y)
+    X[3, 1] = infinite
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        fitted.predict(X)
+    with pytest.raises(ValueError, match="Input X contains infinity"):
+        fitted.fit(X, y)
+    with pytest.raises(ValueError, match="Input y contains infinity"):
+        MLPRegressor().fit(np.ones((50, 1)), X[:, 1])
 
 
 def test_a_large_offset_costs_no_accuracy():
@@ -198,6 +271,12 @@ def test_a_bad_parameter_is_named_with_its_owner_requirement_and_value(parameter
 def test_half_of_the_validation_data_is_refused():
     with pytest.raises(ValueError, match=r"'X_val' and 'y_val' parameters of MLPRegressor.fit must be given together"):
         small().fit(SAMPLES.Xtr, SAMPLES.ytr, X_val=SAMPLES.Xval)
+
+
+def test_a_bar_that_is_not_shown_takes_no_lock_of_the_system(monkeypatch):
+    """On Python 3.13 and 3.14 it was reported as leaked when the process ended."""
+    monkeypatch.setattr("mlperf.model.tqdm", None)
+    small().fit(SAMPLES.Xtr, SAMPLES.ytr)
 
 
 def test_progress_is_shown_only_when_asked_for(capsys):

@@ -123,7 +123,7 @@ class Training:
             separate(module)
         self._tensors = [parameter.detach() for module in modules for parameter in module.parameters()]
         self._X, self._y = X.contiguous(), y.contiguous()
-        self.order = torch.arange(n_samples).repeat(n_networks, 1)
+        self.order = torch.arange(n_samples, device=X.device).repeat(n_networks, 1)
         self.learning_rates = np.full(n_networks, learning_rate, dtype=np.float64)
         self._powers, self._losses = np.ones((n_networks, 2)), np.empty(n_networks)
         n_threads = threads_for(sizes, min(batch_size, n_samples) if n_networks == 1 else n_networks * n_samples)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -41,7 +42,9 @@ NATIVE = ["-march=native", "-mprefer-vector-width=512"] if X86 else ["-mcpu=nati
 """Options that use all instructions of this processor; left out where the compiler does not know them."""
 
 LOCK_SECONDS = 300
-"""After so long a lock is taken to be held by a process that hangs."""
+"""After so long a lock is taken to be held by a process that hangs, and a folder to be left by one that was killed."""
+ASIDE = "mlperf-compiling-"
+"""What temporary folders outside the cache are called."""
 
 
 class Library(NamedTuple):
@@ -156,7 +159,8 @@ def _compiled_aside(program: str) -> Library:
     for parent in (Path(tempfile.gettempdir()), cache_folder()):
         try:
             parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(prefix="compiling-", dir=parent, ignore_cleanup_errors=True) as folder:
+            _clear_what_was_left(parent)
+            with tempfile.TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True) as folder:
                 path = Path(folder, _path(program).name)
                 seconds = _compile(program, path)
                 return Library(ctypes.CDLL(str(path)), seconds)  # which does not need the file any longer
@@ -167,6 +171,15 @@ def _compiled_aside(program: str) -> Library:
         "TMPDIR or XDG_CACHE_HOME to a folder that can be written to and whose programs may be run. "
         "The engine 'fused' needs none."
     )
+
+
+def _clear_what_was_left(parent: Path) -> None:
+    """Remove the folders of killed processes; nobody holds a lock here, so that only their age tells them."""
+    for folder in parent.glob(f"{ASIDE}*"):
+        with suppress(OSError):
+            about = folder.lstat()
+            if about.st_uid == os.getuid() and time.time() - about.st_mtime > LOCK_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _compile(program: str, path: Path) -> float:

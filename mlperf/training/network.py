@@ -1,6 +1,7 @@
 """A network with its initial weights, and steps of its training without an estimator around them."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 
@@ -8,6 +9,26 @@ import torch
 from torch import nn
 
 from mlperf.protocol import LEARNING_RATE
+
+
+@contextmanager
+def usual_torch() -> Iterator[None]:
+    """Undo what a caller may have set: that torch records no gradients, or makes its tensors on another device.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from mlperf.training.network import usual_torch
+    >>> with torch.device("meta"), usual_torch():
+    ...     torch.zeros(1).device
+    device(type='cpu')
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        if torch.get_default_device().type == "cpu":
+            yield
+        else:  # it slows down every call of torch
+            with torch.device("cpu"):
+                yield
 
 
 def network(layer_sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:

@@ -1,22 +1,95 @@
 """Features and targets as a network sees them: standardised, float32, here held in memory as a whole."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
 from sklearn.preprocessing import StandardScaler
 from torch import nn
 
+# Powers of two within which squares fit into float64 and values into float32, with room for outliers.
+PLAIN_EXPONENT = 60
 
-def standardised(values: np.ndarray, scaler: StandardScaler, out: np.ndarray | None = None) -> torch.Tensor:
+
+class Scaler:
+    """Mean and standard deviation of each column, of any finite magnitude; learned piece by piece.
+
+    Columns of ordinary numbers are left to scikit-learn's StandardScaler. The squares of very large and very small ones
+    leave the range of float64: such columns are divided by a power of two first, which changes no digit.
+
+    Attributes
+    ----------
+    mean_ : ndarray of shape (n_columns,)
+        Means.
+    scale_ : ndarray of shape (n_columns,)
+        Standard deviations; 0 for columns that are constant.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mlperf.training.standard import Scaler
+    >>> scaler = Scaler().partial_fit(np.asarray([[1e300, 7.0], [3e300, 7.0]]))
+    >>> scaler.mean_.tolist(), scaler.scale_.tolist()
+    ([2e+300, 7.0], [1e+300, 0.0])
+    """
+
+    def __init__(self) -> None:
+        self._of_columns = StandardScaler()
+        self._largest: np.ndarray | None = None
+        self._exponents = np.zeros(1, dtype=int)
+
+    def partial_fit(self, values: np.ndarray) -> Self:
+        """Learn from more rows, an ndarray of shape (n_samples, n_columns)."""
+        ends = np.abs([values.min(axis=0), values.max(axis=0)]).max(axis=0)
+        found = np.where(ends > 0, np.frexp(ends)[1], -2_000)
+        largest = found if self._largest is None else np.maximum(self._largest, found)
+        exponents = np.where(np.abs(largest) <= PLAIN_EXPONENT, 0, largest)
+        if self._largest is not None:
+            # What was learned, in the new units.
+            moved = self._exponents - exponents
+            self._of_columns.mean_ = np.ldexp(self._of_columns.mean_, moved)
+            self._of_columns.var_ = np.ldexp(self._of_columns.var_, 2 * moved)
+        self._largest, self._exponents = largest, exponents
+        self._of_columns.partial_fit(self._in_units(values))
+        # scikit-learn divides what is constant by 1.
+        is_constant = np.sqrt(self._of_columns.var_) != self._of_columns.scale_
+        self.mean_ = np.ldexp(self._of_columns.mean_, exponents)
+        self._spread = np.where(is_constant, 0, self._of_columns.scale_)
+        self.scale_ = np.ldexp(self._spread, exponents)
+        return self
+
+    def _in_units(self, values: np.ndarray) -> np.ndarray:
+        return np.ldexp(values, -self._exponents) if self._exponents.any() else values
+
+    def standardise(self, values: np.ndarray, out: np.ndarray) -> None:
+        """Write values with mean 0 and standard deviation 1 into an array of float32 of the same shape."""
+        # Centred in the caller's precision and only then rounded to float32: a large offset costs no digits.
+        if not self._exponents.any():
+            np.subtract(values, self.mean_, out=out, casting="same_kind")
+            out /= self._of_columns.scale_.astype(np.float32)
+        else:
+            centred = self._in_units(values) - self._of_columns.mean_
+            np.divide(centred, self._of_columns.scale_, out=out, casting="same_kind")
+
+    def restore(self, values: np.ndarray) -> np.ndarray:
+        """Return standardised values, float64, in their own units; they are changed in place."""
+        values *= self._spread
+        values += self._of_columns.mean_
+        if self._exponents.any():
+            largest = np.finfo(np.float64).max
+            np.clip(np.ldexp(values, self._exponents), -largest, largest, out=values)
+        return values
+
+
+def standardised(values: np.ndarray, scaler: Scaler, out: np.ndarray | None = None) -> torch.Tensor:
     """Return values with mean 0 and standard deviation 1.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_columns)
         Of any floating-point or integer type.
-    scaler : StandardScaler
+    scaler : Scaler
         Knows the mean and the standard deviation of each column.
     out : ndarray of shape (n_samples, n_columns), float32, optional
         Where to write to; by default a new array.
@@ -28,16 +101,13 @@ def standardised(values: np.ndarray, scaler: StandardScaler, out: np.ndarray | N
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from mlperf.training.standard import standardised
+    >>> from mlperf.training.standard import Scaler, standardised
     >>> values = np.asarray([[1.0], [3.0]])
-    >>> standardised(values, StandardScaler().fit(values)).tolist()
+    >>> standardised(values, Scaler().partial_fit(values)).tolist()
     [[-1.0], [1.0]]
     """
-    # Centred in the caller's precision and only then rounded to float32: a large offset costs no digits.
     standard = np.empty(values.shape, dtype=np.float32) if out is None else out
-    np.subtract(values, scaler.mean_, out=standard, casting="same_kind")
-    standard /= scaler.scale_.astype(np.float32)
+    scaler.standardise(values, standard)
     return torch.from_numpy(standard)
 
 
@@ -76,7 +146,7 @@ class Held:
         Features.
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
-    scalers : tuple of StandardScaler, optional
+    scalers : tuple of Scaler, optional
         Those of other features and targets; by default they are learned from these.
 
     Examples
@@ -92,10 +162,10 @@ class Held:
         self,
         features: np.ndarray,
         target: np.ndarray,
-        scalers: tuple[StandardScaler, StandardScaler] | None = None,
+        scalers: tuple[Scaler, Scaler] | None = None,
     ) -> None:
         of_target = columns(target)
-        self.scalers = scalers or (StandardScaler().fit(features), StandardScaler().fit(of_target))
+        self.scalers = scalers or (Scaler().partial_fit(features), Scaler().partial_fit(of_target))
         self.inputs = standardised(features, self.scalers[0])
         self.targets = standardised(of_target, self.scalers[1])
         self.n_samples, self.n_features = features.shape

@@ -18,10 +18,9 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import torch
-from sklearn.preprocessing import StandardScaler
 from torch import nn
 
-from mlperf.training.standard import columns, device_of, standardised
+from mlperf.training.standard import Scaler, columns, device_of, standardised
 
 BLOCKS = 64
 """Blocks of a chunk: the more, the better mixed, and the shorter the slices that are read."""
@@ -82,7 +81,7 @@ class Stream:
         Called with a slice of each; returns both as arrays of floating-point numbers, or raises.
     chunk_bytes : int
         Bytes of standardised data that are held at a time.
-    scalers : tuple of StandardScaler, optional
+    scalers : tuple of Scaler, optional
         Those of other features and targets; by default they are learned from these in a first pass, which checks every
         value.
 
@@ -102,7 +101,7 @@ class Stream:
         checked: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
         *,
         chunk_bytes: int,
-        scalers: tuple[StandardScaler, StandardScaler] | None = None,
+        scalers: tuple[Scaler, Scaler] | None = None,
     ) -> None:
         self.X, self.y = X, y
         self.checked = checked
@@ -111,8 +110,8 @@ class Stream:
         self.n_outputs = math.prod(y.shape[1:])
         self.scalers = scalers or self._fitted()
 
-    def _fitted(self) -> tuple[StandardScaler, StandardScaler]:
-        scalers = StandardScaler(), StandardScaler()
+    def _fitted(self) -> tuple[Scaler, Scaler]:
+        scalers = Scaler(), Scaler()
         for features, target in self.pieces():
             scalers[0].partial_fit(features)
             scalers[1].partial_fit(columns(target))

@@ -6,14 +6,14 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state, vmap
 
 from mlperf.training.compiled import Training
 from mlperf.training.eager import by_autograd
 from mlperf.training.engines import suited
-from mlperf.training.network import network
+from mlperf.training.network import network, usual_torch
+from mlperf.training.standard import Held, Scaler, standardised
 
 
 def together(
@@ -121,7 +121,7 @@ def compiled_together(
     Examples
     --------
     >>> import torch
-    >>> from mlperf.training.network import network
+    >>> from mlperf.training.network import network, usual_torch
     >>> from mlperf.training.together import compiled_together
     >>> X, y, generators = torch.ones(2, 10, 5), torch.ones(2, 10, 1), [torch.Generator() for _ in range(2)]
     >>> networks = [network([5, 8, 1], generator) for generator in generators]
@@ -134,7 +134,7 @@ def compiled_together(
     training = Training(modules, X, y, learning_rate=learning_rate, batch_size=batch_size)
     while True:
         for order, generator in zip(training.order, generators, strict=True):
-            torch.randperm(len(order), generator=generator, out=order)
+            torch.randperm(len(order), generator=generator, out=order, device=order.device)
         changed = yield torch.from_numpy(training.epoch()).float()
         if changed is not None:
             training.learning_rates[:] = changed
@@ -180,6 +180,8 @@ def one_by_one(
         yield torch.tensor([next(training) for training in trainings])
 
 
+@np.errstate(all="ignore")
+@usual_torch()
 def fit_together(
     hidden_layer_sizes: Sequence[int],
     problems: Sequence[tuple[ArrayLike, ArrayLike]],
@@ -234,9 +236,8 @@ def fit_together(
     >>> errors = [np.mean((predict(X_val) - y_val) ** 2) for predict in predictors]  # doctest: +SKIP
     >>> best = rates[np.argmin(errors)]  # doctest: +SKIP
     """
-    scalers = [(StandardScaler().fit(X), StandardScaler().fit(np.reshape(y, (-1, 1)))) for X, y in problems]
-    inputs = [_scaled(X, scaler) for (X, _), (scaler, _) in zip(problems, scalers, strict=True)]
-    targets = [_scaled(np.reshape(y, (-1, 1)), scaler) for (_, y), (_, scaler) in zip(problems, scalers, strict=True)]
+    held = [Held(np.asarray(X), np.asarray(y)) for X, y in problems]
+    inputs, targets = [data.inputs for data in held], [data.targets for data in held]
     seeds = [int(np.random.RandomState(state).randint(np.iinfo(np.int32).max)) for state in random_states]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [inputs[0].shape[1], *hidden_layer_sizes, 1]
@@ -257,7 +258,7 @@ def fit_together(
     for epoch in range(1, max_iter):
         left = min(1.0, 2 * (1 - epoch / max_iter)) if anneal else 1.0
         training.send(rates * left)
-    return [_predictor(module, *pair) for module, pair in zip(modules, scalers, strict=True)]
+    return [_predictor(module, *data.scalers) for module, data in zip(modules, held, strict=True)]
 
 
 def _check_counts(owner: str, *given: Sequence[object] | Tensor) -> None:
@@ -279,15 +280,10 @@ def _for_all(learning_rate: float | ArrayLike) -> float:
     return float(rates[0])
 
 
-def _scaled(values: ArrayLike, scaler: StandardScaler) -> Tensor:
-    return torch.from_numpy(scaler.transform(values).astype(np.float32))
-
-
-def _predictor(
-    module: nn.Module, of_inputs: StandardScaler, of_targets: StandardScaler
-) -> Callable[[np.ndarray], np.ndarray]:
+def _predictor(module: nn.Module, of_inputs: Scaler, of_targets: Scaler) -> Callable[[np.ndarray], np.ndarray]:
     def predict(X: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            return of_targets.inverse_transform(module(_scaled(X, of_inputs)).numpy().astype(np.float64))[:, 0]
+            outputs = module(standardised(np.asarray(X), of_inputs)).numpy().astype(np.float64)
+        return of_targets.restore(outputs)[:, 0]
 
     return predict

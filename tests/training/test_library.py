@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,18 @@ def test_what_a_killed_process_left_is_cleared_away(folder):
     assert list(folder.glob("compiling-*"))
     assert load(ANSWER).functions.answer() == 42
     assert not list(folder.glob("compiling-*"))
+
+
+def test_what_a_process_left_that_was_killed_outside_the_cache_is_cleared_away(tmp_path):
+    """Tried: killed while it tried the compiler, a process left a folder among the temporary files for ever."""
+    left, others = tmp_path / "temporary/mlperf-compiling-left", tmp_path / "temporary/mlperf-compiling-now"
+    for folder in (left, others):
+        folder.mkdir()
+        (folder / "step.so").touch()
+    os.utime(left, (0, 0))
+    check_compiler()
+    assert list((tmp_path / "temporary").iterdir()) == [others]
+    shutil.rmtree(others)
 
 
 def test_a_cache_that_cannot_be_made_is_done_without(folder, compilations):
