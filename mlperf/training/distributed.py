@@ -5,6 +5,14 @@ each step of Adam the gradients are averaged over all rows of the mini-batch: so
 process carries out, within rounding. Starting processes, finding each other and passing numbers on is the work of
 `torch.distributed`.
 
+On one machine, and on two (the same with ``--node-rank=1`` on the second), for a script that fits::
+
+    torchrun --nproc-per-node=2 script.py
+    torchrun --nnodes=2 --nproc-per-node=1 --node-rank=0 --master-addr=first-host --master-port=29500 script.py
+
+Where a host has several networks, ``GLOO_SOCKET_IFNAME`` names the interface to use, such as ``eth0``. What a worker
+does in child processes of its own, as in ``GridSearchCV(n_jobs=2)``, is not shared; with ``n_jobs=1`` it is.
+
 A process group that is there already, made by `torch.distributed.init_process_group`, is used as it is, with its
 backend and timeout. Else one is made: "gloo" on CPUs, "nccl" on GPUs of CUDA, with a timeout of `TIMEOUT_SECONDS`.
 """
@@ -55,7 +63,7 @@ def joined(device: str = "cpu") -> "Workers | None":
         return None
     if not distributed.is_initialized():
         # MASTER_ADDR and the other variables that torchrun sets.
-        if not distributed.is_torchelastic_launched() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        if not _is_worker() or int(os.environ.get("WORLD_SIZE", "1")) == 1:
             return None
         if device == "cuda":
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
@@ -71,6 +79,17 @@ def joined(device: str = "cpu") -> "Workers | None":
             f"Got {device!r} instead."
         )
     return Workers(distributed.get_rank(), size, device)
+
+
+def _is_worker() -> bool:
+    """Return whether torchrun has started this very process: its variables reach the children of a worker, too."""
+    if not distributed.is_available() or not distributed.is_torchelastic_launched():
+        return False
+    own = str(os.getpid())
+    return os.environ.setdefault("MLPERF_WORKER", own) == own
+
+
+_is_worker()  # now, before there are children
 
 
 def _leave() -> None:

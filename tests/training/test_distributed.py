@@ -23,7 +23,7 @@ TORCHRUN = [sys.executable, "-m", "torch.distributed.run"]
 # What every process runs: fits in memory and chunk by chunk, the last mini-batch of which is too small for all; then
 # fits that are not the same in all processes.
 FITS = """
-import os, sys
+import os, subprocess, sys
 import numpy as np
 from mlperf import MLPRegressor, generate_samples
 
@@ -51,6 +51,8 @@ for name, fitted in fits.items():
     arrays[name + "validation"] = fitted.validation_curve_ if name != "seedless" else []
 np.savez(sys.argv[1] + str(rank), **arrays)
 if "RANK" in os.environ:
+    child = "from mlperf.training.distributed import joined; print('a child shares with', joined())"
+    subprocess.run([sys.executable, "-c", child], check=True)
     for other in ({"max_iter": 4 + rank}, {"engine": "eager"}):
         try:
             MLPRegressor(**{**settings, **other}).fit(X, y)
@@ -145,6 +147,11 @@ def test_processes_that_call_another_fit_are_told_so(two):
     assert sum("Got max_iter = 5 in rank 1, 4 in rank 0." in line for line in said) == 2
     assert sum("must be 'auto' or 'fused' where several processes share the fit. Got 'eager'" in s for s in said) == 2
     assert sum("Got mean of X = " in line for line in said) >= 1
+
+
+def test_what_a_worker_does_in_a_child_is_not_shared(two):
+    done, _ = two
+    assert done.stdout.count("a child shares with None") == 2
 
 
 @pytest.mark.parametrize(("what", "reason"), [("dies", "Read error|closed|reset"), ("hangs", "Timed out")])
@@ -248,6 +255,7 @@ def test_the_rows_of_a_mini_batch_are_shared_out_without_one_left_over_or_taken_
 def test_a_process_that_was_started_alone_trains_alone(monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "1")
+    monkeypatch.setenv("MLPERF_WORKER", str(os.getpid()))
     assert joined() is None
 
 
