@@ -225,21 +225,21 @@ def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
 
 
 def _derived(function: Callable[..., Any], cells: Sequence[Cell]) -> Derived:
-    """Return the function of the leaves of the cells, each distinct leaf once."""
-    leaves: list[Cell] = []
-    places: list[list[int]] = []
-    for cell in cells:
-        mine = cell.leaves if isinstance(cell, Derived) else (cell,)
-        for leaf in mine:
-            if not any(leaf is known for known in leaves):
-                leaves.append(leaf)
-        places.append([next(i for i, known in enumerate(leaves) if known is leaf) for leaf in mine])
+    """Return the function of what the cells were computed from, where each part moves as one wherever it occurs."""
+    parts = {id(part): part for cell in cells for part in _parts(cell)}
 
-    def of_leaves(*values: float) -> Any:
-        parts = []
-        for cell, where in zip(cells, places, strict=True):
-            given = [values[i] for i in where]
-            parts.append(cell.function(*given) if isinstance(cell, Derived) else given[0])
-        return function(*parts)
+    def of_parts(*values: float) -> Any:
+        known = dict(zip(parts, values, strict=True))
+        return function(*(_recomputed(cell, [known[id(part)] for part in _parts(cell)]) for cell in cells))
 
-    return Derived(of_leaves, leaves)
+    return Derived(of_parts, list(parts.values()))
+
+
+def _parts(cell: Cell) -> tuple[Cell, ...]:
+    """Return the independent parts that a cell was computed from; itself, if it was measured."""
+    return cell.leaves if isinstance(cell, Derived) else (cell,)
+
+
+def _recomputed(cell: Cell, values: Sequence[float]) -> Any:
+    """Return what a cell would be if its parts had other values."""
+    return cell.function(*values) if isinstance(cell, Derived) else values[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from math import isnan
 
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Comparison, Evidence, on_several
@@ -60,9 +61,12 @@ class Claim:
         return "\n".join([*said, f"  {self.advice}"] if self.advice else said)
 
     def _repr_html_(self) -> str:
-        from mlperf.quantities.tables import html_of_claims
-
-        return html_of_claims({"": self})
+        notes = [*(one.sentence for one in self.deciding), *([self.advice] if self.advice else [])]
+        said = escape(self.text) + "".join(f"<br><small>{escape(note)}</small>" for note in notes)
+        left = 'style="text-align: left'
+        heads = f'<th {left}">Verdict</th><th {left}">What the measurements say</th>'
+        row = f'<td {left}; white-space: nowrap">{escape(self.mark)}</td><td {left}">{said}</td>'
+        return f'<table class="dataframe claims"><thead><tr>{heads}</tr></thead><tbody><tr>{row}</tr></tbody></table>'
 
 
 def claim(

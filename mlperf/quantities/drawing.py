@@ -17,10 +17,10 @@ from matplotlib.textpath import TextPath
 
 from mlperf.quantities.labels import Labels
 from mlperf.quantities.marks import draw_series
-from mlperf.quantities.plans import BESIDE, Plan, make_plan
-from mlperf.quantities.quantity import Quantity, label_text
+from mlperf.quantities.plans import BESIDE, CHARACTER, Plan, make_plan
+from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.scales import Prefixed, format_numbers, format_values
-from mlperf.quantities.tables import header
+from mlperf.quantities.tables import header, label_text
 
 STYLE = Path(__file__).with_name("report.mplstyle")
 COLORS: tuple[str, ...] = tuple(
@@ -114,6 +114,8 @@ def plot(
         drawn = _make_axes(plan) if ax is None else [ax]
         for place, axes in enumerate(drawn):
             _draw_panel(axes, plan, place, colors or {})
+        if len(drawn) > 1:
+            _say_once(drawn, plan)
         if plan.panels is not None and not plan.shared:
             note = "Each panel has a scale of its own."
             drawn[0].get_figure().supxlabel(note, x=0.01, ha="left", fontsize="small", color=QUIET)
@@ -318,7 +320,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
         axes.xaxis.set_tick_params(which="both", labelbottom=True)
     if plan.kind == "line":
         n_ticks = MOST_TICKS if plan.panels is None else MOST_TICKS_OF_PANEL
-        format_numbers(axis, plan.labels(plan.x), log=plan.is_log_x, n_ticks=n_ticks)
+        format_numbers(axis, log=plan.is_log_x, n_ticks=n_ticks)
         says_what = True
     else:
         texts, says_what = plan.ticks()
@@ -333,6 +335,25 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
             band(odd - 0.5, odd + 0.5 if odd < len(texts) - 1 else ends[1], color=BAND, linewidth=0, zorder=0)
     if says_what and _is_lowest(plan, place):
         axis.set_label_text(header(plan.x or ""))
+
+
+def _say_once(drawn: Sequence[Any], plan: Plan) -> None:
+    """Let what all panels say below or beside them be said by one; break what they say differently."""
+    lowest = [axes for place, axes in enumerate(drawn) if _is_lowest(plan, place)]
+    below = {axes.get_xlabel() for axes in lowest}
+    if len(below) == 1:
+        for axes in lowest:
+            axes.set_xlabel("")
+        # In the middle of the row.
+        middle = lowest[(len(lowest) - 1) // 2]
+        middle.set_xlabel(below.pop(), x=0.5 if len(lowest) % 2 else 1.05)
+    else:
+        for axes in lowest:
+            axes.set_xlabel(textwrap.fill(axes.get_xlabel(), max(1, int(plan.panel_width / CHARACTER))))
+    if len({axes.get_ylabel() for axes in drawn}) == 1:
+        for place, axes in enumerate(drawn):
+            if place % plan.n_columns:
+                axes.set_ylabel("")
 
 
 def _is_lowest(plan: Plan, place: int) -> bool:

@@ -219,39 +219,47 @@ def combine(
     >>> [round(float(number[0]), 2) for number in combine(np.divide, [slow, fast])]
     [2.0, 1.75, 2.31]
     """
-    centre = [np.float64(estimate.value) for estimate in estimates]
+    values = [np.float64(estimate.value) for estimate in estimates]
     ends = [[np.float64(end) for end in estimate.interval(level)] for estimate in estimates]
     # Infinite ends, as of two processes at a high level, and denominators that may be zero are not errors here.
     with np.errstate(all="ignore"):
-        value = function(*centre)
-        changes = np.array(
-            [[function(*centre[:i], end, *centre[i + 1 :]) - value for end in pair] for i, pair in enumerate(ends)]
-        )
-        # What cancels, as of (a / b) * (b / a), leaves no more than rounding.
-        changes = np.where(np.abs(changes) > ROUNDING * np.abs(value), changes, 0.0)
-        low, high = (function(*_moved_together(direction * changes, estimates, centre, level)) for direction in (-1, 1))
-        backwards = (low - value > ROUNDING * np.abs(value)) | (value - high > ROUNDING * np.abs(value))
-        unsteady = (changes[:, 0] * changes[:, 1] > 0).any(axis=0) | backwards
-    missing = np.isnan(ends).any(axis=(0, 1))
+        value = function(*values)
+        rounding = ROUNDING * np.abs(value)
+
+        def change(i: int, end: Any) -> Any:
+            """Return how far the function follows when one estimate alone moves to an end of its interval."""
+            followed = function(*values[:i], end, *values[i + 1 :]) - value
+            # What cancels, as of (a / b) * (b / a), leaves no more than rounding.
+            return np.where(np.abs(followed) > rounding, followed, 0.0)
+
+        changes = np.array([[change(i, end) for end in pair] for i, pair in enumerate(ends)])
+        low = function(*_moved_together(-changes, estimates, values, level))
+        high = function(*_moved_together(changes, estimates, values, level))
+        same_way_at_both_ends = (changes[:, 0] * changes[:, 1] > 0).any(axis=0)
+        backwards = (low - value > rounding) | (value - high > rounding)
+    unsteady = same_way_at_both_ends | backwards
     low, high = np.where(unsteady, -np.inf, low), np.where(unsteady, np.inf, high)
+    missing = np.isnan(ends).any(axis=(0, 1))
     return value, np.where(missing, np.nan, low)[()], np.where(missing, np.nan, high)[()]
 
 
-def _moved_together(gains: Floats, estimates: Sequence[Estimate], centre: list[Any], level: float) -> list[Any]:
+def _moved_together(gains: Floats, estimates: Sequence[Estimate], values: list[Any], level: float) -> list[Any]:
     """Return where each estimate lies when all contribute their shares to one end of the function's interval.
 
     `gains` has shape (n_estimates, 2, ...): how far the low and the high end of each move the function that way.
     """
     gain = np.maximum(gains.max(axis=1), 0)
     total = np.sqrt(np.sum(gain**2, axis=0))
+    # The squares of the shares add up to 1; an infinite gain is all there is.
     share = np.where(np.isinf(gain), 1.0, gain / np.where(total > 0, total, 1.0))
-    deviation = ndtri((1 + level) / 2)
-    levels = np.where(share < 1, 2 * ndtr(deviation * share) - 1, level)
+    # So many standard deviations of a normal estimate, less by the share, and the level that belongs to them.
+    deviation = ndtri((1 + level) / 2) * share
+    levels = np.where(share < 1, 2 * ndtr(deviation) - 1, level)
     places = []
     for i, estimate in enumerate(estimates):
         low, high = estimate.interval(levels[i])
         end = np.where(gains[i, 0] >= gains[i, 1], low, high)
-        places.append(np.where(gain[i] > 0, end, centre[i])[()])
+        places.append(np.where(gain[i] > 0, end, values[i])[()])
     return places
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from mlperf.quantities.cells import Cell
 from mlperf.quantities.labels import LONGEST_LINE, broken
-from mlperf.quantities.quantity import Quantity, label_text
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.tables import label_text
 
 KINDS = ("bar", "dot", "line")
 
@@ -112,9 +113,15 @@ class Plan:
     @property
     def slot(self) -> int:
         """Characters that there is room for under each of the labels along x."""
+        return max(1, int(self.panel_width / len(self.labels(self.x)) / CHARACTER))
+
+    @property
+    def panel_width(self) -> float:
+        """Inches that a panel has about, between the labels of the rows and those of the series."""
         beside = BESIDE + CHARACTER * min(LONGEST_LINE, max(map(len, self.texts(self.by))))
-        panel = (self.width - beside) / self.n_columns - 0.1
-        return max(1, int(panel / len(self.labels(self.x)) / CHARACTER))
+        if self.horizontal:
+            beside += CHARACTER * min(LONGEST_ROW, max(map(len, self.texts(self.x))))
+        return (self.width - beside) / self.n_columns - 0.1
 
     @property
     def height(self) -> float:

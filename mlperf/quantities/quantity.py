@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from math import inf, isfinite
-from numbers import Real
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply
 from mlperf.quantities.checks import Check, Comparison, check_threshold
 from mlperf.quantities.intervals import LEVEL
+from mlperf.quantities.tables import columns, html_of, label_text, text_of
 from mlperf.quantities.units import UNITS, product, quotient, written
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Labels = tuple[Hashable, ...]
 
@@ -398,14 +396,13 @@ class Quantity:
 
     def frame(self) -> pd.DataFrame:
         """Return a data frame, one row a cell: labels, value, the ends of its interval, and the number of runs."""
-        import pandas as pd
-
         rows = [(*key, cell.value, *cell.interval(), cell.n_runs) for key, cell in self.cells.items()]
         frame = pd.DataFrame(rows, columns=[*self.by, self.name, f"{self.name}_low", f"{self.name}_high", "runs"])
         return frame if frame["runs"].any() else frame.drop(columns="runs")
 
     def plot(self, x: str | None = None, by: str | None = None, **options: Any) -> Any:
         """Draw it: see `mlperf.quantities.drawing.plot`."""
+        # matplotlib is loaded by those who draw.
         from mlperf.quantities.drawing import plot
 
         return plot(self, x=x, by=by, **options)
@@ -432,13 +429,9 @@ class Quantity:
         return format(self)
 
     def __repr__(self) -> str:
-        from mlperf.quantities.tables import columns, text_of
-
         return str(self) if len(self.cells) == 1 else text_of(columns(self.frame()))
 
     def _repr_html_(self) -> str:
-        from mlperf.quantities.tables import columns, html_of
-
         return html_of(columns(self.frame()))
 
     def __iter__(self) -> Iterator[Labels]:
@@ -719,24 +712,6 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
     same = [one._fixed.items() for one in quantities.values()]
     made._fixed = {name: part for name, part in first._fixed.items() if all((name, part) in items for items in same)}
     return made
-
-
-def label_text(level: str, label: Any) -> str:
-    """Return a label for people: of "n_samples", 10000 is "10,000 samples".
-
-    Examples
-    --------
-    >>> from mlperf.quantities.quantity import label_text
-    >>> label_text("n_samples", 10_000), label_text("model", "Large")
-    ('10,000 samples', 'Large')
-    """
-    if isinstance(label, Real) and not isinstance(label, bool):
-        text = f"{label:,}" if float(label).is_integer() else f"{label:g}"
-        what = level.removeprefix("n_").replace("_", " ")
-        if level.startswith("n_") and label == 1:
-            what = what.removesuffix("s")
-        return f"{text} {what}" if level.startswith("n_") else f"{what} {text}"
-    return str(label)
 
 
 def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64], cells: list[Sampled]) -> Sampled:

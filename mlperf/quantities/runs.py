@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from difflib import get_close_matches
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from mlperf.quantities.cells import Cell, Given, Sampled, Statistic
 from mlperf.quantities.intervals import interval
 from mlperf.quantities.quantity import Labels, Quantity
+from mlperf.quantities.tables import columns, html_of, text_of
 from mlperf.quantities.units import unit_of
 
 BOOKKEEPING = ("process", "repeat", "order", "load", "steal_fraction", "frequency_ghz", "machine")
@@ -179,17 +181,18 @@ class Runs:
         return len(self.frame)
 
     def __repr__(self) -> str:
-        from mlperf.quantities.tables import columns, text_of
-
-        return f"{self._summary()}\n{text_of(columns(self.frame.head(SHOWN)))}"
+        return f"{self._summary()}\n{text_of(columns(self._first_rows()))}"
 
     def _repr_html_(self) -> str:
-        from mlperf.quantities.tables import columns, html_of
+        return f"<p>{escape(self._summary())}</p>{html_of(columns(self._first_rows()))}"
 
-        return f"<p>{self._summary()}</p>{html_of(columns(self.frame.head(SHOWN)))}"
+    def _first_rows(self) -> pd.DataFrame:
+        # One machine for all is said once.
+        return self.frame.head(SHOWN).drop(columns=[] if "machine" in self.by else "machine", errors="ignore")
 
     def _summary(self) -> str:
         n_cells, n_processes = len(self._rows()), self.frame["process"].nunique()
         parts = [f"{len(self.frame):,} rows", f"{n_cells:,} cells", f"{n_processes:,} processes"]
+        where = "" if "machine" in self.by else "".join(f" on {name}" for name in self.frame.get("machine", [])[:1])
         first = f"; the first {SHOWN}:" if len(self.frame) > SHOWN else ":"
-        return ", ".join(part[:-1] if part.startswith("1 ") else part for part in parts) + first
+        return ", ".join(part[:-1] if part.startswith("1 ") else part for part in parts) + where + first

@@ -7,13 +7,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import Formatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from mlperf.quantities.tables import columns
 from mlperf.quantities.units import prefix_of
 
-# Decades from which equal steps would crowd at the upper end of a logarithmic scale.
-CROWDED = 0.4
+# Ticks within a decade, from the most to the fewest.
+SUBDIVISIONS = ((1, 2, 5), (1, 3), (1,), (3,), (2,), (5,))
+STEPS = [1, 2, 2.5, 5, 10]
+# In inches: the mean width of a character at a tick, and the least distance between two texts.
+CHARACTER = 0.075
+BETWEEN = 0.15
 # Digits of a tick that are told apart; the rest is rounding.
 TICK_DIGITS = 10
 
@@ -39,6 +43,62 @@ class Prefixed(Formatter):
     def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002
         """Return the text of a tick, at whatever position it is."""
         return f"{x / self.scale:,.{TICK_DIGITS}g}".replace("-", "\u2212")
+
+
+class LogTicks(Locator):
+    """As many round ticks on a logarithmic scale as there is room for beside each other.
+
+    Parameters
+    ----------
+    n_ticks : int
+        At most so many.
+    text : Formatter
+        What stands at them.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.drawing import subplots
+    >>> from mlperf.quantities.scales import LogTicks, Prefixed
+    >>> figure, axes = subplots()
+    >>> axes.set_yscale("log")
+    >>> axes.yaxis.set_major_locator(LogTicks(6, Prefixed()))
+    >>> axes.yaxis.get_major_locator().tick_values(15, 600).tolist()
+    [20.0, 50.0, 100.0, 200.0, 500.0]
+    """
+
+    def __init__(self, n_ticks: int, text: Formatter) -> None:
+        self.n_ticks, self.text = n_ticks, text
+
+    def __call__(self) -> Any:
+        """Return the ticks of what is in view."""
+        axis: Any = self.axis
+        return self.tick_values(*axis.get_view_interval())
+
+    def tick_values(self, vmin: float, vmax: float) -> Any:
+        """Return the ticks between two values."""
+        low, high = sorted((vmin, vmax))
+        for subs in SUBDIVISIONS:
+            ticks = _between(LogLocator(subs=subs, numticks=1_000).tick_values(low, high), low, high)
+            if len(ticks) > 1 and self._fits(ticks):
+                return ticks
+        if high < 10 * low:  # too few powers of ten: steps of one size
+            return _between(MaxNLocator(self.n_ticks - 1, steps=STEPS).tick_values(low, high), low, high)
+        return _between(LogLocator(numticks=self.n_ticks).tick_values(low, high), low, high)
+
+    def _fits(self, ticks: Any) -> bool:
+        axis: Any = self.axis
+        if len(ticks) > self.n_ticks:
+            return False
+        if axis.axis_name == "y":
+            return True
+        width = axis.axes.bbox.width / axis.axes.get_figure(root=True).dpi
+        needed = sum(len(self.text(tick)) * CHARACTER + BETWEEN for tick in ticks)
+        return bool(needed <= width)
+
+
+def _between(ticks: Any, low: float, high: float) -> Any:
+    ticks = np.asarray(ticks)
+    return ticks[(ticks >= low) & (ticks <= high)]
 
 
 def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, log: bool, n_ticks: int) -> str:
@@ -67,22 +127,18 @@ def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, lo
     found = sorted(abs(size) for size in sizes if size and np.isfinite(size))
     # On a log scale no value is the one that everybody looks at.
     size = found[len(found) // 2 if log else -1] if found else 0.0
-    format_numbers(axis, found, log=log, n_ticks=n_ticks, scale=prefix_of(unit, size)[1])
+    format_numbers(axis, log=log, n_ticks=n_ticks, scale=prefix_of(unit, size)[1])
     (column,) = columns(pd.DataFrame({name: [float(size)]}), unit)
     return column.header
 
 
-def format_numbers(axis: Any, sizes: Any, *, log: bool, n_ticks: int, scale: float = 1.0) -> None:
+def format_numbers(axis: Any, *, log: bool, n_ticks: int, scale: float = 1.0) -> None:
     """Give an axis of numbers its scale, and plain numbers at as many ticks as there is room for."""
+    text = Prefixed(scale)
     if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    decades = np.log10(max(sizes) / min(sizes)) if log and len(sizes) else 0.0
-    fitting = [subs for subs in ((1, 2, 5), (1, 3)) if decades * len(subs) <= n_ticks]
-    if decades >= 1:
-        axis.set_major_locator(LogLocator(subs=fitting[0] if fitting else (1,), numticks=n_ticks))
-    elif decades > CROWDED:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_locator(LogTicks(n_ticks, text))
     else:
-        axis.set_major_locator(MaxNLocator(n_ticks, steps=[1, 2, 2.5, 5, 10]))
-    axis.set_major_formatter(Prefixed(scale))
+        axis.set_major_locator(MaxNLocator(n_ticks, steps=STEPS))
+    axis.set_major_formatter(text)
     axis.set_minor_formatter(NullFormatter())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
 from math import isnan, nan
+from numbers import Real
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from mlperf.quantities.claims import Claim
 from mlperf.quantities.units import UNITS, decimals, digits, prefix_of, unit_of
 
 WORDS = {"cpu": "CPU", "mse": "MSE", "ghz": "(GHz)", "r2": "R²", "median": "Median"}
@@ -121,6 +120,24 @@ def header(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def label_text(level: str, label: Any) -> str:
+    """Return a label for people: of "n_samples", 10000 is "10,000 samples".
+
+    Examples
+    --------
+    >>> from mlperf.quantities.tables import label_text
+    >>> label_text("n_samples", 10_000), label_text("model", "Large")
+    ('10,000 samples', 'Large')
+    """
+    if isinstance(label, Real) and not isinstance(label, bool):
+        text = f"{label:,}" if float(label).is_integer() else f"{label:g}"
+        what = level.removeprefix("n_").replace("_", " ")
+        if level.startswith("n_") and label == 1:
+            what = what.removesuffix("s")
+        return f"{text} {what}" if level.startswith("n_") else f"{what} {text}"
+    return str(label)
+
+
 def html_of(laid: list[Column], *, classes: str = "quantity") -> str:
     """Return a table in HTML, for a notebook or a gallery page; all text in it is escaped."""
     heads = "".join(f"<th{_align(column)}>{escape(column.header)}</th>" for column in laid)
@@ -180,15 +197,3 @@ class Table:
 
     def _repr_html_(self) -> str:
         return html_of(columns(self.frame))
-
-
-def html_of_claims(claims: Mapping[str, Claim]) -> str:
-    """Return claims in HTML: the verdict, what is said for it, and the comparisons that decided."""
-    rows = []
-    for one in claims.values():
-        evidence = "".join(f"<br><small>{escape(part.sentence)}</small>" for part in one.deciding)
-        advice = f"<br><small>{escape(one.advice)}</small>" if one.advice else ""
-        said = f'<td style="text-align: left">{escape(one.text)}{evidence}{advice}</td>'
-        rows.append(f'<tr><td style="text-align: left; white-space: nowrap">{escape(one.mark)}</td>{said}</tr>')
-    heads = '<th style="text-align: left">Verdict</th><th style="text-align: left">What the measurements say</th>'
-    return f'<table class="dataframe claims"><thead><tr>{heads}</tr></thead><tbody>{"".join(rows)}</tbody></table>'

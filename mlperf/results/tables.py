@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from mlperf.quantities.quantity import Quantity, label_text
-from mlperf.quantities.tables import Column, is_estimate
+from mlperf.quantities.quantity import Quantity
+from mlperf.quantities.tables import Column, is_estimate, label_text
 from mlperf.results.folder import ResultError
 from mlperf.results.references import Label, label_of
 

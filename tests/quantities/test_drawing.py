@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 from mlperf import Quantity, Runs, draw_reason, exact, headline, reference, subplots
 from mlperf.quantities.drawing import COLORS, QUIET
 from mlperf.quantities.labels import CONTRAST, Labels, broken, contrast, legible, spread
+from mlperf.quantities.scales import LogTicks, Prefixed
 
 MODELS = ["Small", "Medium", "Large"]
 SIZES = [1_000, 5_000, 10_000]
@@ -223,7 +224,7 @@ def test_sizes_are_shorter_in_panels_and_the_axis_says_what_they_are():
     panels = measured(model=MODELS, n_samples=SIZES, split=["train", "test", "all"]).plot(x="n_samples", panels="split")
     for axes in panels:
         assert tick_texts(axes.xaxis) == ["1k", "5k", "10k"]
-        assert axes.get_xlabel() == "Samples"
+    assert [axes.get_xlabel() for axes in panels] == ["", "Samples", ""], "once, in the middle"
 
 
 # Panels
@@ -527,3 +528,44 @@ def test_ticks_of_less_than_a_decade_do_not_crowd_at_its_upper_end():
     gaps = np.diff(np.log10(ticks))
     assert len(ticks) >= 2
     assert gaps.min() > 0.25
+
+
+def test_two_panels_say_between_them_what_both_show():
+    panels = measured(model=MODELS, n_samples=SIZES, split=["train", "test"]).plot(x="n_samples", panels="split")
+    assert [axes.get_xlabel() for axes in panels] == ["Samples", ""]
+    assert panels[0].xaxis.label.get_position()[0] > 1
+
+
+def test_panels_with_scales_of_their_own_break_what_they_say_into_lines():
+    sizes = {"train": 1e-6, "test": 1e-3, "all": 1.0}
+    cells = {(name, split): size for name in ("aten::addmm", "aten::mul_") for split, size in sizes.items()}
+    quantity = exact(cells, by=("operator", "split"), unit="seconds", name="self_cpu_seconds")
+    panels = quantity.plot(x="operator", panels="split", horizontal=True, sharey=False)
+    said = [axes.get_xlabel() for axes in panels]
+    assert len(set(said)) > 1
+    assert all("\n" in one for one in said)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (15, 600, [30, 100, 300]),
+        (200, 8_000, [300, 1_000, 3_000]),
+        (1, 1e5, [1, 100, 10_000]),
+        (2.1, 4.2, [3, 4]),
+    ],
+)
+def test_logarithmic_ticks_are_no_more_than_there_is_room_for(low, high, ticks):
+    figure, axes = subplots()
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogTicks(3 if high > 5 else 5, Prefixed()))
+    assert axes.yaxis.get_major_locator().tick_values(low, high).tolist() == ticks
+
+
+def test_ticks_along_x_leave_room_between_their_texts():
+    figure, (axes, other) = subplots(1, 2, figsize=(3, 2))
+    axes.set_xscale("log")
+    axes.set_xlim(200, 8_000)
+    axes.xaxis.set_major_locator(LogTicks(3, Prefixed()))
+    figure.canvas.draw()
+    assert len(axes.xaxis.get_major_locator()()) == 2
