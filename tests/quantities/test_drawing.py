@@ -556,14 +556,14 @@ def test_panels_with_scales_of_their_own_break_what_they_say_into_lines():
     ],
 )
 def test_logarithmic_ticks_are_no_more_than_there_is_room_for(low, high, ticks):
-    figure, axes = subplots()
+    _, axes = subplots()
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogTicks(3 if high > 5 else 5, Prefixed()))
     assert axes.yaxis.get_major_locator().tick_values(low, high).tolist() == ticks
 
 
 def test_ticks_along_x_leave_room_between_their_texts():
-    figure, (axes, other) = subplots(1, 2, figsize=(3, 2))
+    figure, (axes, _) = subplots(1, 2, figsize=(3, 2))
     axes.set_xscale("log")
     axes.set_xlim(200, 8_000)
     axes.xaxis.set_major_locator(LogTicks(3, Prefixed()))
