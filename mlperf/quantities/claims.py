@@ -133,7 +133,7 @@ def claim(
                 slip = "; for what was counted, not measured, there is fact(label, truth)"
             raise TypeError(
                 f"Check {number} of the claim {statement!r} must come from comparing a quantity, as in fit > 1{slip}. "
-                f"Got {given!r} instead."
+                f"Got {f'a {type(given).__name__}' if isinstance(given, list | tuple) else repr(given)} instead."
             )
     if not checks and not reason:
         raise ValueError(

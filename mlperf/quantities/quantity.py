@@ -354,7 +354,7 @@ class Quantity:
 
     def within(self, low: float, high: float) -> Check:
         """Return the check that every number lies from `low` to `high`, both included, in the base unit."""
-        ends = [check_threshold(end, self.unit, self._called()) for end in (low, high)]
+        ends = [check_threshold(end, self.unit, f"the quantity {self.name!r}") for end in (low, high)]
         if not ends[0] < ends[1]:
             raise ValueError(f"The ends of within must be in order. Got {low} and {high} instead.")
         return self._compare(ends[0], ends[1], closed=True)
@@ -603,7 +603,7 @@ class Quantity:
             difference = self - other
             limit = 0.0
         else:
-            difference, limit = self, check_threshold(other, self.unit, self._called())
+            difference, limit = self, check_threshold(other, self.unit, f"the quantity {self.name!r}")
         lower, upper = (limit, inf) if above else (-inf, limit)
         return difference._compare(lower, upper, closed=False)
 

@@ -192,7 +192,9 @@ class Runs:
 
     def _summary(self) -> str:
         n_cells, n_processes = len(self._rows()), self.frame["process"].nunique()
-        parts = [f"{len(self.frame):,} rows", f"{n_cells:,} cells", f"{n_processes:,} processes"]
+        counts = {"row": len(self.frame), "cell": n_cells}
+        parts = [f"{count:,} {what}{'' if count == 1 else 's'}" for what, count in counts.items()]
+        parts.append(f"{n_processes:,} process{'' if n_processes == 1 else 'es'}")
         where = "" if "machine" in self.by else "".join(f" on {name}" for name in self.frame.get("machine", [])[:1])
         first = f"; the first {SHOWN}:" if len(self.frame) > SHOWN else ":"
-        return ", ".join(part[:-1] if part.startswith("1 ") else part for part in parts) + where + first
+        return ", ".join(parts) + where + first

@@ -94,3 +94,8 @@ def test_publishing_says_on_the_terminal_what_is_unstable(tmp_path, monkeypatch,
     monkeypatch.setattr("mlperf.protocol.MODE", "published")
     publish("mine", runs=runs([1.0, 1.01]))
     assert "Unstable: With 2 processes, an interval takes the noise to be lognormal." in capsys.readouterr().out
+
+
+def test_one_of_a_kind_is_said_in_the_singular():
+    assert repr(runs([1.0])).startswith("1 row, 1 cell, 1 process")
+    assert repr(runs()).startswith("8 rows, 1 cell, 8 processes; the first 6:")
