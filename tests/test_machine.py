@@ -144,3 +144,28 @@ def test_accelerator_is_named_as_its_driver_names_it(system, printed, name, monk
         assert machine.accelerator() == name
     finally:
         machine.accelerator.cache_clear()
+
+
+@pytest.fixture
+def identity_of(monkeypatch):
+    """Return the identity that this machine would have under another host's name and other variables."""
+
+    def ask(host, **variables):
+        with monkeypatch.context() as patch:
+            patch.setattr(platform, "node", lambda: host)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            machine.fingerprint.cache_clear()
+            machine.identity.cache_clear()
+            return machine.identity()
+
+    yield ask
+    machine.fingerprint.cache_clear()
+    machine.identity.cache_clear()
+
+
+def test_identity_tells_machines_apart_and_names_no_host(identity_of):
+    assert identity_of("node-seventeen") == identity_of("node-seventeen")
+    assert identity_of("node-seventeen") != identity_of("node-eighteen")
+    assert identity_of("node-seventeen") != identity_of("node-seventeen", MKL_CBWR="COMPATIBLE")
+    assert "node" not in identity_of("node-seventeen").removeprefix(machine.fingerprint()["processor"])

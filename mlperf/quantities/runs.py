@@ -144,6 +144,21 @@ class Runs:
             )
         return Quantity(cells, self.by, unit=unit_of(column), name=column)
 
+    def medians(self) -> pd.DataFrame:
+        """Return the median of whatever was measured in numbers, one row a cell.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from mlperf import Runs
+        >>> frame = pd.DataFrame({"model": ["Small", "Small"], "seconds": [1.0, 3.0], "calls": [4, 4]})
+        >>> Runs(frame, by=["model"]).medians().to_dict("records")
+        [{'model': 'Small', 'seconds': 2.0, 'calls': 4.0}]
+        """
+        numbers = self.frame[self.measured].select_dtypes("number")
+        cells = [self.frame[name] for name in self.by]
+        return numbers.groupby(cells, sort=False).median().reset_index() if cells else numbers.median().to_frame().T
+
     def _rows(self) -> dict[Labels, np.ndarray]:
         if not self.by:
             return {(): np.arange(len(self.frame))}

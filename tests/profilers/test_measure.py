@@ -1,6 +1,7 @@
 """What `measure` promises: which runs there are, in which processes, what may be returned, what goes wrong and how."""
 
 import os
+import platform
 import re
 import shutil
 import signal
@@ -126,6 +127,38 @@ def test_stolen_time_is_that_of_the_other_machines_over_all():
     assert _stolen_fraction(before, [20, 0, 20, 120, 0, 0, 0, 15]) == pytest.approx(10 / 50)
     assert np.isnan(_stolen_fraction(before, before))
     assert np.isnan(_stolen_fraction([], []))
+
+
+def test_frequency_of_the_core_is_recorded_with_each_run_where_it_can_be_read():
+    frequency = measure(lambda: {"x": 1}, **ONCE).frame["frequency_ghz"].item()
+    assert np.isnan(frequency) or 0.1 < frequency < 20
+
+
+@pytest.mark.parametrize(
+    ("files", "frequency"),
+    [
+        ({"/sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq": "2400000\n"}, 2.4),
+        ({"/proc/cpuinfo": "\n\n".join(f"processor\t: {n}\ncpu MHz\t\t: {1000 + n}.5" for n in range(4))}, 1.0035),
+        ({"/proc/cpuinfo": "processor\t: 0\nBogoMIPS\t: 50.00\n\n"}, np.nan),
+        ({}, np.nan),
+    ],
+    ids=["of Linux's governor", "of the processor", "on a processor that does not tell", "on another system"],
+)
+def test_frequency_is_that_of_the_core_that_ran(files, frequency, tmp_path, monkeypatch):
+    from mlperf.profilers import child
+
+    stat = "7 (a (odd) name) " + " ".join(["R", *"0" * 35, "3", "0"])
+    for name, content in {"/proc/self/stat": stat, **files}.items():
+        (tmp_path / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name.lstrip("/")).write_text(content)
+    monkeypatch.setattr(child, "Path", lambda name: tmp_path / name.lstrip("/"))
+    assert child._frequency() == pytest.approx(frequency, nan_ok=True)
+
+
+def test_machine_is_recorded_with_each_run_without_its_host():
+    (machine,) = set(measure(identity, processes=1, a=[1, 2]).frame["machine"])
+    assert re.fullmatch(r".+ \([0-9a-f]{8}\)", machine)
+    assert platform.node() not in machine
 
 
 def test_a_mapping_labels_the_rows_and_passes_its_values():
