@@ -1,8 +1,11 @@
 # Every target sets itself up first; `make help` says what each does.
 BIN := .venv/bin
-MODE := $(if $(filter-out 0,$(QUICK)),quick,published)
+# Settings are read literally: in what a user gives, nothing is expanded.
+override QUICK := $(value QUICK)
+override FULL := $(value FULL)
 override DEVICE := $(or $(value DEVICE),cpu)
-ifeq ($(filter cpu cuda mps,$(DEVICE)),)
+MODE := $(if $(filter-out 0,$(QUICK)),quick,published)
+ifneq ($(words $(DEVICE)) $(filter-out cpu cuda mps,$(DEVICE)),1 )
 $(error DEVICE must be cpu, cuda or mps)
 endif
 # What is measured on a device lies apart: neither costs the other a result.
@@ -15,9 +18,10 @@ override PYTHON := $(value PYTHON)
 override PORT := $(or $(value PORT),8000)
 export OTHER PYTHON PORT
 
+# In a notebook's terminal, MPLBACKEND names a module that may not be installed here.
 # Where the gallery scripts publish and the chapter reads, apart for each protocol: a preview costs no result.
 SETTINGS = MLPERF_QUICK=$(if $(filter quick,$(MODE)),1,0) MLPERF_FULL=$(if $(filter-out 0,$(FULL)),1,0) \
-	MLPERF_DEVICE=$(DEVICE) MLPERF_RESULTS="$$PWD/docs/_results/$(PLACE)" MLPERF_COMPARE="$$OTHER"
+	MLPERF_DEVICE=$(DEVICE) MLPERF_RESULTS="$$PWD/docs/_results/$(PLACE)" MLPERF_COMPARE="$$OTHER" MPLBACKEND=agg
 STRICT = -n -W --keep-going
 SPHINX = $(SETTINGS) $(BIN)/python -m sphinx $(STRICT) -d $(BUILD)/doctrees docs
 

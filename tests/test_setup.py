@@ -97,6 +97,23 @@ def test_other_results_named_in_the_environment_are_taken_literally(plain_checko
     assert not [*plain_checkout.rglob("executed")]
 
 
+def test_a_build_that_is_started_from_a_notebook_draws_as_any_other(plain_checkout):
+    """Tried: there, MPLBACKEND names a module that is not installed in our environment."""
+    write_script(plain_checkout / ".venv/bin/python", '#!/bin/sh\necho "$1 $MPLBACKEND" >> "$PWD/called"\n')
+    assert make(plain_checkout, "html", MPLBACKEND="module://matplotlib_inline.backend_inline").returncode == 0
+    assert (plain_checkout / "called").read_text().splitlines()[-1] == "-m agg"
+
+
+@pytest.mark.parametrize("name", ["QUICK", "FULL", "DEVICE"])
+@pytest.mark.parametrize("given", ["$(shell touch executed)", "cpu ; touch executed ; echo", "`touch executed`", "1 0"])
+def test_no_setting_is_executed(plain_checkout, name, given):
+    """Tried: ``DEVICE="cpu ; touch x"`` was executed by the shell, and ``QUICK='$(shell touch x)'`` by make."""
+    for arguments, environment in (([f"{name}={given}"], {}), ([], {name: given})):
+        done = make(plain_checkout, "html", *arguments, **environment)
+        assert bool(done.returncode) == (name == "DEVICE")
+    assert not [*plain_checkout.rglob("executed")]
+
+
 @pytest.mark.parametrize(
     ("setting", "mode", "switches"),
     [

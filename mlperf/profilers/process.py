@@ -236,9 +236,9 @@ def environment(threads: int) -> dict[str, str]:
     Returns
     -------
     dict of str
-        Those of this process, but for the threads and for Python's filters of warnings: what is measured does not
-        depend on how the caller looks at warnings. torch logs its errors alone, unless the caller says otherwise: it
-        warns of memory that was taken before a profiler started.
+        Those of this process, but for the threads, for Python's filters of warnings and for where matplotlib draws:
+        what is measured does not depend on how the caller looks at warnings, nor on a notebook. torch logs its errors
+        alone, unless the caller says otherwise: it warns of memory that was taken before a profiler started.
 
     Examples
     --------
@@ -249,6 +249,7 @@ def environment(threads: int) -> dict[str, str]:
     return {
         "TORCH_CPP_LOG_LEVEL": "ERROR",
         **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+        "MPLBACKEND": "agg",
         **dict.fromkeys(POOLS, str(threads)),
     }
 

@@ -301,11 +301,16 @@ def test_runs_share_a_process_where_fresh_ones_are_not_asked_for(tmp_path):
 
 
 def test_settings_of_the_caller_change_nothing(monkeypatch):
+    """Tried: started from a notebook, matplotlib looked for that notebook's module."""
+
     def run():
+        import matplotlib.pyplot  # noqa: F401
+
         warnings.warn("look", DeprecationWarning, stacklevel=1)
         return {"x": 1}
 
     monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert measure(run, processes=1)["x"].value == 1
