@@ -13,7 +13,6 @@ import pandas as pd
 
 from mlperf import MLPRegressor, Table, claim, generate_samples, headline, measure
 from mlperf import operators, publish
-from mlperf.profilers.operators import COLUMNS, DEVICE_COLUMNS
 from mlperf.protocol import DEVICE, MODELS, PROFILED, SAMPLE_SIZES
 
 # %%
@@ -90,10 +89,9 @@ prediction_bytes
 # device where one ran something: medians over the runs, for every model, sample size
 # and operator.
 
-columns = [name for name in (*COLUMNS, *DEVICE_COLUMNS) if name in runs.frame]
-predictions = runs.frame[runs.frame.phase == "prediction"]
-cells = predictions.groupby(["model", "n_samples", "operator"], sort=False)
-profiles = cells[columns].median().reset_index()
+medians = runs.medians()
+of_prediction = medians[medians.phase == "prediction"]
+profiles = of_prediction.drop(columns=["phase", "allocated_bytes"])
 Table(profiles.head())
 
 # %%
@@ -111,27 +109,11 @@ most_calls = aten_calls.nlargest(1, "operator").labels("operator")[0]
 print(f"CPU time: {most_time}. Memory: {most_memory}. Calls: {most_calls}.")
 
 # %%
-# Does an amount grow from each model to the next, and from each sample size to the
-# next?
-
-few, middle, many = SAMPLE_SIZES
-
-
-def grows(amount):
-    return (
-        (amount["Medium"] / amount["Small"] > 1)
-        & (amount["Large"] / amount["Medium"] > 1)
-        & (amount[:, middle] / amount[:, few] > 1)
-        & (amount[:, many] / amount[:, middle] > 1)
-    )
-
-
-# %%
 # Is it largest for the largest model on the most samples, compared with all others?
 
 
 def is_largest(amount):
-    largest = ("Large", many)
+    largest = ("Large", SAMPLE_SIZES[-1])
     others = [cell for cell in amount if cell != largest]
     return [amount[largest] / amount[other] > 1 for other in others]
 
@@ -196,8 +178,8 @@ claims = {
     "grows": claim(
         "Self CPU time and allocated memory of prediction grow with the model and with "
         "the number of samples.",
-        grows(prediction_time),
-        grows(prediction_bytes),
+        prediction_time.rises("model", "n_samples"),
+        prediction_bytes.rises("model", "n_samples"),
         otherwise="Self CPU time or allocated memory of prediction does not grow at "
         "every step to a larger model or to more samples.",
         undecided="Self CPU time and allocated memory of prediction may grow with the "

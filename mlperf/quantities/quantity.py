@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from itertools import pairwise
 from math import inf, isfinite
 from typing import Any, NamedTuple
 
@@ -358,6 +359,22 @@ class Quantity:
         if not ends[0] < ends[1]:
             raise ValueError(f"The ends of within must be in order. Got {low} and {high} instead.")
         return self._compare(ends[0], ends[1], closed=True)
+
+    def rises(self, *levels: str) -> Check:
+        """Return the check that every number is above that of the label before it, along each of these levels.
+
+        Examples
+        --------
+        >>> from mlperf import exact
+        >>> exact({10: 1.0, 20: 1.5, 30: 1.4}, by="n_samples", unit="seconds").rises("n_samples").verdict
+        'does not hold'
+        """
+        steps = [
+            self.at(**{level: more}) / self.at(**{level: less}) > 1
+            for level in levels
+            for less, more in pairwise(self.labels(level))
+        ]
+        return Check(*steps)
 
     def leads(self, *labels: Any, over: str) -> Check:
         """Return the check that these labels of a level are above all its other labels, in every other cell.

@@ -286,3 +286,28 @@ def test_it_shows_itself_as_a_table_with_units_and_without_raw_numbers():
 
 def test_html_of_labels_is_escaped():
     assert "<script>" not in exact({"<script>": 1.0}, by="x")._repr_html_()
+
+
+def test_numbers_rise_from_each_label_to_the_next_along_every_named_level():
+    cells = {(model, n): size for model, n, size in [("S", 10, 1.0), ("S", 20, 2.0), ("L", 10, 3.0), ("L", 20, 2.5)]}
+    amount = exact(cells, by=("model", "n_samples"), unit="bytes")
+    assert amount.rises("model").verdict == "holds"
+    assert amount.rises("n_samples").verdict == "does not hold"
+    assert len(amount.rises("model", "n_samples")) == 4
+
+
+def test_medians_are_one_row_a_cell_of_what_was_measured_in_numbers():
+    frame = pd.DataFrame(
+        {
+            "model": ["b", "b", "a"],
+            "process": [0, 1, 0],
+            "seconds": [1.0, 3.0, 5.0],
+            "note": ["x", "y", "z"],
+            "load": 0.1,
+        }
+    )
+    assert Runs(frame, by=["model"]).medians().to_dict("records") == [
+        {"model": "b", "seconds": 2.0},
+        {"model": "a", "seconds": 5.0},
+    ]
+    assert Runs(frame.drop(columns="model"), by=[]).medians().to_dict("records") == [{"seconds": 3.0}]
