@@ -34,7 +34,7 @@ NO_WIDER = {"ATEN_CPU_CAPABILITY": "avx2", "CXXFLAGS": "-march=x86-64-v3"}
 
 # Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
 # switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
-# torch has no public way to count a part of a program: its Timer.collect_callgrind counts the imports too, for each cell.
+# torch has no public way to count part of a program: Timer.collect_callgrind counts the imports too, for each cell.
 COUNTED = """
 import os, pickle, subprocess, sys
 with open(sys.argv[1], "rb") as file:
