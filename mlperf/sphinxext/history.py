@@ -57,7 +57,7 @@ class HistoryDirective(PublishedDirective):
             "Latest": [str(points[-1].quantity) for points in known.values()],
             "Measured on": [points[-1].time[:10] for points in known.values()],
             "Builds": [str(len(points)) for points in known.values()],
-            "Last change": [told(known[title], marks[title][-1]) if marks[title] else "none" for title in known],
+            "Last change": [last_change(points, marks[title]) for title, points in known.items()],
         }
         numbers = {"Builds": [float(len(points)) for points in known.values()]}
         table = self.table([Column(name, column, numbers.get(name)) for name, column in texts.items()], [])
@@ -102,12 +102,27 @@ def changed(points: Sequence[Point]) -> list[Point]:
     return sorted(found)
 
 
+def last_change(points: Sequence[Point], marks: Sequence[Point]) -> str:
+    """Say when a value changed last, from what to what, and between which commits."""
+    return f"{told(points, marks[-1])}{commits(points, marks[-1])}" if marks else "none"
+
+
 def told(points: Sequence[Point], change: Point) -> str:
-    """Say a change: when, from what to what, and between which commits."""
+    """Say a change: when, and from what to what."""
+    before = previous(points, change)
+    return f"{change.time[:10]}: {before.quantity:short} to {change.quantity:short}"
+
+
+def previous(points: Sequence[Point], change: Point) -> Point:
+    """Return the last build of the same machine before a change."""
     of_machine = [point for point in points if point.machine == change.machine]
-    before = of_machine[of_machine.index(change) - 1]
-    between = f", {before.commit} to {change.commit}" if before.commit and change.commit else ""
-    return f"{change.time[:10]}: {before.quantity:short} to {change.quantity:short}{between}"
+    return of_machine[of_machine.index(change) - 1]
+
+
+def commits(points: Sequence[Point], change: Point) -> str:
+    """Say between which commits a change lies, where they are known."""
+    before = previous(points, change)
+    return f", commit {before.commit} to {change.commit}" if before.commit and change.commit else ""
 
 
 def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:

@@ -69,9 +69,9 @@ class MachineClaimsDirective(MachinesDirective):
         rows = across(shelf, original="original" in self.options)
         counts = {what: sum(row.comes_to == what for row in rows) for what in (EVERYWHERE, DEPENDS, OPEN, NOWHERE)}
         said = (
-            f"Of {len(rows)} claims, {counts[EVERYWHERE]} have the same verdict on every machine that measured them, "
-            f"{counts[DEPENDS]} depend on the machine, {counts[OPEN]} are undecided on some machines, and "
-            f"{counts[NOWHERE]} were measured nowhere."
+            f"Claims with the same verdict on every machine that measured them: {counts[EVERYWHERE]}. Those that "
+            f"depend on the machine: {counts[DEPENDS]}. Undecided on some machines: {counts[OPEN]}. Measured nowhere: "
+            f"{counts[NOWHERE]}."
         )
         shown = [Column("Statement", [row.statement for row in rows], None)]
         for machine in shelf.machines:

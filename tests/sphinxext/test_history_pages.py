@@ -79,7 +79,7 @@ def test_values_over_builds_are_drawn_and_a_change_is_marked(project):
     write_history(project, [1.0, 1.01, 0.99, 1.0, 1.01, 1.0, 0.8, 0.81, 0.79, 0.8])
     made = page(project, *HISTORY)
     (row, *_) = made.select("table tbody tr")
-    assert "2026-02-16: 1.00 s to 800 ms, commit5 to commit6" in text(row).replace("\xa0", " ")
+    assert "2026-02-16: 1.00 s to 800 ms, commit commit5 to commit6" in text(row).replace("\xa0", " ")
     alt = made.select_one("figure img")["alt"].replace("\xa0", " ")
     assert alt.startswith("Fit of Large: ")
     assert "changed 2026-02-16" in alt
