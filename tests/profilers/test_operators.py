@@ -225,6 +225,7 @@ def test_cuda_is_watched_only_where_it_is_in_use(monkeypatch):
         return nullcontext()
 
     monkeypatch.setattr("mlperf.profilers.profiled.profile", watch)
+    monkeypatch.setattr("mlperf.profilers.profiled.wait", lambda: None)
     profiled(lambda: None)
     monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
     profiled(lambda: None)
