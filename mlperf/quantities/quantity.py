@@ -70,6 +70,9 @@ class Quantity:
     2×
     """
 
+    # Let NumPy's numbers on the left of an operator leave it to the quantity on the right.
+    __array_ufunc__ = None
+
     def __init__(
         self, cells: Mapping[Labels, Cell], by: Sequence[str], *, unit: str = "number", name: str = ""
     ) -> None:

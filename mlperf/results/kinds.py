@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from html import escape
 from math import isfinite, isnan, nan
 from numbers import Real
@@ -97,7 +98,7 @@ def describe(thing: Any, name: str) -> tuple[Entry, Files]:
         return _describe_quantity(thing, name)
     if isinstance(thing, Claim):
         return {"kind": "claim", **_strings(thing)}, {}
-    if isinstance(thing, str | Real):
+    if isinstance(thing, str | Real | Decimal):
         return _describe_value(thing, name)
     figure = _figure_of(thing, name)
     if figure is not None:

@@ -2,6 +2,8 @@
 
 import math
 import re
+from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlperf import Quantity, Runs, exact, stack
+from mlperf import Quantity, Runs, claim, exact, stack
 from mlperf.quantities.scaling import exponent
 from mlperf.quantities.units import UNITS
 
@@ -82,6 +84,18 @@ def test_arithmetic_agrees_with_numpy_on_paired_runs(values, factor):
     assert (fit["b"] + fit["a"]).value == pytest.approx(np.median(b + a))
     assert (fit["b"] / fit["a"]).value == pytest.approx(np.median(b / a))
     assert (fit["a"] * factor).value == pytest.approx(factor * np.median(a))
+
+
+@pytest.mark.parametrize(
+    "two",
+    [np.float64(2), np.float32(2), np.int8(2), np.array(2), np.array(2.0), Fraction(2), Decimal(2), pd.Series([2])[0]],
+)
+def test_numbers_of_any_type_stand_on_either_side(two):
+    """Tried: NumPy's numbers on the left of an operator raised an error of NumPy's."""
+    four = exact(4)
+    found = [two * four, four * two, two / four, four / two, two + four, four + two, two - four, four - two]
+    assert [each.value for each in found] == [8, 8, 0.5, 2, 6, 6, -2, 2]
+    assert claim("It is more.", two < four).verdict == claim("It is more.", four > two).verdict == "holds"
 
 
 @given(st.lists(POSITIVE, min_size=6, max_size=10), st.lists(POSITIVE, min_size=6, max_size=10))

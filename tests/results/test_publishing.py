@@ -131,6 +131,7 @@ def test_quantity_lies_in_the_json_and_in_a_csv_for_any_reader(folder):
         (np.bool_(True), True),
         (np.array(4), 4),
         (Fraction(1, 4), 0.25),
+        (Decimal("0.5"), 0.5),
     ],
 )
 def test_text_and_numbers_of_any_type_are_kept_as_they_are(given, kept):
