@@ -16,7 +16,7 @@ from mlperf.training.kernel import MANY_PARAMETERS, source
 from mlperf.training.library import load
 from mlperf.training.parameters import layer_sizes, separate
 
-FLOP_PER_THREAD, FLOP_PER_PARAMETER = 1_250_000, 40
+FLOP_PER_THREAD, FLOP_PER_PARAMETER = 2_500_000, 40
 """Operations of a step for each thread, and of these for each parameter, from which on another thread pays.
 
 Threads wait for each other, which takes microseconds. They hand each other gradients and parameters, which costs as

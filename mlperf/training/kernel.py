@@ -1,8 +1,8 @@
 """Write the program that trains a network of given layer sizes: C++, one function call an epoch.
 
-What all networks share is there already: ``products.hpp`` has the matrix products, held in vector registers, and Adam;
-``epoch.hpp`` has the loop over mini-batches and the threads. In between come a network's numbers and the calls that
-make up its step.
+What all networks share is there already: ``vectors.hpp`` has vectors as wide as the processor's; ``products.hpp``
+has the matrix products, held in vector registers, and Adam; ``epoch.hpp`` has the loop over mini-batches and the
+threads. In between come a network's numbers and the calls that make up its step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 
 # What is measured depends on these as on any module:
+# mlperf: depends on vectors.hpp
 # mlperf: depends on products.hpp
 # mlperf: depends on epoch.hpp
 
@@ -81,10 +82,11 @@ def source(
             _constants("int", choices),
             _constants("int", network),
             _constants("double", {"BETA_1": BETAS[0], "BETA_2": BETAS[1], "EPSILON": EPSILON}),
-            _shared("products.hpp"),
+            shared("vectors.hpp"),
+            shared("products.hpp"),
             _numbers(layers, many),
             _calls(layers, many),
-            _shared("epoch.hpp"),
+            shared("epoch.hpp"),
         ]
     )
 
@@ -93,7 +95,15 @@ def _constants(kind: str, values: Mapping[str, float]) -> str:
     return f"constexpr {kind} {', '.join(f'{name} = {value}' for name, value in values.items())};"
 
 
-def _shared(name: str) -> str:
+def shared(name: str) -> str:
+    """Return a file that lies here and takes part in programs.
+
+    Examples
+    --------
+    >>> from mlperf.training.kernel import shared
+    >>> shared("vectors.hpp").splitlines()[0]
+    "// Vectors as wide as the processor's widest, or as VECTOR_BYTES says."
+    """
     return Path(__file__).with_name(name).read_text()
 
 
