@@ -109,6 +109,7 @@ def test_the_name_to_install_is_not_that_of_another_project_and_no_python_to_com
 
 
 def test_a_source_archive_has_the_package_and_no_tests_that_could_not_run(archives):
+    """Tried: it had tests without what they need."""
     (path,) = archives.glob("*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
@@ -159,6 +160,7 @@ def test_everything_declared_is_pinned_within_its_range_but_the_rivals():
 
 
 def test_no_version_to_come_is_refused():
+    """Tried: Python 3.14 was refused, though every pin resolves to wheels for it."""
     for requirement in itertools.chain(DECLARED, *EXTRAS.values()):
         assert {clause.operator for clause in requirement.specifier} <= {">="}, requirement.name
 
@@ -193,6 +195,7 @@ print(read("sums")["sums"])
 
 
 def test_a_script_in_an_empty_folder_needs_no_more_than_what_is_declared(wheel, tmp_path):
+    """Tried: matplotlib was missing where only the declared dependencies were installed."""
     wheel.extractall(tmp_path / "installed")
     modules = [
         re.sub(r"(/__init__)?\.py$", "", name).replace("/", ".")

@@ -156,6 +156,7 @@ def test_absent_device_ends_a_build_with_a_sentence(device, ended):
 
 
 def test_comparing_with_nothing_says_how_to_name_it(plain_checkout):
+    """Tried: a broken OTHER was answered by the advice to build first."""
     done = make(plain_checkout, "compare")
     assert done.returncode != 0
     assert "make compare OTHER=path/to/results" in done.stderr
@@ -236,6 +237,8 @@ def test_nothing_is_waited_for_where_no_build_ever_was(tmp_path):
 
 
 def test_on_a_file_system_without_locks_tests_run_at_once_and_say_so(tmp_path, monkeypatch, capsys):
+    """Tried: a file system without locks."""
+
     def flock(_file, _operation):
         raise OSError(errno.ENOLCK, "No locks available")
 
@@ -254,6 +257,7 @@ def serve(folder, port):
 
 
 def test_a_taken_port_is_told_in_one_sentence(tmp_path):
+    """Tried: it ended in a traceback."""
     with socket.create_server(("localhost", 0)) as taken:
         port = taken.getsockname()[1]
         with serve(tmp_path, port) as served:
@@ -416,6 +420,8 @@ def test_a_failed_set_up_is_tried_again(setup):
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF])
 def test_a_file_system_without_locks_is_survived(setup, monkeypatch, number):
+    """Tried: a file system without locks."""
+
     def flock(_file, _operation):
         raise OSError(number, os.strerror(number))
 

@@ -167,6 +167,7 @@ def test_a_mapping_labels_the_rows_and_passes_its_values():
 
 
 def test_anything_hashable_labels_a_row():
+    """Tried: not all that can be a key could label a level of the grid."""
     labels = [(32, 16), None, 2.5, Fraction(1, 3), frozenset({1})]
     runs = measure(lambda a: {"x": 1.0}, **ONCE, a=labels)  # noqa: ARG005
     assert runs.frame["a"].tolist() == labels
@@ -220,6 +221,7 @@ def test_frame_without_rows_keeps_its_columns():
     ],
 )
 def test_numbers_of_any_type_are_measured(value, measured):
+    """Tried: NumPy's and pandas' scalars, arrays of no dimension and Fractions."""
     from mlperf.profilers.child import _plain
 
     plain = _plain("x", value)
@@ -535,6 +537,7 @@ measure(run, processes=1, warmup=False, n_jobs={n_jobs}, folder={folders})
 @pytest.mark.parametrize("n_jobs", [1, 2])
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_children_end_with_a_parent_however_it_ends(end, n_jobs, tmp_path):
+    """Tried: interrupted, terminated and killed while it measured."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT.format(n_jobs=n_jobs, folders=[str(tmp_path), f"{tmp_path}/"][:n_jobs]))
     parent = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True)

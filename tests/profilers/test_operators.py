@@ -145,6 +145,7 @@ def test_operator_that_is_not_called_has_no_callers():
 
 
 def test_call_that_ran_no_operator_has_an_empty_table():
+    """Tried: a call that ran no operator, as a sleep."""
     table = operators(lambda: None)
     assert len(table) == 0
     assert table.index.name == "operator"
@@ -152,6 +153,7 @@ def test_call_that_ran_no_operator_has_an_empty_table():
 
 
 def test_folder_of_the_trace_is_looked_for_before_the_call(tmp_path):
+    """Tried: a long call was made, and its trace could not be written."""
     called = []
     with pytest.raises(FileNotFoundError, match=r"in an existing folder\. There is no .*missing\.$"):
         operators(lambda: called.append(1), trace=tmp_path / "missing" / "trace.json")

@@ -106,6 +106,7 @@ def test_call_is_timed_on_a_coarse_clock_too(step, seconds, monkeypatch):
 
 
 def test_clock_that_stands_still_is_named(monkeypatch):
+    """Tried: on a clock that does not advance between two calls, a division by zero."""
     monkeypatch.setattr("mlperf.profilers.timing.perf_counter", lambda: 1.0)
     monkeypatch.setattr("mlperf.profilers.timing.MOST_READINGS", 1000)
     with pytest.raises(RuntimeError, match=r"^time\.perf_counter\(\) stood still for 1,024 calls"):
@@ -114,6 +115,7 @@ def test_clock_that_stands_still_is_named(monkeypatch):
 
 @pytest.mark.parametrize("clock", [lambda: 1.0, Clock(0.0156)])
 def test_costs_of_a_fit_are_no_division_by_zero_on_a_bad_clock(clock, monkeypatch):
+    """Tried: clocks that advance in steps of 15 ms, or not at all."""
     monkeypatch.setattr("mlperf.profilers.timing.perf_counter", clock)
     costs = fit_costs(lambda epochs: None, 10, at_least=2)  # noqa: ARG005
     assert costs["whole_seconds"] >= 0

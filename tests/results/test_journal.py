@@ -128,6 +128,7 @@ def test_level_that_is_new_is_measured_beside_those_that_are_known():
 
 
 def test_torn_and_altered_lines_are_measured_anew(journal):
+    """Tried: journals were cut off and altered at random places."""
     lines = [line for line in journal.read_bytes().splitlines() if line]
     altered = lines[1].replace(b'"x"', b'"y"')
     journal.write_bytes(b"\n".join([lines[0], altered, lines[2][:-9]]))
@@ -200,6 +201,8 @@ def test_folder_of_the_journal_that_is_a_link_is_not_followed(script, results, t
 
 
 def test_full_disk_costs_no_run(script, monkeypatch):
+    """Tried: the disk was filled while runs were measured."""
+
     def full(*_):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -135,6 +135,7 @@ def test_quantity_lies_in_the_json_and_in_a_csv_for_any_reader(folder):
     ],
 )
 def test_text_and_numbers_of_any_type_are_kept_as_they_are(given, kept):
+    """Tried: NumPy's scalars, arrays of no dimension, Fractions and Decimals."""
     publish("fits", x=given)
     found = read("fits")["x"]
     assert (type(found), found) == (type(kept), kept)
@@ -319,6 +320,7 @@ def test_next_result_replaces_all_files_of_the_former_and_no_others(folder):
 @pytest.mark.parametrize("call", ["_write", "os.fsync"])
 @pytest.mark.parametrize("after", [0, 1])
 def test_full_disk_leaves_the_former_result_and_no_other_file(folder, monkeypatch, call, after):
+    """Tried: the disk was filled while a result was published."""
     publish("fits", runs=FRAME, x=1)
     before, calls = files(folder), []
     owner, name = (os, "fsync") if call == "os.fsync" else (atomic, call)
@@ -392,6 +394,7 @@ def test_torn_list_that_waits_does_not_count(folder, torn):
 
 
 def test_files_are_on_the_disk_before_they_count(folder, monkeypatch):
+    """Reported: after a power loss, names had outlived what they stood for."""
     synced, order = os.fsync, []
     replaced = Path.replace
     monkeypatch.setattr(os, "fsync", lambda descriptor: (order.append("sync"), synced(descriptor)))
@@ -402,12 +405,14 @@ def test_files_are_on_the_disk_before_they_count(folder, monkeypatch):
 
 
 def test_folder_that_cannot_be_made_is_named(folder):
+    """Tried: a file where the folder of results should be."""
     folder.write_text("a file")
     with pytest.raises(FileExistsError, match=f"The result 'fits' cannot be written to {folder}: File exists"):
         publish("fits")
 
 
 def test_read_only_folder_leaves_the_former_result(monkeypatch):
+    """Tried: publishing into a folder that must not be written to."""
     publish("fits", x=1)
 
     def refused(*_):
@@ -420,6 +425,7 @@ def test_read_only_folder_leaves_the_former_result(monkeypatch):
 
 
 def test_links_that_wait_in_a_folder_are_not_written_through(folder, tmp_path):
+    """Tried: in a hostile folder, links among the files that wait led out of it."""
     publish("fits", runs=FRAME)
     outside = tmp_path / "outside"
     outside.write_text("mine")
@@ -461,6 +467,7 @@ def start_loop(folder):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_result_is_whole_wherever_its_writer_is_killed(folder, how):
+    """Tried: scripts were killed at random moments."""
     for extra in range(4):
         writer = start_loop(folder)
         time.sleep(0.0023 * extra)
@@ -484,6 +491,7 @@ def test_reader_beside_a_writer_reads_a_whole_result_each_time(folder):
 
 
 def test_two_writers_at_the_same_moment_leave_one_whole_result(folder):
+    """Tried: two scripts published one result in a tight loop."""
     writers = [start_loop(folder), start_loop(folder)]
     time.sleep(0.5)
     for writer in writers:

@@ -109,6 +109,7 @@ def record():
     ],
 )
 def test_broken_result_is_named_with_what_to_run(folder, spoil, message):
+    """Tried: empty, binary, torn and deeply nested files each ended in an error of another kind."""
     spoil(folder)
     with pytest.raises(ResultError) as caught:
         read("fits")
@@ -353,6 +354,7 @@ def test_finishing_touches_nothing_outside_and_nothing_of_others(results, tmp_pa
 
 
 def test_folder_that_cannot_be_written_is_read(folder):
+    """Tried: reading finished files that waited, and so wrote."""
     folder.chmod(0o500)
     try:
         assert everything() == right_answer()

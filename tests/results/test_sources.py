@@ -209,12 +209,14 @@ def test_digests_are_the_same_for_each_version_of_python(tmp_path):
     ],
 )
 def test_names_of_results_are_read_from_calls_of_publish(script, text, published):
+    """Tried: ``publish(name="x")`` was not seen."""
     path = script(text)
     assert published_names(path) == published
     assert problem_of(path) == ""
 
 
 def test_computed_name_is_told(script):
+    """Tried: results with computed names were not seen, and their scripts never run again."""
     path = script('from mlperf import publish\nNAME = "fits"\npublish(NAME)\npublish("more")')
     assert published_names(path) == ["more"]
     assert problem_of(path) == (

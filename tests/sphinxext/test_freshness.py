@@ -89,6 +89,7 @@ def test_build_that_failed_on_a_warning_fails_until_it_is_mended_in_every_format
 
 
 def test_pages_that_a_killed_build_did_not_write_are_written_by_the_next(project):
+    """Tried: a build was killed between reading and writing."""
     page(project, ":value:`fits.library`")
     (project / "docs/_build/html/index.html").write_text("<html>half")
     (project / "docs/_build/doctrees/html.unfinished").touch()
@@ -97,6 +98,7 @@ def test_pages_that_a_killed_build_did_not_write_are_written_by_the_next(project
 
 
 def test_second_build_at_once_refuses_in_one_line(project):
+    """Tried: it refused in thirty lines with a traceback."""
     page(project, "Text.")
     with FileLock(project / "docs/_build/.lock"), pytest.raises(SystemExit) as refused:
         build(project)

@@ -153,6 +153,7 @@ def test_only_scripts_whose_inputs_moved_are_run_again(gallery):
 
 
 def test_missing_and_broken_results_and_emptied_pages_are_made_again(gallery):
+    """Tried: an emptied page of the gallery stayed empty."""
     (gallery / "results/one.json").unlink()
     (gallery / "results/two.json").write_text("{")
     (gallery / "docs/auto_examples/plot_silent.rst").write_text("")
@@ -239,6 +240,7 @@ measure(run, processes=1, warmup=False, n_jobs=2, folder=[folder], n=[1, 2])
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_killed_build_leaves_no_process_and_is_completed_without_repeating_what_was_finished(gallery, how):
+    """Tried: builds were killed at random moments."""
     children = gallery / "children"
     script(gallery, "two", "from mlperf import measure", MEASURING.format(folder=str(children)))
     build = subprocess.Popen(**sphinx(gallery))
@@ -263,6 +265,7 @@ os.fsync = refuse
 
 
 def test_full_disk_is_named_and_costs_no_finished_result(gallery):
+    """Tried: the disk was filled while the gallery ran."""
     finished = {path: path.read_bytes() for path in (gallery / "results").iterdir()}
     script(gallery, "two", body=FULL)
     said = subprocess.run(**sphinx(gallery), check=False).stderr

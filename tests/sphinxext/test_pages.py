@@ -350,6 +350,7 @@ def test_results_to_compare_with_must_be_there_and_whole(project):
 
 
 def test_no_cell_of_a_result_becomes_markup(project):
+    """Tried: a cell in a column of tabs injected directives."""
     hostile = [
         "`a <javascript:alert(1)>`_",
         ".. raw:: html",

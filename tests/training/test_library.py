@@ -66,6 +66,7 @@ def test_a_program_is_compiled_once_for_all_processes(monkeypatch, folder, compi
 
 @pytest.mark.parametrize("damage", ["cut off", "overwritten", "without its record", "with a broken record"])
 def test_a_damaged_library_is_compiled_again(monkeypatch, folder, compilations, damage):
+    """Tried: a library that was cut off ended the process with a bus error."""
     load(ANSWER)
     (path,), (record,) = folder.glob("*.so"), folder.glob("*.json")
     path.unlink()  # it is loaded in this process, which must not see the damage
@@ -103,6 +104,7 @@ def test_threads_that_want_the_same_library_at_once_compile_it_once(compilations
 
 
 def test_what_a_killed_process_left_is_cleared_away(folder):
+    """Tried: killed while compiling, a process left its folder for ever."""
     script = f"from mlperf.training.library import load; load({ANSWER!r})"
     slow = folder.parent / "slow-compiler"
     folder.mkdir(parents=True)
@@ -134,6 +136,7 @@ def test_what_a_process_left_that_was_killed_outside_the_cache_is_cleared_away(t
 
 
 def test_a_cache_that_cannot_be_made_is_done_without(folder, compilations):
+    """Tried: such a cache failed the whole build."""
     folder.parent.write_text("a file where a folder should be")
     assert load(ANSWER).functions.answer() == 42
     assert load(ANSWER).functions.answer() == 42
@@ -142,6 +145,7 @@ def test_a_cache_that_cannot_be_made_is_done_without(folder, compilations):
 
 
 def test_a_cache_that_is_full_is_done_without(monkeypatch, folder, tmp_path):
+    """Tried: such a cache failed the whole build."""
     compiler = tmp_path / "compiler"
     full = "echo 'final link failed: No space left on device' >&2; exit 1"
     compiler.write_text(f'#!/bin/sh\ncase "$*" in *"{folder}"*) {full};; esac\nexec g++ "$@"\n')
@@ -167,6 +171,7 @@ def test_a_lock_that_is_never_released_is_not_waited_for_for_ever(monkeypatch, f
 
 
 def test_a_cache_whose_programs_must_not_be_run_is_done_without(monkeypatch, folder):
+    """Tried: such a cache failed the whole build."""
     really = ctypes.CDLL
 
     def refuse(path):
