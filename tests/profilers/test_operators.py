@@ -24,6 +24,17 @@ EPOCHS = 2
 FLOAT32 = 4
 
 
+CUDA_IS_IN_USE = torch.cuda.is_initialized
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cuda_is_not_in_use():
+    """What other tests of this process did on a device adds no rows to the tables here."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch.cuda, "is_initialized", lambda: False)
+        yield
+
+
 def fit():
     return MLPRegressor(HIDDEN, max_iter=EPOCHS, engine="eager", random_state=0).fit(SAMPLES.Xtr, SAMPLES.ytr)
 
@@ -236,7 +247,9 @@ def test_cuda_is_watched_only_where_it_is_in_use(monkeypatch):
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 @pytest.mark.parametrize("engine", ["eager", "fused", "cuda_graph"])
-def test_table_of_a_fit_on_cuda_has_its_time_there(engine):
+def test_table_of_a_fit_on_cuda_has_its_time_there(engine, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_initialized", CUDA_IS_IN_USE)
+
     def fit_there():
         MLPRegressor(HIDDEN, max_iter=6, engine=engine, device="cuda", random_state=0).fit(SAMPLES.Xtr, SAMPLES.ytr)
 
@@ -244,4 +257,4 @@ def test_table_of_a_fit_on_cuda_has_its_time_there(engine):
     took = seconds(fit_there)
     table = operators(fit_there)
     assert 0 < table.self_device_seconds.sum() < 10 * took
-    assert (table.self_device_seconds >= 0).all()
+    assert (table.self_device_seconds > -1e-9).all()

@@ -141,7 +141,7 @@ def test_engines_of_a_device_take_the_steps_of_the_processor(device):
         assert there.device_ == device
         np.testing.assert_allclose(there.loss_curve_, here.loss_curve_, rtol=1e-3, err_msg=engine)
         np.testing.assert_allclose(there.validation_curve_, here.validation_curve_, rtol=1e-3, err_msg=engine)
-        np.testing.assert_allclose(there.predict(SAMPLES.Xte), here.predict(SAMPLES.Xte), rtol=1e-2, err_msg=engine)
+        np.testing.assert_allclose(there.predict(SAMPLES.Xte), here.predict(SAMPLES.Xte), atol=0.05, err_msg=engine)
 
 
 @on_a_device
@@ -156,7 +156,7 @@ def test_model_of_a_device_is_pickled_for_any_machine():
     fitted = fit(device="auto")
     revived = pickle.loads(pickle.dumps(fitted))
     assert revived.device_ == "cpu"
-    np.testing.assert_allclose(revived.predict(SAMPLES.Xte), fitted.predict(SAMPLES.Xte), rtol=1e-3)
+    np.testing.assert_allclose(revived.predict(SAMPLES.Xte), fitted.predict(SAMPLES.Xte), atol=0.05)
     assert fitted.device_ == THERE[0]
 
 
