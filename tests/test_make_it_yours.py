@@ -38,10 +38,10 @@ def changed(source, patch):
     return source
 
 
-def carry_out(folder):
+def carry_out(folder, page=PAGE):
     """Run the page's commands in order, each file written or changed where its folder is there."""
     said = ""
-    for block in BLOCK.finditer(PAGE):
+    for block in BLOCK.finditer(page):
         caption = re.search(r":caption: (.+)", block["options"])
         where = folder / "mine" if (folder / "mine").exists() else folder
         body = dedent(block["body"]).rstrip("\n") + "\n"
@@ -104,42 +104,50 @@ def test_three_classifiers_take_at_most_fifteen_changed_lines():
     assert sum(line.startswith("-") for line in lines) <= 15
 
 
-@pytest.mark.parametrize("name", ["index.html", "markdown.html"])
-def test_report_of_ones_own_shows_values_claims_figures_and_tables_in_either_format(name, carried_out):
-    mine, _ = carried_out
-    page = mine / "report" / "_build" / "html" / name
+@pytest.fixture(scope="module")
+def own(tmp_path_factory):
+    """What the section on a report of one's own makes, by itself, of an empty folder."""
+    folder = tmp_path_factory.mktemp("empty")
+    carry_out(folder, PAGE[PAGE.index(".. _own-report:") :])
+    return folder
+
+
+@pytest.mark.parametrize("name", ["index.html", "restructured.html"])
+def test_report_of_ones_own_begins_in_an_empty_folder_and_shows_values_claims_figures_and_tables(name, own):
+    page = own / "report" / "_build" / "html" / name
     text = text_of(page)
-    assert re.search(r"To fit a forest takes \d[\d.]*\s[mµ]?s\. .*forest is .*tree", text)
-    assert "Right answers on the test split." in text
-    assert re.search(r"Fig\. \d Bars are medians", text)
-    assert re.search(r'alt="\w+ takes longest to fit: \d', page.read_text())
-    assert re.search(r"A fit of forest is faster than one of logistic.*≈ undecided", text)
+    assert re.search(r"A run takes 1\.9\d*\s?s \(.*\) with the old version, 1\.4\d*\s?s \(.*\) with the new one\.", text)
+    assert "The new version is faster: 1.36× (" in text
+    assert "The first runs." in text
+    # A page that no other leads to has no numbers.
+    assert ("Fig. 1 Bars are medians" in text) == (name == "index.html")
+    assert 'alt="The new version is 1.36× as fast"' in page.read_text()
+    assert re.search(r"The new version is faster\..*✓\sholds", text)
 
 
-def test_both_formats_give_the_same_page(carried_out):
-    mine, _ = carried_out
-    html = mine / "report" / "_build" / "html"
-    rst, markdown = (re.sub(r"(Fig\.|Table) \d+", "", text_of(html / name)) for name in ("index.html", "markdown.html"))
+def test_both_formats_give_the_same_page(own):
+    html = own / "report" / "_build" / "html"
+    pages = (html / name for name in ("index.html", "restructured.html"))
+    markdown, rst = (re.sub(r"(Fig\.|Table) \d+ ", "", text_of(page)) for page in pages)
     assert rst == markdown
 
 
-def test_mistyped_name_fails_the_build_of_ones_own_report_and_suggests_the_nearest(carried_out):
-    mine, _ = carried_out
-    report = mine / "mistyped"
+def test_mistyped_name_fails_the_build_of_ones_own_report_and_suggests_the_nearest(own):
+    report = own / "mistyped"
     report.mkdir()
-    for name in ("conf.py", "index.rst", "markdown.md"):
-        text = (mine / "report" / name).read_text()
-        (report / name).write_text(text.replace("my_classifiers.fit[forest]", "my_classifiers.fti[forest]"))
+    for name in ("conf.py", "index.md", "restructured.rst"):
+        text = (own / "report" / name).read_text()
+        (report / name).write_text(text.replace("my_numbers.time[old]", "my_numbers.tmie[old]"))
     built = subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "mistyped", "mistyped/_build"],
-        cwd=mine,
+        cwd=own,
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
     )
     assert built.returncode != 0
-    assert built.stderr.count("The nearest name is 'my_classifiers.fit'.") == 2
+    assert built.stderr.count("The nearest name is 'my_numbers.time'.") == 2
 
 
 @pytest.mark.parametrize("answered", [False, True], ids=["measured", "answered"])
