@@ -102,7 +102,7 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     ...     return lambda: sum(range(n))
     >>> counted = instructions(prepare, calls=1, n=[1_000, 2_000])  # doctest: +SKIP
     """
-    check_count("instructions", "calls", calls)
+    calls = check_count("instructions", "calls", calls)
     todo = cells("instructions", prepare, grid, options=["calls"], taken=["part"])
     missing = answer("missing for counting", lambda: [name for name in TOOLS if not shutil.which(name)])
     if missing:

@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
+from operator import index
 from pathlib import Path
 from typing import Any, Literal
 
@@ -129,9 +130,10 @@ def measure(
     0     2   square        0       0      4
     1     3   square        0       0      9
     """
-    for name, count in {"processes": processes, "repeats": repeats, "threads": threads, "n_jobs": n_jobs}.items():
-        if count is not None or name != "n_jobs":
-            check_count("measure", name, count)
+    processes = check_count("measure", "processes", processes)
+    repeats = check_count("measure", "repeats", repeats)
+    threads = check_count("measure", "threads", threads)
+    n_jobs = None if n_jobs is None else check_count("measure", "n_jobs", n_jobs)
     _check_timeout(timeout)
     _check_fresh(fresh)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
@@ -449,8 +451,8 @@ def _runs(turns: Sequence[_Turn], grid: list[str]) -> Runs:
     return Runs(frame, by=by)
 
 
-def check_count(owner: str, name: str, count: Any) -> None:
-    """Check that a parameter is a whole number of at least 1.
+def check_count(owner: str, name: str, count: Any) -> int:
+    """Return a parameter that must be a whole number of at least 1.
 
     Raises
     ------
@@ -458,10 +460,15 @@ def check_count(owner: str, name: str, count: Any) -> None:
         If it is none; the message names the parameter and the function that got it.
     """
     message = f"The {name!r} parameter of {owner} must be an int of at least 1. Got {count!r} instead."
-    if not isinstance(count, Integral) or isinstance(count, bool):
+    try:
+        number = index(count)  # of NumPy's numbers and arrays of no dimension too
+    except TypeError:
+        raise TypeError(message) from None
+    if isinstance(count, bool):
         raise TypeError(message)
-    if count < 1:
+    if number < 1:
         raise ValueError(message)
+    return number
 
 
 def _check_timeout(timeout: Any) -> None:

@@ -174,6 +174,12 @@ def test_anything_hashable_labels_a_row():
     assert measure(identity, **ONCE, a=np.array([1, 2])).frame["a"].tolist() == [1, 2]
 
 
+@pytest.mark.parametrize("two", [np.int64(2), np.int8(2), np.array(2)])
+def test_counts_of_any_type_are_counts(two):
+    """Tried: an array of no dimension was refused."""
+    assert len(measure(identity, processes=two, repeats=two, n_jobs=two, warmup=False).frame) == 4
+
+
 @pytest.mark.parametrize("labels", [[None, 3], [None, "sqrt"], [None, 0.5, True]])
 def test_none_is_a_label_as_any_other(labels):
     """Tried: a depth of None, as scikit-learn has it, became a missing number that chose no cell."""
