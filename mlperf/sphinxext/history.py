@@ -18,6 +18,7 @@ from mlperf.results.folder import ResultError
 from mlperf.results.history import Point, series
 from mlperf.results.kinds import describe
 from mlperf.results.publishing import name_of
+from mlperf.results.references import parse
 from mlperf.sphinxext.changes import changes
 from mlperf.sphinxext.directives import PublishedDirective, plain
 
@@ -41,6 +42,8 @@ class HistoryDirective(PublishedDirective):
             raise ResultError("results-history lists values, a line each: training_time.fit[Large, last] One fit")
         folder = self.domain.history
         values = dict(map(split, lines))
+        for reference in values.values():  # a label may be missing on this machine, a name is mistyped
+            self.domain.find("values", parse(reference).name)
         found = {title: series(folder, reference) if folder else [] for title, reference in values.items()}
         if folder:
             self.domain.watch(folder)

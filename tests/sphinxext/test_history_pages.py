@@ -106,6 +106,7 @@ def test_a_page_is_made_anew_when_the_history_has_grown(project):
     [
         ([".. results-history::", "", "   fits.fit[Large]"], "A history is of one value"),
         ([".. results-history::"], "results-history lists values, a line each"),
+        ([".. results-history::", "", "   fits.fitt[Large, 1000]"], "The nearest name is 'fits.fit'."),
     ],
 )
 def test_a_slip_fails_the_build_in_a_sentence(project, lines, said, capsys):
