@@ -109,6 +109,13 @@ def series(folder: Path, reference: str) -> list[Point]:
     ------
     ResultError
         If the history cannot be read, or the reference names several cells.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from mlperf.results.history import series
+    >>> series(Path("no such folder"), "training_time.fit[Large, last]")
+    []
     """
     asked = parse(reference)
     builds: dict[tuple[str, str, str], list[dict[str, str]]] = {}

@@ -116,6 +116,19 @@ def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
     ------
     ResultError
         If there are no results, one is broken, or the target is there.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.machines import pack
+    >>> publish("my_fits", steps=exact(100))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> with TemporaryDirectory() as folder:
+    ...     pack(results_folder(), Path(folder, "my-machine"), scripts=[])
+    ["The result 'my_fits' is none of the report's."]
     """
     if target.exists():
         raise ResultError(f"{target} is there already. Remove it, or choose another name.")
@@ -147,6 +160,19 @@ def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
         The results.
     original : bool, default=False
         Leave out claims that the original report did not make.
+
+    Examples
+    --------
+    >>> from mlperf import claim, exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.machines import across
+    >>> from mlperf.results.shelf import Shelf
+    >>> publish("my_fits", few=claim("There are few steps.", exact(100) < 1_000))  # doctest: +ELLIPSIS
+    ✓ holds: There are few steps.
+    Published my_fits in ...results.
+    >>> (row,) = across(Shelf(results_folder()))
+    >>> row.verdicts, row.comes_to
+    ({'This machine': '✓ holds'}, 'the same on every machine')
     """
     rows = []
     for row in shelf.claims(["*"], original=original):
@@ -165,6 +191,17 @@ def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:
     ------
     ResultError
         If there is no such machine, or the reference is not to one value.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.machines import side_by_side
+    >>> from mlperf.results.shelf import HERE, Shelf
+    >>> publish("my_fits", steps=exact(100))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> side_by_side(Shelf(results_folder()), "my_fits.steps", HERE)
+    {'This machine': '100'}
     """
     if chosen not in shelf.machines:
         raise ResultError(f"There is no machine {chosen!r}, only {', '.join(shelf.machines)}.")
