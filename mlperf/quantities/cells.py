@@ -38,7 +38,7 @@ class Cell(ABC):
 
     @property
     def disturbed(self) -> NDArray[np.bool_]:
-        """Which of the raw runs were disturbed; see `mlperf.Runs.disturbed`."""
+        """Which of the raw runs were disturbed; see `mlperf.quantities.runs.Runs.disturbed`."""
         return np.zeros(len(self.runs), dtype=bool)
 
     @property
