@@ -83,7 +83,11 @@ def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ())
         if name not in there
     ]
     found += [f"The result {name!r} is none of the report's." for name in there if name not in expected]
-    found += [f"The result {result.name!r}: {what}" for result in results for what in _protocol(result)]
+    differ: dict[str, list[str]] = {}
+    for result in results:
+        for what in _protocol(result):
+            differ.setdefault(what, []).append(result.name)
+    found += [f"{_these(names)}: {what}" for what, names in differ.items()]
     if len(machines(results)) > 1:
         found.append(f"The results are of several machines: {', '.join(machines(results))}.")
     files = {file for result in results for file in _files(result)}
@@ -227,14 +231,18 @@ def _comes_to(verdicts: set[str]) -> str:
     return DEPENDS if len(known - {UNDECIDED}) > 1 else OPEN
 
 
+def _these(names: Sequence[str]) -> str:
+    return f"The result {names[0]!r}" if len(names) == 1 else f"{len(names)} results"
+
+
 def _protocol(result: Result) -> list[str]:
     """Say how the protocol of a result differs from the published one of today."""
     theirs = result.provenance["protocol"]
     if theirs["MODE"] != "published":
-        return [f"it was measured by the {theirs['MODE']} protocol, not by the published one."]
+        return [f"measured by the {theirs['MODE']} protocol, not by the published one."]
     ours = constants()
     differ = [name for name in ours if name not in _FREE and theirs.get(name) != ours[name]]
-    return [f"its protocol is another one than today's: {', '.join(differ)}."] if differ else []
+    return [f"another protocol than today's, in {', '.join(differ)}."] if differ else []
 
 
 def _files(result: Result) -> list[str]:

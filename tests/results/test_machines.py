@@ -71,13 +71,13 @@ def test_what_is_packed_is_accepted_and_equal_to_the_bit(machine, results, scrip
         (lambda folder: (folder / "notes.txt").write_text("hello"), "notes.txt is no file of a result."),
         (
             lambda folder: change(folder, "fits", lambda record: record["provenance"]["protocol"].update(MODE="quick")),
-            "The result 'fits': it was measured by the quick protocol",
+            "The result 'fits': measured by the quick protocol",
         ),
         (
             lambda folder: change(
                 folder, "fits", lambda record: record["provenance"]["protocol"].update(BATCH_SIZE=1_000)
             ),
-            "The result 'fits': its protocol is another one than today's: BATCH_SIZE.",
+            "The result 'fits': another protocol than today's, in BATCH_SIZE.",
         ),
         (
             lambda folder: change(folder, "fits", lambda record: record["provenance"]["machine"].update(processor="B")),
