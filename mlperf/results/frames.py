@@ -270,8 +270,17 @@ def keepable(label: Hashable) -> Hashable:
 
 
 def cell_of(letter: str, text: str) -> Any:
-    """Return the value that `described_cell` described."""
-    return _CELLS[letter](text)
+    """Return the value that `described_cell` described.
+
+    Raises
+    ------
+    ValueError, TypeError, KeyError
+        If it described none.
+    """
+    try:
+        return _CELLS[letter](text)
+    except (ArithmeticError, RecursionError):
+        raise ValueError(f"{text!r:.50} is no value") from None
 
 
 def _values(described: Described, texts: Sequence[str]) -> Any:
