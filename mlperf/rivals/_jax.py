@@ -76,9 +76,9 @@ class JaxRegressor:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
         rng = np.random.default_rng(0)
         with pinned():
-            train = _compiled_epochs(self.batch_size, self.unroll, self.vector_width)
+            train = compiled_epochs(self.batch_size, self.unroll, self.vector_width)
             features, target = jnp.asarray(X, jnp.float32), jnp.asarray(y, jnp.float32)
-            parameters = _parameters([X.shape[1], *self.hidden_layer_sizes, 1], rng)
+            parameters = initial_parameters([X.shape[1], *self.hidden_layer_sizes, 1], rng)
             state = parameters, OPTIMIZER.init(parameters)
             for first in range(0, self.max_iter, EPOCHS_A_CALL):
                 n_epochs = min(EPOCHS_A_CALL, self.max_iter - first)
@@ -96,7 +96,7 @@ class JaxRegressor:
             return np.asarray(_forward(self.parameters_, jnp.asarray(X, jnp.float32)))
 
 
-def _parameters(sizes: Sequence[int], rng: np.random.Generator) -> list[tuple[jax.Array, jax.Array]]:
+def initial_parameters(sizes: Sequence[int], rng: np.random.Generator) -> list[tuple[jax.Array, jax.Array]]:
     """Return weights and biases of each layer, drawn as torch draws them."""
     parameters = []
     for n_in, n_out in pairwise(sizes):
@@ -126,8 +126,10 @@ def _step(state: Any, batch: Any) -> Any:
 
 
 @cache
-def _compiled_epochs(batch_size: int, unroll: int, vector_width: int | None) -> Callable[..., Any]:
-    """Return the function that trains for some epochs; kept, as JAX compiles a new function anew in every fit."""
+def compiled_epochs(
+    batch_size: int, unroll: int, vector_width: int | None, *, together: bool = False
+) -> Callable[..., Any]:
+    """Return the function that trains one network, or many, for some epochs; kept, or JAX would compile it anew."""
 
     def epoch(state: Any, order: jax.Array, X: jax.Array, y: jax.Array) -> Any:
         whole = len(X) // batch_size * batch_size
@@ -140,4 +142,5 @@ def _compiled_epochs(batch_size: int, unroll: int, vector_width: int | None) -> 
     def epochs(state: Any, orders: jax.Array, n_epochs: int, X: jax.Array, y: jax.Array) -> Any:
         return jax.lax.fori_loop(0, n_epochs, lambda i, state: epoch(state, orders[i], X, y), state)
 
-    return jax.jit(epochs, compiler_options=xla_options(vector_width))
+    every = jax.vmap(epochs, in_axes=(0, 0, None, 0, 0)) if together else epochs
+    return jax.jit(every, compiler_options=xla_options(vector_width))

@@ -1,0 +1,152 @@
+"""
+How near is a compiled step to what a core can do?
+==================================================
+
+No program computes faster on a core than a loop that multiplies and adds in registers,
+and none updates parameters faster than memory hands them over. Both limits are
+measured, beside the best library's large product. Varied: the network, one of the
+report and one far wider. Measured are steps of the compiled engine. Held fixed: one
+thread, float32.
+"""
+
+# sphinx_gallery_tags = ["time", "engines", "machine"]
+
+from mlperf import claim, draw_reason, exact, headline, measure, publish, reference
+from mlperf import seconds_per_call, stack, subplots
+from mlperf.profilers.ceilings import copy_rate, libraries, product_rate
+from mlperf.profilers.work import n_parameters, step_flops
+from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
+from mlperf.training.compiled import compiled
+from mlperf.training.engines import available
+from mlperf.training.network import training_steps
+from mlperf.training.peak import multiply_and_add
+
+MODEL = by_mode(published="Large", quick="Small")
+WIDE = by_mode(published=(64, 1024, 1024, 1024, 1), quick=(64, 128, 128, 1))
+NETWORKS = {  # layers, rows of a mini-batch, steps of an epoch
+    MODEL: (
+        (N_FEATURES, *MODELS[MODEL], 1),
+        BATCH_SIZE,
+        by_mode(published=50, quick=5),
+    ),
+    "Wide": (WIDE, 256, by_mode(published=8, quick=2)),
+}
+TURNS = 1_000_000
+TIMES = by_mode(
+    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+)
+OF_PEAK = 0.7
+OF_ROOFLINE = 0.85
+
+# %%
+# What do both networks have to do? Adam reads a gradient, a parameter and its two
+# moments, and writes the last three: seven numbers of four bytes.
+
+flops = {}
+moved = {}
+for network, (sizes, batch, _) in NETWORKS.items():
+    flops[network] = step_flops(sizes, batch)
+    moved[network] = 7 * 4 * n_parameters(sizes)
+work = exact(flops, by="network", unit="flop")
+traffic = exact(moved, by="network", unit="bytes")
+work / traffic
+
+# %%
+# One run: the limits, then a step. Memory is asked by a copy as large as what Adam
+# moves.
+
+
+def run(network):
+    sizes, batch, n_steps = NETWORKS[network]
+    peak_seconds = seconds_per_call(lambda: multiply_and_add(TURNS))
+    product = max(product_rate(1024, 1024, 1024, library=name) for name in libraries())
+    epoch = training_steps(compiled, sizes, batch, n_steps)
+    return {
+        "peak_flop_per_second": multiply_and_add(TURNS) / peak_seconds,
+        "product_flop_per_second": product,
+        "copied_bytes_per_second": copy_rate(moved[network]),
+        "step_seconds": seconds_per_call(epoch) / n_steps,
+    }
+
+
+# %%
+# Without a C++ compiler there is nothing to measure, and the report says so.
+
+STATEMENTS = {
+    "of_peak": f"A whole compiled step of {MODEL} computes at more than 70 % of the "
+    "rate that a core reaches at most.",
+    "of_roofline": "Arithmetic at that rate, and Adam's traffic at the memory's, are "
+    "more than 85 % of a compiled step of a wide network.",
+}
+
+if "compiled" not in available():
+    reason = "no C++ compiler works"
+    figure, axes = subplots()
+    draw_reason(axes, f"Not measured here: {reason}.")
+    values = {}
+    claims = {
+        name: claim(statement, reason=reason) for name, statement in STATEMENTS.items()
+    }
+else:
+    runs = measure(run, **TIMES, warmup=False, network=list(NETWORKS))
+    step = runs["step_seconds"]
+    peak = runs["peak_flop_per_second"]
+    arithmetic = work / peak
+    adam = traffic / runs["copied_bytes_per_second"]
+
+    # Of a step's time, what would each limit take by itself?
+    parts = {
+        "arithmetic": (arithmetic / step).to("fraction"),
+        "Adam's traffic": (adam / step).to("fraction"),
+        "both, one after the other": ((arithmetic + adam) / step).to("fraction"),
+        "the best library's product": (
+            work / runs["product_flop_per_second"] / step
+        ).to("fraction"),
+    }
+    shares = stack(parts, "limit")
+    axes = shares.plot(x="limit", by="network", kind="dot", horizontal=True)
+    reference(axes, 1, "the whole step")
+    of_peak = shares[MODEL, "arithmetic"]
+    of_roofline = shares["Wide", "both, one after the other"]
+    headline(
+        axes,
+        f"Arithmetic at a core's peak would take {of_peak:short} of a step of {MODEL}",
+    )
+    values = {
+        "runs": runs,
+        "step": step,
+        "rate": peak,
+        "product": runs["product_flop_per_second"],
+        "copied": runs["copied_bytes_per_second"],
+        "shares": shares,
+    }
+    claims = {
+        "of_peak": claim(
+            STATEMENTS["of_peak"],
+            of_peak > OF_PEAK,
+            otherwise=f"A whole compiled step of {MODEL} computes at less than 70 % of "
+            "the rate that a core reaches at most.",
+            undecided=f"A whole compiled step of {MODEL} computes at about 70 % of the "
+            "rate that a core reaches at most.",
+            seen=f"it reaches {of_peak}",
+        ),
+        "of_roofline": claim(
+            STATEMENTS["of_roofline"],
+            of_roofline > OF_ROOFLINE,
+            otherwise="A compiled step of a wide network takes longer than its limits "
+            "explain: these take less than 85 % of it.",
+            undecided="A compiled step of a wide network takes about as long as its "
+            "limits explain.",
+            seen=f"arithmetic at the peak and Adam's traffic take {of_roofline} of it",
+        ),
+    }
+
+# %%
+# Is a step near its limits? Thresholds were fixed before the numbers were seen.
+
+claims["of_peak"]
+
+# %%
+# The report takes everything from the results folder.
+
+publish("limit", limits=axes, **values, **claims)
