@@ -16,7 +16,7 @@ from mlperf.protocol import by_mode
 from mlperf.quantities.intervals import Estimates, combine
 from scipy.stats import binomtest
 
-N_SIMULATED = by_mode(published=50_000, quick=400)
+N_SIMULATED = by_mode(published=20_000, quick=400)
 FEW = (2, 3, 5)
 ENOUGH = by_mode(published=(6, 8, 10, 15, 20), quick=(6, 10))
 LEAST, MOST = 0.93, 0.98
