@@ -302,15 +302,20 @@ static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf
 // outputs at a time, so that what lies side by side here is taken together.
 template <int n_in, int n_out>
 static void exchange(float *W, float *b, float *weight, float *bias, bool back, int thread, int n_threads) {
-    auto swap = [=](float &here, float &there) { (back ? there : here) = back ? here : there; };
     int64_t end = share(n_out, thread + 1, n_threads);
-    for (int64_t first = share(n_out, thread, n_threads); first < end; first += V) {
-        int64_t last = first + V < n_out ? first + V : n_out;
-        for (int input = 0; input < n_in; input++)
+    auto each = [=](auto copy) {
+        for (int64_t first = share(n_out, thread, n_threads); first < end; first += V) {
+            int64_t last = first + V < n_out ? first + V : n_out;
+            for (int input = 0; input < n_in; input++)
+                for (int64_t output = first; output < last; output++)
+                    copy(W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)],
+                         weight[output * n_in + input]);
             for (int64_t output = first; output < last; output++)
-                swap(W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)],
-                     weight[output * n_in + input]);
-        for (int64_t output = first; output < last; output++)
-            swap(b[output], bias[output]);
-    }
+                copy(b[output], bias[output]);
+        }
+    };
+    if (back)
+        each([](float &here, float &there) { there = here; });
+    else
+        each([](float &here, float &there) { here = there; });
 }
