@@ -8,7 +8,6 @@ networks of the chapter are then trained there.
 """
 
 import os
-from itertools import pairwise
 from typing import Any, TypeVar
 
 Setting = TypeVar("Setting")
@@ -87,8 +86,8 @@ TIMED: dict[str, Any] = by_mode(
 """How a timing is repeated, as options of `mlperf.measure`: rounds in a fresh process each, with one run of each cell.
 
 Runs of one process resemble each other, so precision is bought with processes, each of which takes seconds to load the
-libraries and therefore visits every cell. From eight on, an interval bears that one of them was disturbed. A single process, as in the quick variant, supports no interval and decides
-nothing.
+libraries and therefore visits every cell. From eight on, an interval bears that one of them was disturbed. A single
+process, as in the quick variant, supports no interval and decides nothing.
 """
 
 UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "warmup": False}
@@ -104,12 +103,3 @@ THREADS = 1
 
 FRESH_PROCESSES: bool = by_mode(published=True, quick=False)
 """Whether each configuration runs in a process of its own. Starting one takes longer than most quick runs."""
-
-CONFIGURATIONS: list[tuple[str, int]] = [(model, n_samples) for model in MODELS for n_samples in SAMPLE_SIZES]
-"""Every model with every sample size."""
-
-STEPS_UP: list[tuple[tuple[str, int], tuple[str, int]]] = [
-    *(((model, few), (model, many)) for model in MODELS for few, many in pairwise(SAMPLE_SIZES)),
-    *(((less, n_samples), (more, n_samples)) for n_samples in SAMPLE_SIZES for less, more in pairwise(MODELS)),
-]
-"""Pairs of configurations of which the second has the next larger sample size or the next larger model."""

@@ -85,8 +85,8 @@ repeats_in_report = best_repeats(share, start, fit.sum("model") * longer)
 repeats_in_report
 
 # %%
-# What does pairing gain? Large is compared with Small twice: by the ratios within each
-# round; and as if the two had been measured apart, on other days.
+# What does pairing gain? Large is compared with Small by the ratios within each round,
+# and once more as if the two had been measured apart, on other days.
 
 paired = fit["Large"] / fit["Small"]
 
