@@ -170,7 +170,7 @@ def test_latex_has_tables_aligned_captions_with_labels_and_figures_as_pdf(built)
     assert r"\sphinxcaption{How \sphinxstyleemphasis{long} a fit takes}\label{\detokenize{times:the-times}}" in source
     assert r"\begin{tabular}[t]{lrr}" in source
     assert "10.0 (9.7 to 10.3)" in source
-    assert re.search(r"\\sphinxincludegraphics\{\{fits\.bars\}\.pdf\}", source)
+    assert re.search(r"\\sphinxincludegraphics\[width=0?\.75\d*\\linewidth\]\{\{fits\.bars\}\.pdf\}", source)
     assert (built("latex") / "fits.bars.pdf").read_bytes().startswith(b"%PDF")
     assert r"Table \ref{\detokenize{times:the-times}}" in source
     assert r"It says \textasciigrave{}a\textasciigrave{}\_, \textless{}b\textgreater{}" in source

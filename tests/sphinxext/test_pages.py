@@ -173,7 +173,8 @@ def test_figure_is_numbered_and_described_and_keeps_its_place_before_it_comes(sh
     figure = shown.select_one("figure#the-bars")
     assert figure.img["alt"] == "Large takes longest"
     assert int(figure.img["width"]) > int(figure.img["height"]) > 0
-    assert text(figure.figcaption) == "Fig. 1 Time by model¶"
+    assert text(figure.select_one("figcaption > p")) == "Fig. 1 Time by model¶"
+    assert text(figure.select_one(".legend")) == "Data: runs, scores, long. Script: small_reports.py."
     assert (folder / "docs/_build/html" / figure.img["src"]).read_text().startswith("<?xml")
     # A drawing from elsewhere, opened by itself, could run scripts.
     assert figure.a is None or "headerlink" in figure.a["class"]
