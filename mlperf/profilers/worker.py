@@ -6,7 +6,6 @@ The process is a subprocess and none of multiprocessing's, so that a daemonic wo
 import os
 import platform
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -124,7 +123,5 @@ def machine() -> str:
 def _at_home(request: Request) -> Request:
     """Return a request with this machine's ways to modules, and those of the caller's after them."""
     path = [*sys.path, *(entry for entry in request.path if entry not in sys.path)]
-    folder = request.folder
-    with suppress(OSError):
-        folder = folder if Path(folder).is_dir() else str(Path.cwd())
+    folder = request.folder if request.folder and Path(request.folder).is_dir() else str(Path.cwd())
     return request._replace(path=path, folder=folder)

@@ -30,12 +30,18 @@ DASK = str(Path(sys.executable).with_name("dask"))
 
 
 @pytest.fixture(scope="module")
-def local_cluster():
-    """A client of a cluster of two worker processes with one thread each."""
+def _local_cluster():
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         # Dask sets it for its workers, and leaves it to whoever starts them.
         os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
         yield client
+
+
+@pytest.fixture
+def local_cluster(_local_cluster):
+    """A client of a cluster of two worker processes with one thread each, which an earlier test may have killed."""
+    _local_cluster.wait_for_workers(2, timeout=60)
+    return _local_cluster
 
 
 @pytest.fixture(scope="module")
