@@ -47,7 +47,7 @@ AUDIT = {"runOnly": {"type": "tag", "values": WCAG}, "resultTypes": ["violations
 AXE = Axe()
 MOST_BYTES = 1_500_000
 # Of 900 pixels, the tables of operators apart.
-MOST_SCREENS = 16
+MOST_SCREENS = 12
 GALLERY = "auto_examples_quick"
 TEXT = {".html", ".css", ".js", ".svg", ".json"}
 WATCH = """
