@@ -35,7 +35,8 @@ def run():
     return live.rename_axis("event")
 
 
-live = measure(run, processes=1, warmup=False).frame
+runs = measure(run, processes=1, warmup=False)
+live = runs.frame
 Table(live.head())
 
 # %%
@@ -134,7 +135,7 @@ claims = {
 
 publish(
     "memory_over_time",
-    live=live,
+    live=runs,
     churn=churn,
     peak=peak,
     most_held=most_held,
