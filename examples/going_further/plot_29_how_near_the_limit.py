@@ -40,7 +40,7 @@ OF_ROOFLINE = 0.85
 
 # %%
 # What do both networks have to do? Adam reads a gradient, a parameter and its two
-# moments, and writes the last three: seven numbers of four bytes.
+# moments, and writes the last three: seven numbers in float32.
 
 flops = {}
 moved = {}
@@ -73,10 +73,10 @@ def run(network):
 # Without a C++ compiler there is nothing to measure, and the report says so.
 
 STATEMENTS = {
-    "of_peak": f"A whole compiled step of {MODEL} computes at more than 70 % of the "
-    "rate that a core reaches at most.",
+    "of_peak": f"A whole compiled step of {MODEL} computes at more than seven "
+    "tenths of the rate that a core reaches at most.",
     "of_roofline": "Arithmetic at that rate, and Adam's traffic at the memory's, are "
-    "more than 85 % of a compiled step of a wide network.",
+    "more than seventeen twentieths of a compiled step of a wide network.",
 }
 
 if "compiled" not in available():
@@ -124,17 +124,17 @@ else:
         "of_peak": claim(
             STATEMENTS["of_peak"],
             of_peak > OF_PEAK,
-            otherwise=f"A whole compiled step of {MODEL} computes at less than 70 % of "
-            "the rate that a core reaches at most.",
-            undecided=f"A whole compiled step of {MODEL} computes at about 70 % of the "
-            "rate that a core reaches at most.",
+            otherwise=f"A whole compiled step of {MODEL} computes at less than seven "
+            "tenths of the rate that a core reaches at most.",
+            undecided=f"A whole compiled step of {MODEL} computes at about seven "
+            "tenths of the rate that a core reaches at most.",
             seen=f"it reaches {of_peak}",
         ),
         "of_roofline": claim(
             STATEMENTS["of_roofline"],
             of_roofline > OF_ROOFLINE,
             otherwise="A compiled step of a wide network takes longer than its limits "
-            "explain: these take less than 85 % of it.",
+            "explain: these take less than seventeen twentieths.",
             undecided="A compiled step of a wide network takes about as long as its "
             "limits explain.",
             seen=f"arithmetic at the peak and Adam's traffic take {of_roofline} of it",
