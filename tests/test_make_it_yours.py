@@ -116,7 +116,7 @@ def own(tmp_path_factory):
 def test_report_of_ones_own_begins_in_an_empty_folder_and_shows_values_claims_figures_and_tables(name, own):
     page = own / "report" / "_build" / "html" / name
     text = text_of(page)
-    assert re.search(r"A run takes 1\.9\d*\s?s \(.*\) with the old version, 1\.4\d*\s?s \(.*\) with the new one\.", text)
+    assert re.search(r"A run takes 1\.9\d*\s?s \(.*\) with the old version, 1\.4\d*\s?s \(.*\) with the new one", text)
     assert "The new version is faster: 1.36× (" in text
     assert "The first runs." in text
     # A page that no other leads to has no numbers.
