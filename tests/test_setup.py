@@ -193,10 +193,11 @@ def test_checks_of_style_reach_every_module(plain_checkout):
     for module in ("top.py", "folder/deep.py"):
         write_script(plain_checkout / "mlperf" / module, "")
     assert make(plain_checkout, "lint").returncode == 0
-    _, *tools, docstrings = (called[1] for called in calls(plain_checkout))
+    _, *tools, docstrings, machines = (called[1] for called in calls(plain_checkout))
     assert [tool.split()[1] for tool in tools[:3]] == ["ruff", "ruff", "mypy"]
     assert "lint_imports" in tools[3]
     assert docstrings.startswith("-m numpydoc lint ")
+    assert machines == "-m mlperf.results check docs/machines"
     assert {"mlperf/top.py", "mlperf/folder/deep.py"} <= set(docstrings.split())
 
 
