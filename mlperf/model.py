@@ -11,7 +11,7 @@ import torch
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length, check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions, validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import nn
 from tqdm.auto import tqdm
@@ -176,7 +176,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         RuntimeError
             If another process that shares the fit has ended, hangs or cannot be reached.
         """
-        self._validate_params()
+        settings = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        validate_parameter_constraints(self._parameter_constraints, settings, caller_name=type(self).__name__)
         for learned in [name for name in vars(self) if name.endswith("_") and not name.startswith("__")]:
             delattr(self, learned)  # an interrupted refit must not predict with half of each fit
         hidden = _layer_sizes(self.hidden_layer_sizes)
@@ -186,7 +187,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         workers = joined(device)
         data, target_ndim = self._opened(X, y)
         validation = None if X_val is None else self._watched(X_val, y_val, data, target_ndim)
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        seed = int(check_random_state(_plain(self.random_state)).randint(np.iinfo(np.int32).max))
         if workers is not None:
             seed = workers.of_first(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -380,3 +381,10 @@ def _layer_sizes(hidden_layer_sizes: int | Sequence[int]) -> tuple[int, ...]:
             f"Got {hidden_layer_sizes!r} instead."
         )
     return tuple(int(size) for size in sizes)
+
+
+def _plain(value: Any) -> Any:
+    """Return a number as Python's own, whatever type or array of no dimension it came in; anything else as it is."""
+    if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0:
+        value = value.item()
+    return float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value

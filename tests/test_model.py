@@ -1,6 +1,7 @@
 import copy
 import pickle
 import re
+from fractions import Fraction
 
 import joblib
 import numpy as np
@@ -244,6 +245,30 @@ def test_a_diverging_fit_says_so_and_leaves_nothing_that_predicts():
         regressor.fit(SAMPLES.Xtr, SAMPLES.ytr)
     with pytest.raises(NotFittedError):
         regressor.predict(SAMPLES.Xte)
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"learning_rate_init": Fraction(1, 1000)},
+        {"learning_rate_init": np.array(0.001)},
+        {"batch_size": np.array(16)},
+        {"max_iter": np.array(2)},
+        {"random_state": np.array(0)},
+        {"chunk_bytes": np.int64(4096)},
+    ],
+)
+def test_parameters_may_be_numbers_of_any_type(parameters):
+    """A Fraction, and an array of no dimension, were refused."""
+    X, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40.0)
+    settings = {"max_iter": 2, "random_state": 0, "engine": "fused", **parameters}
+    plain = {
+        name: value.item() if isinstance(value, np.ndarray | np.generic) else value for name, value in settings.items()
+    }
+    plain = {name: float(value) if isinstance(value, Fraction) else value for name, value in plain.items()}
+    np.testing.assert_array_equal(
+        MLPRegressor(**settings).fit(X, y).predict(X), MLPRegressor(**plain).fit(X, y).predict(X)
+    )
 
 
 @pytest.mark.parametrize(
