@@ -64,7 +64,9 @@ def load():
     return {"seconds": seconds(lambda: subprocess.run([sys.executable, "-c", code]))}
 
 
-started = measure(load, processes=1, repeats=3, warmup=False)
+started = measure(
+    load, processes=1, repeats=by_mode(published=3, quick=1), warmup=False
+)
 start = started["seconds"]
 start
 
