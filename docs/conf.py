@@ -52,6 +52,7 @@ numpydoc_show_class_members = False
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
 numfig = True
+smartquotes = False  # as in what scripts publish
 
 sphinx_gallery_conf = {
     "abort_on_example_error": True,

@@ -146,7 +146,7 @@ distance_claims = {
     "close_few": claim(
         "The models differ by less than a second.",
         lag[:, few] < 1,
-        otherwise="The models differ by a second or more.",
+        otherwise="Not all models lie within a second of each other.",
         undecided="The models may differ by less than a second.",
         seen=longer_than_small(few),
         original="On the fewest samples the models differ by less than 1 s.",
@@ -154,7 +154,7 @@ distance_claims = {
     "close_middle": claim(
         "The models differ by less than two seconds.",
         lag[:, middle] < 2,
-        otherwise="The models differ by two seconds or more.",
+        otherwise="Not all models lie within two seconds of each other.",
         undecided="The models may differ by less than two seconds.",
         seen=longer_than_small(middle),
         original="On 5,000 samples the models differ by less than 2 s.",

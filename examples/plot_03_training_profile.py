@@ -113,12 +113,12 @@ claims = {
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
         "training than any other operator.",
         aten_time.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise=f"Over all training, {most_time} take most self CPU time of torch's "
-        "operators; for some model and sample size, aten::addmm and aten::mm are not "
-        "ahead of the others.",
-        undecided=f"Over all training, {most_time} take most self CPU time of torch's "
-        "operators; aten::addmm and aten::mm may be ahead of the others for every "
-        "model and sample size.",
+        otherwise=f"Of torch's operators, {most_time} take the most self CPU time on "
+        "the whole, but aten::addmm and aten::mm do not lead for every model and "
+        "sample size.",
+        undecided=f"Of torch's operators, {most_time} take the most self CPU time on "
+        "the whole; aten::addmm and aten::mm may lead for every model and sample "
+        "size.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),
@@ -126,8 +126,8 @@ claims = {
         "The matrix products aten::addmm and aten::mm allocate more memory in training "
         "than any other operator.",
         allocated.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise=f"Over all training, {most_memory} allocate most memory; for some "
-        "model and sample size, aten::addmm and aten::mm are not ahead of the others.",
+        otherwise=f"On the whole {most_memory} allocate the most memory, but "
+        "aten::addmm and aten::mm do not lead for every model and sample size.",
         undecided="The matrix products aten::addmm and aten::mm may allocate more "
         "memory in training than any other operator.",
         original="aten::addmm and aten::mm are the heaviest operators by CPU memory.",
@@ -136,8 +136,8 @@ claims = {
         "In training, aten::empty_strided is called more often than any other "
         "operator.",
         calls.leads("aten::empty_strided", over="operator"),
-        otherwise=f"Over all training, {most_calls} is called most; for some model and "
-        "sample size, aten::empty_strided is not ahead of the others.",
+        otherwise=f"On the whole {most_calls} is called most often, and "
+        "aten::empty_strided does not lead for every model and sample size.",
         undecided="In training, aten::empty_strided may be called more often than any "
         "other operator.",
         original="aten::empty_strided has the largest number of calls, everywhere.",

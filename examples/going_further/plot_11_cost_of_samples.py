@@ -149,15 +149,14 @@ claims = {
         "A fixed cost of an epoch plus a cost for each sample predicts sizes that were "
         "left out better than a power of the samples does.",
         better > 0,
-        holds=f"An epoch costs {fixed:short}, whatever its size, plus "
+        holds=f"An epoch of {MODEL} costs {fixed:short}, whatever its size, plus "
         f"{per_sample:short} for each sample: this predicts sizes that were left out "
         "better than a power of the samples does.",
-        otherwise=f"An epoch's time grows with the power {growth:short} of the "
-        "samples: this predicts sizes that were left out better than a fixed cost "
+        otherwise=f"The time of an epoch of {MODEL} grows with the power "
+        f"{growth:short} of the samples: this predicts sizes that were left out better than a fixed cost "
         "plus a cost for each sample does.",
-        undecided=f"An epoch costs about {fixed:short}, whatever its size, plus about "
-        f"{per_sample:short} for each sample; a power of the samples may predict sizes "
-        "that were left out just as well.",
+        undecided=f"An epoch of {MODEL} costs about {fixed:short}, whatever its size, "
+        f"plus about {per_sample:short} for each sample.",
     ),
     "fixed_small": claim(
         f"The fixed cost of an epoch is less than that of {SAMPLE_SIZES[0]:,} samples.",

@@ -136,8 +136,8 @@ claims = {
         "The optimiser takes more than half of a step.",
         optimiser > 0.5,
         holds=f"The optimiser takes more than half of a step: {optimiser}.",
-        otherwise=f"The optimiser takes {optimiser} of a step, not always more than "
-        "half.",
+        otherwise="The optimiser does not take more than half of every step: it takes "
+        f"{optimiser}.",
         undecided=f"The optimiser may take more than half of a step: {optimiser}.",
     ),
     "network_most": claim(
@@ -145,8 +145,8 @@ claims = {
         both_ways > 0.5,
         holds="The network itself, forward and backward, takes more than half of a "
         f"step: {both_ways}.",
-        otherwise=f"The network itself, forward and backward, takes {both_ways} of a "
-        "step, not always more than half.",
+        otherwise="The network itself, forward and backward, does not take more than "
+        f"half of every step: it takes {both_ways}.",
         undecided="The network itself, forward and backward, may take more than half "
         f"of a step: {both_ways}.",
     ),

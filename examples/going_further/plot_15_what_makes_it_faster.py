@@ -136,8 +136,8 @@ arithmetic_claim = claim(
 )
 
 # %%
-# If operators cost by their number, whatever saves operators pays, and a second thread
-# does not.
+# If it is the number of operators that costs, whatever saves operators pays, and a
+# second thread does not.
 
 larger_batches = share[LARGER_BATCHES]
 two_threads = time_ratio[TWO_THREADS]
@@ -145,22 +145,22 @@ fused = share[FUSED]
 in_one_call = share[TOGETHER]
 claims = {
     "operators": claim(
-        "Operators cost by their number: mini-batches four times as large cut an "
-        "epoch to a third or less.",
+        "What costs is the number of operators: mini-batches four times as large cut "
+        "an epoch to a third or less.",
         larger_batches < 1 / 3,
-        holds="Operators cost by their number: mini-batches four times as large cut "
-        f"the time of an epoch to {larger_batches}, less than a third.",
-        otherwise="Operators do not cost by their number alone: mini-batches four "
-        f"times as large cut the time of an epoch to {larger_batches}, more than a "
-        "third.",
-        undecided="Operators may cost by their number: with mini-batches four times as "
-        f"large, an epoch takes {larger_batches} of the time.",
+        holds="What costs is the number of operators: mini-batches four times as large "
+        f"cut the time of an epoch to {larger_batches}, less than a third.",
+        otherwise="It is not the number of operators alone that costs: mini-batches "
+        f"four times as large cut the time of an epoch to {larger_batches}, more than "
+        "a third.",
+        undecided="What costs may be the number of operators: with mini-batches four "
+        f"times as large, an epoch takes {larger_batches} of the time.",
     ),
     "threads": claim(
         "A second core helps: two threads cut an epoch by a tenth or more.",
         two_threads < 0.9,
         holds="A second core helps.",
-        otherwise="A second core helps little or not at all.",
+        otherwise="A second core does not help by a tenth.",
         undecided="A second core may help.",
         seen=f"with two threads, an epoch takes {two_threads} as long",
     ),

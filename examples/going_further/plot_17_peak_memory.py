@@ -152,8 +152,8 @@ claims = {
         "keeps.",
         otherwise="Much of it is taken again by a further fit.",
         undecided="Most of it may be loaded once and kept.",
-        seen=f"a second fit in the same process takes {again_ratio} of what the first "
-        "took",
+        seen=f"a second fit in the same process reuses the memory of the first and "
+        f"takes {again_ratio} of it anew",
     ),
 }
 

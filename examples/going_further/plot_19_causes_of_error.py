@@ -295,10 +295,10 @@ claims = {
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise="For some model and sample size, no cause of the error above the "
-        f"noise is clearly the largest; as measured, the largest is, {summary}.",
-        undecided="For some model and sample size, no cause of the error above the "
-        f"noise is clearly the largest; as measured, the largest is, {summary}.",
+        otherwise=f"The largest cause is, as measured, {summary}; not everywhere is it "
+        "clearly ahead of the others.",
+        undecided=f"The largest cause is, as measured, {summary}; not everywhere is it "
+        "clearly ahead of the others.",
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "

@@ -70,12 +70,14 @@ claims = {
         "Whatever the engine, a large fit takes less than four times the size of the "
         "data in float32.",
         copies < 4,
-        holds=f"Whatever the engine, a fit of {N_SAMPLES:,} samples takes less than "
-        f"four times the size of the data in float32: {copies}.",
-        otherwise=f"A fit of {N_SAMPLES:,} samples can take more than four times the "
-        f"size of the data in float32: it takes {copies}.",
-        undecided=f"A fit of {N_SAMPLES:,} samples takes about {copies} the size of "
-        "the data in float32.",
+        holds=f"With many samples the data weigh more: whatever the engine, a fit of "
+        f"{N_SAMPLES:,} samples takes memory of less than four times their size in "
+        f"float32, {copies}.",
+        otherwise=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} "
+        f"samples takes memory of {copies} their size in float32, more than four "
+        "times with some engine.",
+        undecided=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} "
+        f"samples takes memory of about {copies} their size in float32.",
     )
 }
 
