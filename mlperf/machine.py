@@ -51,11 +51,12 @@ VARIABLES = (
     "CUDA_LAUNCH_BLOCKING",
     "CUDA_VISIBLE_DEVICES",
     "GLIBC_TUNABLES",
+    "JAX_PLATFORMS",
     "LD_PRELOAD",
     "NVIDIA_TF32_OVERRIDE",
     "PYTHONMALLOC",
 )
-"""Further environment variables that change how fast or what a process computes."""
+"""Further environment variables that change how fast, where or what a process computes. They are never cleared."""
 
 
 ANSWERS = "MLPERF_ANSWERS"
@@ -168,6 +169,28 @@ def environment() -> dict[str, str]:
         for name, value in sorted(os.environ.items())
         if (name in VARIABLES or name.startswith(PREFIXES)) and not name.endswith(LEFT_OUT)
     }
+
+
+def blas() -> str:
+    """Name the BLAS libraries that this process has loaded, and the kernel that each of them runs.
+
+    Returns
+    -------
+    str
+        Of each library its name, its version and the processor that its kernel is written for, as threadpoolctl tells
+        them. What is linked into another library, as MKL is into torch and Eigen into JAX, is not seen.
+
+    Examples
+    --------
+    >>> from mlperf.machine import blas
+    >>> isinstance(blas(), str)
+    True
+    """
+    from threadpoolctl import threadpool_info
+
+    loaded = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    parts = [(each["internal_api"], each["version"], each.get("architecture")) for each in loaded]
+    return "; ".join(sorted({" ".join(filter(None, each)) for each in parts})) or "none"
 
 
 def machine() -> dict[str, str]:

@@ -101,5 +101,11 @@ PROFILED: dict[str, Any] = by_mode(
 THREADS = 1
 """Threads that each measured process may use inside one operator."""
 
+CLEAN_ENVIRONMENT: bool = by_mode(published=True, quick=False)
+"""Whether other libraries are measured without the environment variables that change how they compute.
+
+They can halve a library. A preview keeps them, as tests do: they may be set to avoid a build that computes wrongly.
+"""
+
 FRESH_PROCESSES: bool = by_mode(published=True, quick=False)
 """Whether each configuration runs in a process of its own. Starting one takes longer than most quick runs."""

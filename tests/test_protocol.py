@@ -46,6 +46,11 @@ def test_published_timings_are_repeated_over_enough_processes_for_an_interval_fr
     assert shown("protocol.TIMED['processes']", "1") == "1"
 
 
+def test_only_the_published_protocol_clears_the_environment():
+    assert shown("protocol.CLEAN_ENVIRONMENT", "0") == "True"
+    assert shown("protocol.CLEAN_ENVIRONMENT", "1") == "False"
+
+
 def test_what_is_not_timed_is_measured_once_in_either_mode():
     for mode in ("0", "1"):
         assert shown("protocol.UNTIMED", mode) == "{'processes': 1, 'repeats': 1, 'n_jobs': 2, 'warmup': False}"

@@ -16,7 +16,8 @@ import pandas as pd
 import torch
 
 from mlperf import claim, exact, headline, measure, publish, reference, seconds, stack
-from mlperf.protocol import BATCH_SIZE, FULL, LEARNING_RATE, MODELS, N_FEATURES, by_mode
+from mlperf.protocol import BATCH_SIZE, CLEAN_ENVIRONMENT, FULL, LEARNING_RATE
+from mlperf.protocol import MODELS, N_FEATURES, by_mode
 from mlperf.protocol import EPOCHS as EPOCHS_OF_A_FIT
 from mlperf.rivals import installed
 from mlperf.training.engines import available
@@ -106,7 +107,14 @@ JAX = "JAX vmap"
 LIBRARIES = {"torch": by_torch}
 if any(name.startswith("JAX") for name in installed()):
     LIBRARIES["JAX"] = by_jax
-runs = measure(run, **TIMES, warmup=False, model=MODELS, library=LIBRARIES)
+runs = measure(
+    run,
+    **TIMES,
+    warmup=False,
+    clean_environment=CLEAN_ENVIRONMENT,
+    model=MODELS,
+    library=LIBRARIES,
+)
 training = runs["seconds"].min("library")
 training
 

@@ -22,7 +22,7 @@ from mlperf import claim, draw_reason, headline, measure, publish, reference
 from mlperf import seconds_per_call, stack, subplots
 from mlperf.profilers.timing import fit_costs
 from mlperf.profilers.work import step_flops
-from mlperf.protocol import FULL, by_mode
+from mlperf.protocol import CLEAN_ENVIRONMENT, FULL, by_mode
 from mlperf.quantities.drawing import COLORS, QUIET
 from mlperf.rivals import installed
 from mlperf.training.engines import ENGINES, available, suited
@@ -310,7 +310,12 @@ def measured():
         libraries["JAX"] = jax_on
     for threads in THREADS:
         of_threads = measure(
-            run, **TIMES, threads=threads, warmup=False, library=libraries
+            run,
+            **TIMES,
+            threads=threads,
+            warmup=False,
+            clean_environment=CLEAN_ENVIRONMENT,
+            library=libraries,
         )
         runs[f"runs_{threads}"] = of_threads
         # Everybody belongs to one library only.

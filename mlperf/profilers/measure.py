@@ -50,6 +50,7 @@ def measure(
     executor: Any = None,
     fresh: bool | Literal["round"] = FRESH_PROCESSES,
     timeout: float | None = None,
+    clean_environment: bool = False,
     **grid: Any,
 ) -> Runs:
     """Run every cell of a grid in fresh processes, round after round.
@@ -90,6 +91,10 @@ def measure(
         processes. By default False in the quick protocol. An `executor` gives each cell a process in any case.
     timeout : float, default=None
         Seconds that a run or a warm-up may take.
+    clean_environment : bool, default=False
+        Whether the processes go without the environment variables that change how libraries compute, such as
+        ``OPENBLAS_CORETYPE`` or ``XLA_FLAGS`` (`mlperf.machine.PREFIXES`), so that each library is at its best.
+        Numbers of threads are set by `threads` all the same; folders, and what chooses a device, are kept.
     **grid : sequence or mapping
         The levels of each parameter of `run`. Of a mapping, the keys label the rows and `run` gets the values.
 
@@ -136,6 +141,7 @@ def measure(
     n_jobs = None if n_jobs is None else check_count("measure", "n_jobs", n_jobs)
     _check_timeout(timeout)
     _check_fresh(fresh)
+    _check_clean(clean_environment)
     todo = cells("measure", run, grid, options=OPTIONS, taken=BOOKKEEPING)
     replaced = _replaced(run, warmup, grid)
     script = sys._getframe(1).f_code.co_filename
@@ -147,11 +153,11 @@ def measure(
         return stored
     defined_in = getattr(getattr(run, "__code__", None), "co_filename", "")
     first = Request("prepare", sys.path, _folder(), taken=(*grid, *BOOKKEEPING), script=defined_in)
-    settings = _Settings(repeats, threads, fresh, timeout, first)
+    settings = _Settings(repeats, threads, fresh, timeout, clean_environment, first)
     elsewhere = [] if executor is None else places(executor, n_jobs)
     # The runs of a cluster name their machines; those of here are continued on this machine only.
     where = "executor" if elsewhere else (machine(), (n_jobs or 1) > 1, fresh)
-    depends = (child, run, replaced, repeats, threads, where)
+    depends = (child, run, replaced, repeats, threads, clean_environment, where)
     journal = Journal(script, depends)
     pending = []
     for cell in todo:
@@ -183,6 +189,7 @@ class _Settings:
     threads: int
     fresh: bool | str
     timeout: float | None
+    clean_environment: bool
     request: Request
     """What is asked of each process first, but for the task."""
 
@@ -317,7 +324,8 @@ class _Measurement:
         self._name(turn)
         settings = self.settings
         request = settings.request._replace(task=turn.task)
-        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout)
+        clean = settings.clean_environment
+        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout, clean)
         try:
             outcome = place.carry_out(wanted, lambda: self.stopped)
         except ProcessError as error:
@@ -364,7 +372,7 @@ class _Measurement:
             if self.stopped:
                 raise MeasurementError("The measurement was stopped.")
             start = Process if self.settings.fresh else _shared_process
-            process = start(self.settings.threads)
+            process = start(self.settings.threads, clean=self.settings.clean_environment)
             self.running.add(process)
             return process
 
@@ -403,12 +411,12 @@ def _batches(turns: Sequence[_Turn], size: int) -> Iterator[tuple[int, list[_Tur
 _shared: list[tuple[dict[str, str], Process]] = []
 
 
-def _shared_process(threads: int) -> Process:
+def _shared_process(threads: int, *, clean: bool) -> Process:
     """Return the process that all runs share in the quick protocol; a new one if there is none, or settings differ."""
-    settings = environment(threads)
+    settings = environment(threads, clean=clean)
     if not _shared or _shared[0][0] != settings or not _shared[0][1].is_alive():
         _end_shared()
-        _shared.append((settings, Process(threads)))
+        _shared.append((settings, Process(threads, clean=clean)))
     return _shared[0][1]
 
 
@@ -486,6 +494,14 @@ def _check_timeout(timeout: Any) -> None:
 def _check_fresh(fresh: Any) -> None:
     if not isinstance(fresh, bool) and fresh != "round":
         raise ValueError(f"The 'fresh' parameter of measure must be True, False or 'round'. Got {fresh!r} instead.")
+
+
+def _check_clean(clean_environment: Any) -> None:
+    if not isinstance(clean_environment, bool):
+        raise TypeError(
+            "The 'clean_environment' parameter of measure must be True or False: which variables are cleared is fixed "
+            f"(mlperf.machine.PREFIXES). Got {clean_environment!r} instead."
+        )
 
 
 def _replaced(run: Run, warmup: Any, grid: Mapping[str, Any]) -> dict[str, Any] | None:

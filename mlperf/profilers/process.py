@@ -19,6 +19,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from mlperf import machine
 from mlperf.profilers.child import Request
 
 # The libraries read these when they are loaded, which a fresh process has yet to do.
@@ -55,9 +56,11 @@ class Process:
     ----------
     threads : int
         Threads that it may use inside one operator.
+    clean : bool, default=False
+        Whether it goes without the environment variables that change how libraries compute.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, *, clean: bool = False) -> None:
         theirs, self._requests = os.pipe()
         self._answers, back = os.pipe()
         try:
@@ -66,7 +69,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                env=environment(threads),
+                env=environment(threads, clean=clean),
                 pass_fds=(theirs, back),
                 # A session of its own: Ctrl-C reaches this process alone, which then ends that one and all it started.
                 start_new_session=True,
@@ -225,13 +228,15 @@ class Process:
                     show("\n(The rest of what this process prints is not shown.)\n")
 
 
-def environment(threads: int) -> dict[str, str]:
+def environment(threads: int, *, clean: bool = False) -> dict[str, str]:
     """Return the environment variables of a fresh process.
 
     Parameters
     ----------
     threads : int
         Threads that it may use inside one operator.
+    clean : bool, default=False
+        Whether those are left out that change how libraries compute (`mlperf.machine.PREFIXES`), but for folders.
 
     Returns
     -------
@@ -246,9 +251,12 @@ def environment(threads: int) -> dict[str, str]:
     >>> environment(2)["OMP_NUM_THREADS"]
     '2'
     """
+    left_out = {"PYTHONWARNINGS"}
+    if clean:
+        left_out |= machine.environment().keys() - set(machine.VARIABLES)
     return {
         "TORCH_CPP_LOG_LEVEL": "ERROR",
-        **{name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"},
+        **{name: value for name, value in os.environ.items() if name not in left_out},
         "MPLBACKEND": "agg",
         **dict.fromkeys(POOLS, str(threads)),
     }

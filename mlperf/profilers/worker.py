@@ -29,6 +29,7 @@ class Order(NamedTuple):
     repeats: int
     threads: int
     timeout: float | None
+    clean_environment: bool = False
 
 
 class Outcome(NamedTuple):
@@ -68,7 +69,7 @@ def carry_out(order: Order) -> Outcome:
     [[[1]], [[1]]]
     """
     worker, where = f"{platform.node()}, process {os.getpid()}", machine()
-    process = Process(order.threads)
+    process = Process(order.threads, clean=order.clean_environment)
     _running[process] = order.measurement
     try:
         process.ask(_at_home(order.request), order.timeout)

@@ -324,6 +324,44 @@ def test_settings_of_the_caller_change_nothing(monkeypatch):
         assert measure(run, processes=1)["x"].value == 1
 
 
+def test_a_clean_environment_lacks_what_changes_how_libraries_compute(monkeypatch):
+    """OPENBLAS_CORETYPE halved the products of scikit-learn, in a comparison of libraries."""
+
+    def run():
+        return {name: os.environ.get(name, "not set") for name in names}
+
+    names = [
+        "OPENBLAS_CORETYPE",
+        "XLA_FLAGS",
+        "OMP_NUM_THREADS",
+        "NUMBA_CACHE_DIR",
+        "CUDA_VISIBLE_DEVICES",
+        "JAX_PLATFORMS",
+    ]
+    for name in names:
+        monkeypatch.setenv(name, "7")
+    before = dict(os.environ)
+    runs = {clean: measure(run, **ONCE, threads=2, clean_environment=clean).frame for clean in (True, False)}
+    assert [runs[True][name].item() for name in names] == ["not set", "not set", "2", "7", "7", "7"]
+    assert [runs[False][name].item() for name in names] == ["7", "7", "2", "7", "7", "7"]
+    assert dict(os.environ) == before
+
+
+def test_a_process_with_another_environment_is_not_shared(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    options = {**ONCE, "fresh": False}
+    try:
+        for clean, seen in ((True, "not set"), (False, "Haswell")):
+            runs = measure(
+                lambda: {"kernel": os.environ.get("OPENBLAS_CORETYPE", "not set")},
+                **options,
+                clean_environment=clean,
+            )
+            assert runs.frame["kernel"].item() == seen
+    finally:
+        module._end_shared()
+
+
 # What is shown.
 
 
@@ -631,6 +669,12 @@ def uses_a_lock():
             {"timeout": 0},
             ValueError,
             "The 'timeout' parameter of measure must be a number of seconds above 0",
+        ),
+        (
+            identity,
+            {"clean_environment": ["OPENBLAS_"]},
+            TypeError,
+            "The 'clean_environment' parameter of measure must be True or False: which variables are cleared is fixed",
         ),
         (identity, {"fresh": "cell"}, ValueError, "must be True, False or 'round'. Got 'cell' instead."),
         (identity, {"timeout": "1"}, TypeError, "The 'timeout' parameter of measure must be a number of seconds above"),
