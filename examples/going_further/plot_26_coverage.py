@@ -11,16 +11,18 @@ the true value is known. Varied: the noise, the number of processes, what is est
 # sphinx_gallery_tags = ["accuracy", "scaling"]
 
 import numpy as np
+from scipy.stats import binomtest
+
 from mlperf import Quantity, claim, headline, publish, reference
 from mlperf.protocol import by_mode
 from mlperf.quantities.intervals import Estimates, combine
-from scipy.stats import binomtest
 
 N_SIMULATED = by_mode(published=20_000, quick=400)
-FEW = (2, 3, 5)
-ENOUGH = by_mode(published=(6, 8, 10, 15, 20), quick=(6, 10))
-LEAST, MOST = 0.93, 0.98
-BARS = f"{100 * LEAST:g} to {100 * MOST:g} %"
+FEW = [2, 3, 5]
+ENOUGH = by_mode(published=[6, 8, 10, 15, 20], quick=[6, 10])
+LEAST = 0.93
+MOST = 0.98
+BOUNDS = f"{100 * LEAST:g} to {100 * MOST:g} %"
 
 # %%
 # Timings are not normal: they are skewed to the right, and often a run is either fast
@@ -54,26 +56,22 @@ TRUTH = {
 }
 
 # %%
-# The share of intervals that contain the true value is itself an estimate, with the
-# interval of a binomial proportion.
+# How many of the intervals contain the true value? Their share is itself an estimate,
+# with the interval of a binomial proportion.
 
 
-def share_covered(ends, truth):
-    low, high = ends
+def share_covered(low, high, truth):
     n_covered = np.count_nonzero((low <= truth) & (truth <= high))
     interval = binomtest(n_covered, len(low)).proportion_ci(method="wilson")
     return n_covered / len(low), interval.low, interval.high
 
 
 # %%
-# One simulated case. Times are compared by the ratio of their medians, and what is
-# averaged by the difference of its means. In pairs, a disturbance that both runs of a
-# round share cancels out. The exponent of a cost comes from the curve of each process,
-# over eight sizes: as the sizes are evenly spaced in logarithms, noise moves it up and
-# down alike, and its true median is that of the cost.
+# A scaling exponent is estimated from the curve of each process, over eight sizes, as
+# the slope of a line through the logarithms. The sizes are evenly spaced in logarithms,
+# so that noise moves the slope up as often as down: its true median is the exponent of
+# the cost.
 
-COMPARE = {"median": np.divide, "mean": np.subtract}
-IF_EQUAL = {"median": 1.0, "mean": 0.0}
 SIZES = np.geomspace(250, 1_000_000, 8)
 EXPONENT = 0.9
 
@@ -84,27 +82,42 @@ def exponents(noise):
     return np.log(costs) @ centred / (centred @ centred)
 
 
-def simulate(statistic, noise, n_processes):
-    draw, compare = NOISES[noise], COMPARE[statistic]
-    shape = (N_SIMULATED, n_processes)
-    one, other, shared = draw(shape), draw(shape), rng.lognormal(0, 0.5, shape)
+# %%
+# One case: many simulated measurements, and how many of their intervals contain the
+# truth. Times are compared by the ratio of their medians, averages by the
+# difference of their means. In pairs, a disturbance that both runs of a round share
+# cancels out.
 
-    alone = Estimates(one, statistic)
-    in_pairs = Estimates(compare(shared * one, shared * other), statistic)
-    _, *not_in_pairs = combine(compare, [alone, Estimates(other, statistic)])
+COMPARE = {"median": np.divide, "mean": np.subtract}
+IF_EQUAL = {"median": 1.0, "mean": 0.0}
+
+
+def simulate(statistic, noise, n_processes):
+    draw = NOISES[noise]
+    compare = COMPARE[statistic]
+    shape = (N_SIMULATED, n_processes)
+    times = draw(shape)
+    other_times = draw(shape)
+    disturbance = rng.lognormal(0, 0.5, shape)
+    pairs = compare(disturbance * times, disturbance * other_times)
+
+    alone = Estimates(times, statistic)
+    other = Estimates(other_times, statistic)
+    in_pairs = Estimates(pairs, statistic)
+    _, low, high = combine(compare, [alone, other])
     covered = {
-        "alone": share_covered(alone.interval(), TRUTH[statistic][noise]),
-        "in pairs": share_covered(in_pairs.interval(), IF_EQUAL[statistic]),
-        "not in pairs": share_covered(not_in_pairs, IF_EQUAL[statistic]),
+        "alone": share_covered(*alone.interval(), TRUTH[statistic][noise]),
+        "in pairs": share_covered(*in_pairs.interval(), IF_EQUAL[statistic]),
+        "not in pairs": share_covered(low, high, IF_EQUAL[statistic]),
     }
     if statistic == "median":
-        of_curves = Estimates(exponents(draw((*shape, len(SIZES)))))
-        covered["exponent"] = share_covered(of_curves.interval(), EXPONENT)
+        curves = Estimates(exponents(draw((*shape, len(SIZES)))))
+        covered["exponent"] = share_covered(*curves.interval(), EXPONENT)
     return covered
 
 
 # %%
-# Every case.
+# Every case: each statistic, noise and number of processes.
 
 shares = {}
 for statistic in COMPARE:
@@ -119,8 +132,8 @@ coverage = Quantity.from_estimates(
     unit="fraction",
     name="covered_fraction",
 )
-enough = coverage[:, :, :, list(ENOUGH)]
-few = coverage[:, :, "alone", list(FEW)]
+enough = coverage.at(n_processes=ENOUGH)
+few = coverage.at(compared="alone", n_processes=FEW)
 
 # %%
 # Medians first. From six processes on, their intervals rest on no model of the noise.
@@ -133,8 +146,8 @@ for axes in panels:
 headline(panels, f"Intervals of medians cover {medians:short}")
 
 # %%
-# Means have Student's interval. It cannot know of a mode that no run has fallen into,
-# and of a mode with three runs in ten, that is one measurement in eight with six runs.
+# Means have Student's interval. It cannot know of a mode that no run has fallen into:
+# with six runs, a mode of three runs in ten is missed by one measurement in eight.
 
 means = enough["mean"]
 mean_panels = means.plot(x="n_processes", by="noise", panels="compared", kind="dot")
@@ -144,15 +157,15 @@ for axes in mean_panels:
 headline(mean_panels, f"Intervals of means cover {means:short}")
 
 # %%
-# Of fewer than six runs, no interval that covers 95 % follows without a model of the
-# noise. The one taken, lognormal noise, is right for skewed timings, not for two modes.
+# From fewer than six runs, no interval that covers 95 % follows without a model of the
+# noise. The model taken, lognormal noise, suits skewed timings, but not two modes.
 
 few["median"]
 
 # %%
-# Claims, with bars fixed before the numbers were seen: an interval that covers less
-# than it says misleads, and one that covers more is wider than it need be. Where the
-# lowest and the highest coverage lie between the bars, all others do.
+# Claims, with thresholds fixed before the numbers were seen: an interval that covers
+# less than it says misleads, and one that covers more is wider than it need be. Where
+# the lowest and the highest coverage lie between the thresholds, all others do.
 
 uneven = "modes 70 : 30"
 covered_means = means[[noise for noise in NOISES if noise != uneven]]
@@ -161,14 +174,14 @@ fewest = ENOUGH[0]
 claims = {
     "medians_covered": claim(
         f"From {fewest} processes on, every interval of a median, of a ratio of "
-        f"medians or of an exponent covers {BARS}.",
+        f"medians or of an exponent covers {BOUNDS}.",
         medians[medians.idxmin()] > LEAST,
         medians[medians.idxmax()] < MOST,
         otherwise=f"Intervals of medians cover {medians}.",
     ),
     "means_covered": claim(
         f"From {fewest} processes on, every interval of a mean or of a difference of "
-        f"means covers {BARS}, unless one of two modes is rarer.",
+        f"means covers {BOUNDS}, unless one of two modes is rarer.",
         covered_means[covered_means.idxmin()] > LEAST,
         covered_means[covered_means.idxmax()] < MOST,
         otherwise=f"Intervals of means cover {covered_means}.",
@@ -179,8 +192,8 @@ claims = {
         means[uneven, "alone", fewest] < LEAST,
     ),
     "few_lognormal": claim(
-        f"With {FEW[0]} to {FEW[-1]} processes, intervals of medians cover {BARS}, if "
-        "the noise is lognormal.",
+        f"With {FEW[0]} to {FEW[-1]} processes, intervals of medians cover {BOUNDS} "
+        "if the noise is lognormal.",
         few["median", lognormals].within(LEAST, MOST),
         otherwise=f"Intervals of few processes cover {few['median', lognormals]}.",
     ),

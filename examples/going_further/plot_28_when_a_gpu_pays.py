@@ -13,6 +13,7 @@ Measured are the time of a step in the steady state, and that of a launch.
 # sphinx_gallery_tags = ["time", "engines", "machine"]
 
 from functools import partial
+from itertools import takewhile
 
 import joblib
 import pandas as pd
@@ -182,16 +183,22 @@ STATEMENTS = {
 def pays_claim(varied, speed):
     amounts = speed.labels("amount")
     most = amounts[-1]
-    seen = f"with {most:,} {varied} it is {speed[most]} as fast"
-    behind = [amount for amount in amounts if not speed[amount].low > 1]
-    ahead = [amount for amount in amounts if not behind or amount > behind[-1]]
-    since = f"from {ahead[0]:,} {varied} on" if ahead else "nowhere for sure"
+
+    def is_ahead(amount):
+        return speed[amount].low > 1
+
+    # From the largest amount down, as far as the GPU is surely ahead.
+    ahead = list(takewhile(is_ahead, reversed(amounts)))
+    fewest = ahead[-1] if ahead else most
     return claim(
         STATEMENTS[varied],
         speed[most] > 1,
-        holds=f"The GPU is faster than the CPU {since}: {seen}.",
-        otherwise=f"The GPU is not faster than the CPU even at the end: {seen}.",
-        undecided=f"The GPU may be faster than the CPU in the end: {seen}.",
+        holds=f"The GPU is faster than the CPU from {fewest:,} {varied} on: with "
+        f"{most:,} {varied} it is {speed[most]} as fast.",
+        otherwise=f"Even with {most:,} {varied} the GPU is not faster than the CPU: it "
+        f"is {speed[most]} as fast.",
+        undecided=f"With {most:,} {varied} the GPU may be faster than the CPU: it is "
+        f"{speed[most]} as fast.",
     )
 
 
@@ -249,20 +256,28 @@ LABELS = {
 }
 
 
-def draw(speeds):
-    figure, panels = subplots(1, len(speeds), sharey=True, figsize=(9, 3.6))
-    best = {}
-    for axes, (varied, speed) in zip(panels, speeds.items(), strict=True):
-        for (amount,), ratio in speed.items():
-            axes.plot([amount, amount], [ratio.low, ratio.high], color=COLORS[0])
-            axes.plot(amount, ratio.value, "o", color=COLORS[0])
-            best[ratio.value] = f"With {amount:,} {varied} the GPU is {ratio:short}"
-        axes.set(xscale="log", yscale="log", xlabel=LABELS[varied])
-        axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.yaxis.set_major_formatter("{x:g}×")
-        reference(axes, 1, "the CPU", vertical=False)
+def draw_panel(axes, speed):
+    for (amount,), ratio in speed.items():
+        axes.plot([amount, amount], [ratio.low, ratio.high], color=COLORS[0])
+        axes.plot(amount, ratio.value, "o", color=COLORS[0])
+    axes.set(xscale="log", yscale="log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.yaxis.set_major_formatter("{x:g}×")
+    reference(axes, 1, "the CPU", vertical=False)
+
+
+def draw(speed):
+    figure, panels = subplots(1, len(LABELS), sharey=True, figsize=(9, 3.6))
+    for axes, (varied, label) in zip(panels, LABELS.items(), strict=True):
+        draw_panel(axes, speed.at(varied=varied))
+        axes.set_xlabel(label)
     panels[0].set_ylabel("Speed of the GPU (the CPU: 1×)")
-    headline(figure, f"{best[max(best)]} as fast as the CPU")
+    varied, amount = speed.idxmax()
+    fastest = speed[varied, amount]
+    headline(
+        figure,
+        f"With {amount:,} {varied} the GPU is {fastest:short} as fast as the CPU",
+    )
     return figure
 
 
@@ -280,10 +295,11 @@ else:
     engine_runs = measure(run_engines, **options, model=RACED)
     launch_runs = measure(run_launches, **options)
     speed = runs["step_seconds"]["cpu"] / runs["step_seconds"][GPU]
-    speeds = {varied: speed.at(varied=varied) for varied in LABELS}
     step = engine_runs["step_seconds"]
-    figure = draw(speeds)
-    claims = {varied: pays_claim(varied, speeds[varied]) for varied in LABELS}
+    figure = draw(speed)
+    claims = {}
+    for varied in LABELS:
+        claims[varied] = pays_claim(varied, speed.at(varied=varied))
     claims["report"] = report_claim(step)
     claims["launches"] = launches_claim(step)
     claims["graph"] = graph_claim(step)

@@ -30,13 +30,15 @@ SMALL_WIDTHS = [WIDTH // 4, WIDTH // 2, WIDTH, 2 * WIDTH, 4 * WIDTH]
 STEPS = by_mode(published=1_000, quick=60)
 PROCESSES = by_mode(published=6, quick=1)
 
+AS_IT_IS = "as it is"
+LARGER = f"{MORE_SAMPLES} × the samples"
+BOTH = "both"
 CASES = {
-    "as it is": (1, 1),
-    f"{MORE_SAMPLES} × the samples": (MORE_SAMPLES, 1),
+    AS_IT_IS: (1, 1),
+    LARGER: (MORE_SAMPLES, 1),
     f"{WIDER} × the width": (1, WIDER),
-    "both": (MORE_SAMPLES, WIDER),
+    BOTH: (MORE_SAMPLES, WIDER),
 }
-AS_IT_IS, LARGER, _, BOTH = CASES
 
 
 def layers(width):
@@ -63,56 +65,62 @@ def costs(n_samples, width):
 
 
 # %%
-# The laws: time and memory are affine in the samples. In the width, time is affine in
-# the arithmetic of a step, memory in the parameters. A step costs as much whatever the
-# samples, so that the times multiply; what the samples take in memory does not depend
-# on the width, so that memory adds up.
+# The small fits: over the samples at one width, and over the widths at one number of
+# samples.
 
 
-def laws_of(small):
-    over_samples = {n: small[n, WIDTH] for n in SMALL_SAMPLES}
-    over_widths = {width: small[SAMPLES, width] for width in SMALL_WIDTHS}
-    work = [step_flops(layers(width), BATCH_SIZE) for width in SMALL_WIDTHS]
-    parameters = [n_parameters(layers(width)) for width in SMALL_WIDTHS]
-    laws = {}
-    for what, over_width in {"seconds": work, "bytes": parameters}.items():
-        if what in small[SAMPLES, WIDTH]:
-            of_samples = [cost[what] for cost in over_samples.values()]
-            of_width = [cost[what] for cost in over_widths.values()]
-            by_samples = fit("affine", SMALL_SAMPLES, of_samples)
-            by_width = fit("affine", over_width, of_width)
-            laws[what] = by_samples, by_width
-    return laws
-
-
-def predicted(laws, n_samples, width):
-    costs = {}
-    by_samples, by_width = laws["seconds"]
-    wider = step_flops(layers(width), BATCH_SIZE)
-    now = step_flops(layers(WIDTH), BATCH_SIZE)
-    slower = by_width(wider) / by_width(now)
-    costs["seconds"] = float(by_samples(n_samples) * slower)
-    if "bytes" in laws:
-        by_samples, by_width = laws["bytes"]
-        wider = n_parameters(layers(width))
-        now = n_parameters(layers(WIDTH))
-        more = by_width(wider) - by_width(now)
-        costs["bytes"] = float(by_samples(n_samples) + more)
-    return costs
+def costs_of_small_fits():
+    over_samples = {n: costs(n, WIDTH) for n in SMALL_SAMPLES}
+    over_widths = {width: costs(SAMPLES, width) for width in SMALL_WIDTHS}
+    return pd.DataFrame(over_samples).T, pd.DataFrame(over_widths).T
 
 
 # %%
-# One run: the small fits, the laws, and then the large fits.
+# The law of time: a fixed cost plus one for each sample, and, in the width, a fixed
+# cost plus one for each operation. A step costs as much whatever the samples, so that
+# the two multiply.
+
+
+def predicted_seconds(over_samples, over_widths, n_samples, width):
+    def arithmetic(width):
+        return step_flops(layers(width), BATCH_SIZE)
+
+    work = [arithmetic(small) for small in SMALL_WIDTHS]
+    by_samples = fit("affine", SMALL_SAMPLES, over_samples.seconds)
+    by_work = fit("affine", work, over_widths.seconds)
+    times_as_long = by_work(arithmetic(width)) / by_work(arithmetic(WIDTH))
+    return float(by_samples(n_samples) * times_as_long)
+
+
+# %%
+# The law of memory: so much for each sample, and so much for each parameter. What the
+# samples take does not depend on the width, so that the two add up.
+
+
+def predicted_bytes(over_samples, over_widths, n_samples, width):
+    def parameters(width):
+        return n_parameters(layers(width))
+
+    counts = [parameters(small) for small in SMALL_WIDTHS]
+    by_samples = fit("affine", SMALL_SAMPLES, over_samples.bytes)
+    by_parameters = fit("affine", counts, over_widths.bytes)
+    more = by_parameters(parameters(width)) - by_parameters(parameters(WIDTH))
+    return float(by_samples(n_samples) + more)
+
+
+# %%
+# One run: the small fits, and then each large fit, once it is predicted.
 
 
 def run():
-    grid = [(n, WIDTH) for n in SMALL_SAMPLES]
-    grid += [(SAMPLES, width) for width in SMALL_WIDTHS]
-    laws = laws_of({sizes: costs(*sizes) for sizes in grid})
+    over_samples, over_widths = costs_of_small_fits()
     rows = {}
     for case, (more, wider) in CASES.items():
         sizes = SAMPLES * more, WIDTH * wider
-        rows[case, "predicted"] = predicted(laws, *sizes)
+        prediction = {"seconds": predicted_seconds(over_samples, over_widths, *sizes)}
+        if "bytes" in over_samples:
+            prediction["bytes"] = predicted_bytes(over_samples, over_widths, *sizes)
+        rows[case, "predicted"] = prediction
         rows[case, "measured"] = costs(*sizes)
     frame = pd.DataFrame.from_dict(rows, orient="index")
     return frame.rename_axis(["case", "way"])
@@ -141,8 +149,8 @@ headline(
 off
 
 # %%
-# How many times as much of each does the larger fit take, and how much more arithmetic
-# is in the wider one?
+# How many times as long does an epoch take, and how many times as much arithmetic is
+# there in it?
 
 slower = took / took[AS_IT_IS]
 work = {}
@@ -205,19 +213,19 @@ claims = {
         "long, to within a fifth.",
         (slower[LARGER] / MORE_SAMPLES).within(0.8, 1.2),
         otherwise=f"An epoch of {MORE_SAMPLES} times the samples does not take "
-        f"{MORE_SAMPLES} times as long.",
+        f"{MORE_SAMPLES} times as long, to within a fifth.",
         undecided=f"An epoch of {MORE_SAMPLES} times the samples may take "
-        f"{MORE_SAMPLES} times as long.",
+        f"{MORE_SAMPLES} times as long, to within a fifth.",
         seen=f"it takes {slower[LARGER]} as long",
     ),
     "both_less": claim(
-        "The larger and wider fit takes less than half as much more time as it does "
-        "more arithmetic.",
+        "From the small fit to the one that is both larger and wider, time grows less "
+        "than half as much as arithmetic.",
         slower[BOTH] < more_arithmetic[BOTH].value / 2,
-        otherwise="The larger and wider fit takes at least half as much more time as "
-        "it does more arithmetic.",
-        undecided="The larger and wider fit takes about half as much more time as it "
-        "does more arithmetic.",
+        otherwise="From the small fit to the one that is both larger and wider, time "
+        "grows at least half as much as arithmetic.",
+        undecided="From the small fit to the one that is both larger and wider, time "
+        "grows about half as much as arithmetic.",
         seen=f"it takes {slower[BOTH]} as long, for {more_arithmetic[BOTH]:short} the "
         "arithmetic",
     ),
