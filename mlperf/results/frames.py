@@ -66,8 +66,8 @@ def to_csv(frame: pd.DataFrame) -> tuple[bytes, Described]:
     Parameters
     ----------
     frame : DataFrame
-        With any index and columns: named or not, of several levels; holding numbers, text, booleans, dates, categories
-        and missing values of any type that pandas has for them.
+        With any index and columns: named or not, of several levels; holding numbers, text, booleans, dates, categories,
+        intervals and missing values of any type that pandas has for them.
 
     Returns
     -------
@@ -201,6 +201,8 @@ def _describe(values: pd.Series | pd.Index, place: str) -> tuple[Described, list
         return {"type": name}, ["" if no else str(x) for x, no in zip(numbers, values.isna(), strict=True)]
     if isinstance(values.dtype, pd.CategoricalDtype):
         return _describe_categories(pd.Categorical(values), place)
+    if isinstance(values.dtype, pd.IntervalDtype):
+        return _describe_intervals(pd.IntervalIndex(values), place)
     if name == "object":
         cells = [described_cell(x, place) for x in values]
         return {"type": name, "cells": "".join(letter for letter, _ in cells)}, [text for _, text in cells]
@@ -213,6 +215,19 @@ def _describe_categories(values: pd.Categorical, place: str) -> tuple[Described,
         raise ValueError(f"{place} has categories that are written alike")
     about = {"type": "category", "ordered": bool(values.ordered), "categories": described, "texts": texts}
     return {**about, **_missing(values.codes < 0)}, ["" if code < 0 else texts[code] for code in values.codes]
+
+
+def _describe_intervals(values: pd.IntervalIndex, place: str) -> tuple[Described, list[str]]:
+    """Describe intervals as `pandas.cut` makes them; their texts are those of mathematics."""
+    opening, closing = _brackets(values.closed)
+    ends, lows = _describe(values.left, place)
+    _, highs = _describe(values.right, place)
+    texts = [f"{opening}{low}, {high}{closing}" if low else "" for low, high in zip(lows, highs, strict=True)]
+    return {"type": "interval", "closed": values.closed, "ends": ends}, texts
+
+
+def _brackets(closed: str) -> tuple[str, str]:
+    return "[" if closed in ("left", "both") else "(", "]" if closed in ("right", "both") else ")"
 
 
 def _missing(missing: Any) -> Described:
@@ -302,6 +317,10 @@ def _values(described: Described, texts: Sequence[str]) -> Any:
         return np.array([int(text or missing_number) for text in texts], dtype=np.int64).view(
             f"timedelta64[{times[1]}]"
         )
+    if name == "interval":
+        pairs = [text[1:-1].split(", ") if text else ("", "") for text in texts]
+        lows, highs = (_values(described["ends"], [pair[end] for pair in pairs]) for end in (0, 1))
+        return pd.arrays.IntervalArray.from_arrays(lows, highs, closed=described["closed"])
     letters = described["cells"] if name == "object" else described.get("cells", "s" * len(texts))
     if name != "object" and not set(letters) <= {"s", "-"}:
         raise ValueError(f"a column of the type {name} holds text or nothing")

@@ -10,7 +10,7 @@ import io
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from html import escape
 from math import isfinite, isnan, nan
@@ -63,7 +63,7 @@ class Picture:
     '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt="Time rises" width="640" height="480">'
     """
 
-    svg: bytes
+    svg: bytes = field(repr=False)
     alt: str
     width: int
     height: int

@@ -136,7 +136,9 @@ class TableDirective(PublishedDirective):
         for place, (part, some) in enumerate(several.items()):
             # The first table has the name of all, the others add their labels to it.
             own = f"{name} {', '.join(part)}" if name and place else name
-            box += tab("", *self.shown(found, rows.loc[some.index], own, by, part), labels=list(part))
+            # A caption names the labels. Without one, formats without tabs would not tell whose table it is.
+            named = [] if self.content else [plain(", ".join(part), "tab-labels")]
+            box += tab("", *named, *self.shown(found, rows.loc[some.index], own, by, part), labels=list(part))
         return [box, self.source(found, [found.key])]
 
     def shown(

@@ -22,6 +22,7 @@ from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.gallery import Gallery
 
 if TYPE_CHECKING:
+    from docutils.nodes import Element
     from sphinx.application import Sphinx
     from sphinx.environment import BuildEnvironment
 
@@ -143,6 +144,11 @@ class Build:
                 pages[0] if len(pages) == 1 else f"each of {len(pages)} pages",
             )
 
+    def excuse(self, app: Sphinx, _domain: Any, node: Element) -> bool | None:
+        """Leave it at that where a label is missing because nothing can be shown: its target may be among that."""
+        domain = published(app.env)
+        return True if domain.is_empty and domain.incomplete() and node.get("refdomain") == "std" else None
+
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
         """Release the sources; fail where something could not be shown, even when warnings are no errors."""
         if published(app.env).incomplete():
@@ -180,4 +186,5 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", build.after_scripts, priority=900)
     app.connect("env-get-outdated", build.outdated)
     app.connect("env-updated", build.say_what_is_missing)
+    app.connect("warn-missing-reference", build.excuse)
     app.connect("build-finished", build.finish, priority=900)

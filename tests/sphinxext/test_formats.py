@@ -7,8 +7,11 @@ import sys
 import zipfile
 from xml.etree import ElementTree
 
+import pandas as pd
 import pytest
 from small_reports import CONF, build, parsed, publish_fits, text
+
+from mlperf import publish
 
 INDEX = """
 Report
@@ -222,6 +225,18 @@ def test_markdown_gives_the_same_pages(folder, built, tmp_path):
         ]
         ours, markdown = (re.sub(r"_downloads/\w+/", "", page.prettify()) for page in pair)
         assert markdown == ours
+
+
+def test_labels_with_commas_are_chosen_in_markdown_too(tmp_path, monkeypatch):
+    """Tried: options are YAML there, which takes one pair of quotes away."""
+    pytest.importorskip("myst_parser")
+    monkeypatch.setenv("MLPERF_RESULTS", str(tmp_path / "results"))
+    publish("odd", table=pd.DataFrame({"a model": ["My own, wide", "Small"], "n": [1, 2]}))
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/conf.py").write_text(CONF + 'extensions.append("myst_parser")\n')
+    options = """:where: "'a model=My own, wide'"\n:columns: "'a model'"\n"""
+    (tmp_path / "docs/index.md").write_text(f"# Odd\n\n```{{results-table}} odd.table\n{options}```\n")
+    assert [text(cell) for cell in build(tmp_path).select("td")] == ["My own, wide"]
 
 
 def test_extension_loads_neither_torch_nor_the_libraries_of_scripts():

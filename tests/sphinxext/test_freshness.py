@@ -52,19 +52,23 @@ def test_missing_result_fails_the_build_even_where_warnings_are_no_errors(projec
 
 
 def test_missing_folder_of_results_is_told_once(project, capfd):
-    """Nine errors, one a role, hid what was wrong."""
+    """Nine errors, one a role, hid what was wrong; so did a warning for each reference to what could not be shown."""
     option = ("-D", "mlperf_results=../nowhere")
     lines = [
         *[":value:`fits.library` :says:`fits.quick`"] * 5,
+        "See :numref:`the-times`.",
         "",
         ".. results-table:: fits.fit",
+        "   :name: the-times",
+        "",
+        "   Times",
         "",
         ".. claims-table::",
     ]
     for _ in range(2):
         page(project, *lines, options=option, fails=True)
         said = capfd.readouterr().err
-        assert said.count("ERROR") == 1
+        assert (said.count("ERROR"), said.count("WARNING")) == (1, 0)
         assert f"There are no results in {project / 'nowhere'}, and index shows some." in said
         assert "mlperf_results = '../results'" in said
     (project / "results").rename(project / "nowhere")

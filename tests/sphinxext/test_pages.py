@@ -248,6 +248,7 @@ def test_labels_and_columns_with_odd_names_are_chosen_in_quotes(project):
     chosen, *in_tabs, indexed = shown.select("table")
     assert (heads(chosen), rows(chosen)) == (['A "b", c', "[z]"], [["x, y", "True"]])
     assert [rows(table) for table in in_tabs] == [[["1", "True"]], [["2", "False"]]]
+    assert [text(label) for label in shown.select(".results-tab > .tab-labels")] == ["x, y", "it's so"], "no caption"
     assert heads(indexed)[0] == "Plain"
 
 
