@@ -84,6 +84,18 @@ def test_variables_that_change_what_computes_are_told(monkeypatch):
         machine.fingerprint.cache_clear()
 
 
+def test_the_kernel_of_a_loaded_blas_is_told(monkeypatch):
+    import threadpoolctl
+
+    openblas = {"user_api": "blas", "internal_api": "openblas", "version": "0.3.31", "architecture": "SkylakeX"}
+    mkl = {"user_api": "blas", "internal_api": "mkl", "version": None}  # threadpoolctl does not know its kernel
+    openmp = {"user_api": "openmp", "internal_api": "openmp", "version": None}
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: [openmp, openblas, openblas, mkl])
+    assert machine.blas() == "mkl; openblas 0.3.31 SkylakeX"
+    monkeypatch.setattr(threadpoolctl, "threadpool_info", lambda: [openmp])
+    assert machine.blas() == "none"
+
+
 def found(device):
     return lambda check_available: torch.device(device)  # noqa: ARG005
 

@@ -136,6 +136,20 @@ def test_every_process_of_every_cell_is_a_fresh_one_of_its_own_on_a_worker(execu
     assert not children()
 
 
+def test_environment_is_cleaned_on_the_worker(monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    options = {"processes": 1, "warmup": False}
+    for clean, seen in ((True, "not set"), (False, "Haswell")):
+        with ThreadPoolExecutor(1) as executor:
+            runs = measure(
+                lambda: {"kernel": os.environ.get("OPENBLAS_CORETYPE", "not set")},
+                **options,
+                executor=executor,
+                clean_environment=clean,
+            )
+        assert runs.frame["kernel"].item() == seen
+
+
 def test_every_worker_of_a_client_works_and_on_one_cell_at_a_time(local_cluster):
     runs = measure(timed, processes=2, warmup=False, executor=local_cluster, n=range(4)).frame
     assert runs["worker"].nunique() == 2
