@@ -45,7 +45,7 @@ self_time = runs["self_cpu_seconds"]
 self_time["Small", SAMPLE_SIZES[0]].nlargest(10, "operator")
 
 # %%
-# Which share of the self CPU time do the leading operators take? Names without
+# What share of the self CPU time do the leading operators take? Names without
 # ``aten::`` are parts of the autograd engine and of the optimiser; their self time is
 # what they do between operators, in Python where it is the optimiser.
 
@@ -74,7 +74,7 @@ profiles = runs.medians().drop(columns="allocated_bytes")
 Table(profiles.head())
 
 # %%
-# The matrix products of training are two operators: which share do they take together?
+# The matrix products of training are two operators: what share do they take together?
 
 products = share.at(operator=["aten::addmm", "aten::mm"]).sum("operator")
 products

@@ -109,7 +109,7 @@ most_calls = aten_calls.nlargest(1, "operator").labels("operator")[0]
 print(f"CPU time: {most_time}. Memory: {most_memory}. Calls: {most_calls}.")
 
 # %%
-# Is it largest for the largest model on the most samples, compared with all others?
+# Does the largest model take the most on the most samples, compared with all others?
 
 
 def is_largest(amount):
@@ -128,17 +128,17 @@ claims = {
     "addmm_time": claim(
         "In prediction, aten::addmm takes more self CPU time than any other operator.",
         aten_time.leads("aten::addmm", over="operator"),
-        otherwise=f"Over all predictions, {most_time} takes most self CPU time; for "
-        "some model and sample size, aten::addmm is not ahead of the others.",
-        undecided=f"Over all predictions, {most_time} takes most self CPU time; "
+        otherwise=f"Over all predictions, {most_time} takes the most self CPU time; "
+        "for some model and sample size, aten::addmm is not ahead of the others.",
+        undecided=f"Over all predictions, {most_time} takes the most self CPU time; "
         "aten::addmm may be ahead of the others for every model and sample size.",
         original="aten::addmm is the heaviest operator by self CPU time.",
     ),
     "addmm_memory": claim(
         "In prediction, aten::addmm allocates more memory than any other operator.",
         aten_bytes.leads("aten::addmm", over="operator"),
-        otherwise=f"Over all predictions, {most_memory} allocates most memory; for "
-        "some model and sample size, aten::addmm is not ahead of the others.",
+        otherwise=f"Over all predictions, {most_memory} allocates the most memory; "
+        "for some model and sample size, aten::addmm is not ahead of the others.",
         undecided="In prediction, aten::addmm may allocate more memory than any other "
         "operator.",
         original="aten::addmm is the heaviest operator by CPU memory.",
@@ -147,8 +147,8 @@ claims = {
         "In prediction, aten::empty_strided is called more often than any other "
         "operator.",
         aten_calls.leads("aten::empty_strided", over="operator"),
-        otherwise=f"Over all predictions, {most_calls} is called most; for some model "
-        "and sample size, aten::empty_strided is not ahead of the others.",
+        otherwise=f"Over all predictions, {most_calls} is called most often; for some "
+        "model and sample size, aten::empty_strided is not ahead of the others.",
         undecided="In prediction, aten::empty_strided may be called more often than "
         "any other operator.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
@@ -166,13 +166,14 @@ claims = {
         original="Prediction uses much less CPU time and memory than training.",
     ),
     "maximum": claim(
-        "Prediction takes most CPU time and memory for Large on the largest sample.",
+        "Prediction takes the most CPU time and memory for Large on the largest "
+        "sample.",
         *is_largest(prediction_time),
         *is_largest(prediction_bytes),
-        otherwise="Prediction does not take most CPU time and memory for Large on the "
-        f"largest sample; the most CPU time is that of {longest}.",
-        undecided="Prediction may take most CPU time and memory for Large on the "
-        f"largest sample; the most CPU time is that of {longest}.",
+        otherwise="Prediction does not take the most CPU time and memory for Large on "
+        f"the largest sample; it takes the most CPU time for {longest}.",
+        undecided="Prediction may take the most CPU time and memory for Large on the "
+        f"largest sample; it takes the most CPU time for {longest}.",
         original="The maximum of prediction is at Large on the most samples.",
     ),
     "grows": claim(

@@ -17,7 +17,7 @@ from mlperf.protocol import DEVICE, EPOCHS, MODELS, NOISE, SAMPLE_SIZES, UNTIMED
 
 # %%
 # One run: a fit, and its accuracy on the three splits. To judge a model of your own,
-# put it here. All engines take the same steps, within rounding; this one is quicker
+# put it here. All engines take the same steps, up to rounding; this one is quicker
 # than the one that is timed.
 
 
@@ -49,7 +49,7 @@ panels = mse.plot(x="n_samples", by="model", panels="split", kind="dot", log=Tru
 for axes in panels:
     reference(axes, NOISE**2, "noise")
 model, n_samples = mse.at(split="test").idxmin()
-headline(panels, f"On the test split {model} on {n_samples:,} samples errs least")
+headline(panels, f"On the test split {model} on {n_samples:,} samples is off by least")
 
 # %%
 # How does the test error change from one sample size to the next? Below 1 it falls.

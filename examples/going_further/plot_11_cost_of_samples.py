@@ -87,15 +87,15 @@ per_sample = curve.along("n_samples", cost_of_a_sample, unit="seconds")
 per_sample
 
 # %%
-# How many samples add as much to an epoch as it costs anyway?
+# How many samples cost as much as this fixed cost?
 
 samples_of_fixed = curve.along("n_samples", break_even)
 samples_of_fixed
 
 # %%
 # The time of an epoch divided by its samples: a cost in proportion to the samples would
-# be a level line. How steep the growth is, the exponent of a power says: 1 for a cost
-# in proportion.
+# be a horizontal line. The exponent of a power law says how steep the growth is; 1
+# means in proportion.
 
 n_samples = exact({n: n for n in epoch.labels("n_samples")}, by="n_samples")
 axes = (epoch / n_samples).plot(x="n_samples", kind="line")
@@ -110,7 +110,7 @@ growth_far = curve.at(n_samples=later).along("n_samples", exponent)
 growth_far
 
 # %%
-# How far is the affine form off at the sizes of the report, which it was not fitted to?
+# How far is the affine form off at the report's sizes, which it was not fitted to?
 
 
 def largest_miss(n_samples, times):
@@ -119,13 +119,13 @@ def largest_miss(n_samples, times):
     return abs(times[unseen] / predict(n_samples[unseen]) - 1).max()
 
 
-off = epoch.along("n_samples", largest_miss, unit="fraction")
-off
+deviation = epoch.along("n_samples", largest_miss, unit="fraction")
+deviation
 
 # %%
 # Claims, with thresholds fixed before the numbers were seen.
 
-better = misses["power"] - misses["affine"]
+power_misses_by = misses["power"] - misses["affine"]
 claims = {
     "linear": claim(
         f"From {SIZES[0]:,} samples on, an epoch's time grows in proportion to them.",
@@ -148,7 +148,7 @@ claims = {
     "affine": claim(
         "A fixed cost of an epoch plus a cost for each sample predicts sizes that were "
         "left out better than a power of the samples does.",
-        better > 0,
+        power_misses_by > 0,
         holds=f"An epoch of {MODEL} costs {fixed:short}, whatever its size, plus "
         f"{per_sample:short} for each sample: this predicts sizes that were left out "
         "better than a power of the samples does.",
@@ -165,17 +165,17 @@ claims = {
         f"{SAMPLE_SIZES[0]:,} samples.",
         undecided="The fixed cost of an epoch may be less than that of "
         f"{SAMPLE_SIZES[0]:,} samples.",
-        seen=f"it is that of {samples_of_fixed:short} samples",
+        seen=f"it equals that of {samples_of_fixed:short} samples",
     ),
     "predicted": claim(
         "A fixed cost plus a cost for each sample predicts the time at each of the "
         "report's sizes, which they were not fitted to, to within a tenth.",
-        off < 0.1,
+        deviation < 0.1,
         otherwise="A fixed cost plus a cost for each sample does not predict the time "
         "at each of the report's sizes to within a tenth.",
         undecided="A fixed cost plus a cost for each sample may predict the time at "
         "each of the report's sizes to within a tenth.",
-        seen=f"the largest deviation is {off}",
+        seen=f"the largest deviation is {deviation}",
     ),
 }
 

@@ -71,7 +71,7 @@ break_even_at = step.along("n_parameters", break_even)
 break_even_at
 
 # %%
-# The level part of the curve is what a step costs whatever it computes; the rising part
+# The flat part of the curve is what a step costs whatever it computes; the rising part
 # is arithmetic and memory. The dashed lines are the models of the report.
 
 axes = step.plot(x="n_parameters", kind="line", log=True)
@@ -87,19 +87,19 @@ headline(
 )
 
 # %%
-# How fast does the cost grow on either side? The exponent of a power says it: near 0
-# for a level line, 1 for a cost in proportion. Up to the size of Large:
+# How fast does the cost grow on either side? The exponent of a power law says it: near
+# 0 the curve is flat, and 1 means in proportion. Up to the size of Large:
 
 up_to_large = [n for n in step.labels("n_parameters") if n <= parameters_of(100)]
-narrow = step.at(n_parameters=up_to_large).along("n_parameters", exponent)
-narrow
+narrow_exponent = step.at(n_parameters=up_to_large).along("n_parameters", exponent)
+narrow_exponent
 
 # %%
 # And over the three widest networks:
 
 widest = step.labels("n_parameters")[-3:]
-wide = step.at(n_parameters=widest).along("n_parameters", exponent)
-wide
+wide_exponent = step.at(n_parameters=widest).along("n_parameters", exponent)
+wide_exponent
 
 # %%
 # Claims, with thresholds fixed before the numbers were seen.
@@ -117,21 +117,21 @@ for name, count in models.items():
 claims["flat"] = claim(
     "Up to the size of Large, the time of a step grows more slowly than the square "
     "root of the parameters.",
-    narrow < 0.5,
+    narrow_exponent < 0.5,
     otherwise="Even up to the size of Large, the time of a step grows faster than "
     "the square root of the parameters.",
     undecided="Up to the size of Large, the time of a step grows about as the square "
     "root of the parameters.",
-    seen=f"the exponent is {narrow}",
+    seen=f"the exponent is {narrow_exponent}",
 )
 claims["linear_wide"] = claim(
     "For the widest networks, a step takes time in proportion to the parameters.",
-    wide.within(0.9, 1.1),
+    wide_exponent.within(0.9, 1.1),
     otherwise="Even for the widest networks, a step does not take time in proportion "
     "to the parameters.",
     undecided="For the widest networks, a step may take time in proportion to the "
     "parameters.",
-    seen=f"the exponent is {wide}",
+    seen=f"the exponent is {wide_exponent}",
 )
 
 # %%
@@ -143,8 +143,8 @@ publish(
     step=step,
     break_even=break_even_at,
     floor=floor,
-    narrow=narrow,
-    wide=wide,
+    narrow=narrow_exponent,
+    wide=wide_exponent,
     parameters=exact(models, by="model"),
     per_step=axes,
     **claims,

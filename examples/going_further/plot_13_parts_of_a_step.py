@@ -99,38 +99,38 @@ share["Large"]
 # Do the parts add up to the step without clocks?
 
 step = runs["step_seconds"]
-closing = total / step
-closing
+parts_ratio = total / step
+parts_ratio
 
 # %%
 # And is it the step of a whole fit? What a fit does once, such as standardising the
 # samples, is spread over its steps.
 
-of_fit = runs["fit_seconds"] / step
-of_fit
+fit_ratio = runs["fit_seconds"] / step
+fit_ratio
 
 # %%
 # Claims, with thresholds fixed before the numbers were seen.
 
 optimiser = share[:, "optimiser"]
-both_ways = share[:, ["forward", "loss", "backward"]].sum("part")
+forward_and_backward = share[:, ["forward", "loss", "backward"]].sum("part")
 rest = share[:, ["batch", "reset", "between"]].sum("part")
 claims = {
     "closes": claim(
         "The parts of a step add up to the step without clocks, to within a tenth.",
-        closing.within(0.9, 1.1),
+        parts_ratio.within(0.9, 1.1),
         otherwise="The parts of a step do not add up to the step without clocks.",
         undecided="The parts of a step may add up to the step without clocks.",
-        seen=f"together they take {closing} as long",
+        seen=f"together they take {parts_ratio} as long",
     ),
     "same_in_a_fit": claim(
         "A step alone takes as long as a step of a whole fit, to within a tenth.",
-        of_fit.within(0.9, 1.1),
+        fit_ratio.within(0.9, 1.1),
         otherwise="A step alone does not take as long as a step of a whole fit, to "
         "within a tenth, for every model.",
         undecided="A step alone may take as long as a step of a whole fit, to within "
         "a tenth.",
-        seen=f"that of a fit takes {of_fit} as long",
+        seen=f"that of a fit takes {fit_ratio} as long",
     ),
     "optimiser_most": claim(
         "The optimiser takes more than half of a step.",
@@ -142,13 +142,13 @@ claims = {
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
-        both_ways > 0.5,
+        forward_and_backward > 0.5,
         holds="The network itself, forward and backward, takes more than half of a "
-        f"step: {both_ways}.",
+        f"step: {forward_and_backward}.",
         otherwise="The network itself, forward and backward, does not take more than "
-        f"half of every step: it takes {both_ways}.",
+        f"half of every step: it takes {forward_and_backward}.",
         undecided="The network itself, forward and backward, may take more than half "
-        f"of a step: {both_ways}.",
+        f"of a step: {forward_and_backward}.",
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "
@@ -172,9 +172,9 @@ publish(
     times=parts,
     share=share,
     step=step,
-    of_fit=of_fit,
+    of_fit=fit_ratio,
     optimiser=optimiser,
-    network=both_ways,
+    network=forward_and_backward,
     parts=axes,
     **claims,
 )

@@ -120,7 +120,7 @@ headline(
 )
 
 # %%
-# Which share of a step's time would each suspect take by itself? Memory is given its
+# What share of a step's time would each suspect take by itself? Memory is given its
 # slowest rate, that of data that are in no cache.
 
 products = (runs["products_seconds"] / step).to("fraction")

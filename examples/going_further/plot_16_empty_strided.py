@@ -99,7 +99,7 @@ axes = calls.plot(x="operator", by="function", horizontal=True)
 headline(axes, f"{by_optimiser:short} of the calls come from the optimiser")
 
 # %%
-# Which share of a whole training step do these calls cost?
+# What share of a whole training step do these calls cost?
 
 saved = ((with_numbers - with_tensors) / runs["step_seconds"]).to("fraction")
 saved
@@ -120,22 +120,22 @@ claims = {
         "aten::empty_strided.",
     ),
     "cause": claim(
-        "The optimiser calls it for Python numbers: given tensors of one element "
-        "instead, it makes no call.",
+        "The optimiser calls aten::empty_strided for Python numbers: given tensors of "
+        "one element instead, it makes no call.",
         calls_left < 1,
         otherwise="Given tensors of one element instead of Python numbers, the "
-        f"optimiser still makes {calls_left} calls.",
+        f"optimiser still makes {calls_left} calls of aten::empty_strided.",
     ),
     "faster": claim(
-        "Without these calls, the optimiser's arithmetic takes at least a tenth less "
-        "time.",
+        "Without calls of aten::empty_strided, the optimiser's arithmetic takes at "
+        "least a tenth less time.",
         time_left < 0.9,
-        holds=f"Without these calls, the optimiser's arithmetic takes {time_left} of "
-        "its time: more than a tenth is saved.",
-        otherwise=f"Without these calls, the optimiser's arithmetic takes {time_left} "
-        "of its time: less than a tenth is saved.",
-        undecided="Without these calls, the optimiser's arithmetic may take at least a "
-        f"tenth less time: it takes {time_left} of it.",
+        holds="Without calls of aten::empty_strided, the optimiser's arithmetic takes "
+        f"{time_left} of its time: more than a tenth is saved.",
+        otherwise="Without calls of aten::empty_strided, the optimiser's arithmetic "
+        f"takes {time_left} of its time: less than a tenth is saved.",
+        undecided="Without calls of aten::empty_strided, the optimiser's arithmetic "
+        f"may take at least a tenth less time: it takes {time_left} of it.",
     ),
     "overhead": claim(
         "The tensors made by aten::empty_strided cost more than a twentieth of a "

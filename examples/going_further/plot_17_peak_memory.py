@@ -124,13 +124,13 @@ heap_claim
 
 claims = {
     "predicted": claim(
-        "The most that tensors hold at once follows from the layers' sizes, to "
+        "The most memory that tensors hold at once follows from the layers' sizes, to "
         "within a fifth.",
         predicted_ratio.within(0.8, 1.2),
-        otherwise="The most that tensors hold at once does not always follow from "
-        "the layers' sizes.",
-        undecided="The most that tensors hold at once may follow from the layers' "
-        "sizes.",
+        otherwise="The most memory that tensors hold at once does not always follow "
+        "from the layers' sizes.",
+        undecided="The most memory that tensors hold at once may follow from the "
+        "layers' sizes.",
         seen=f"it is {predicted_ratio} what they predict",
     ),
     "process_most": claim(
@@ -145,13 +145,15 @@ claims = {
         "that its tensors hold.",
     ),
     "loaded_once": claim(
-        "Most of what a first fit takes is loaded once: a second fit in the same "
-        "process takes less than half as much more.",
+        "Most of the memory that a first fit takes is taken once: a second fit in the "
+        "same process takes less than half as much more.",
         again_ratio < 0.5,
-        holds="Most of it is code and data that the first fit loads and the process "
-        "keeps.",
-        otherwise="Much of it is taken again by a further fit.",
-        undecided="Most of it may be loaded once and kept.",
+        holds="Most of the memory that a first fit takes is for code and data that it "
+        "loads and the process keeps.",
+        otherwise="Much of the memory that a first fit takes is taken again by a "
+        "further fit.",
+        undecided="Most of the memory that a first fit takes may be for what is loaded "
+        "once and kept.",
         seen=f"a second fit in the same process reuses the memory of the first and "
         f"takes {again_ratio} of it anew",
     ),

@@ -81,8 +81,8 @@ headline(
 )
 
 # %%
-# Does the error follow the samples? From each seed's errors on few, middle and many
-# samples the exponent of a power is taken: below 0 they fall.
+# Does the error follow the samples? The exponent of a power law is fitted to each
+# seed's errors on few, middle and many samples: below 0 they fall.
 
 sizes = {"few": FEW, "middle": MIDDLE, "many": MANY}
 over_sizes = frame[frame.place.isin(list(sizes))]
@@ -103,7 +103,7 @@ def floor_claim(place, where):
         error.within(0.9, 1.1),
         otherwise=f"{where}, the error that remains is not the noise alone.",
         undecided=f"{where}, the error that remains may be the noise alone.",
-        seen=f"{error} its variance",
+        seen=f"the test error is {error} its variance",
     )
 
 
@@ -114,20 +114,20 @@ floor_claims = {
     "floor_loud": floor_claim("loud", f"On {FEW:,} samples with ten times the noise"),
     "floor_quiet": claim(
         f"On {FEW:,} samples with a tenth of the noise, the test error is more than "
-        "twice its variance: something else is seen.",
+        "twice the noise's variance: more than the noise is left.",
         quiet > 2,
         holds=f"On {FEW:,} samples with a tenth of the noise, more than the noise is "
-        "seen.",
+        "left.",
         otherwise=f"Even on {FEW:,} samples with a tenth of the noise, little more "
-        "than the noise is seen for some model.",
+        "than the noise is left for some model.",
         undecided=f"On {FEW:,} samples with a tenth of the noise, more than the noise "
-        "may be seen.",
-        seen=f"the test error is {quiet} its variance",
+        "may be left.",
+        seen=f"the test error is {quiet} the noise's variance",
     ),
 }
 
 # %%
-# Are samples that were seen predicted better than others?
+# Are the samples that a model was trained on predicted better than others?
 
 gap = test[:, "few"] - training[:, "few"]
 overfitting = claim(

@@ -243,8 +243,8 @@ panels[0].set_ylabel("Excess error (× the noise's variance)")
 headline(panels, f"Three causes explain {explained:short} of the error above the noise")
 
 # %%
-# Which cause is the largest, for every model and sample size? Whether it is clearly the
-# largest, its difference to the second largest says.
+# Which cause is the largest, for every model and sample size? Its lead over the second
+# largest says whether it is clearly the largest.
 
 largest = {}
 leads = []
@@ -295,10 +295,10 @@ claims = {
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise=f"The largest cause is, as measured, {summary}; not everywhere is it "
-        "clearly ahead of the others.",
-        undecided=f"The largest cause is, as measured, {summary}; not everywhere is it "
-        "clearly ahead of the others.",
+        otherwise=f"As measured, the largest cause is {summary}; it is not clearly "
+        "ahead of the others everywhere.",
+        undecided=f"As measured, the largest cause is {summary}; it is not clearly "
+        "ahead of the others everywhere.",
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "

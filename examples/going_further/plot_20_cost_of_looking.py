@@ -112,24 +112,26 @@ claims = {
         seen=f"it takes {memory_adds} as long",
     ),
     "operator_time": claim(
-        "The CPU times of an operator table add up to more than a fit takes that is "
-        "not watched.",
+        "The CPU times of an operator table add up to more than the time of a fit that "
+        "is not watched.",
         operator_time > 1,
-        holds="The CPU times of an operator table add up to more than a fit takes "
-        f"that is not watched: to {operator_time} its time.",
+        holds="The CPU times of an operator table add up to more than the time of a "
+        f"fit that is not watched: {operator_time} as much.",
         otherwise="The CPU times of an operator table do not always add up to more "
-        f"than a fit takes that is not watched, but to {operator_time} its time.",
+        "than the time of a fit that is not watched: they are "
+        f"{operator_time} as much.",
         undecided="The CPU times of an operator table add up to about "
         f"{operator_time} the time of a fit that is not watched.",
     ),
     "python_missing": claim(
-        "An operator table adds up to less than the fit that was watched: Python "
-        "between the operators is missing.",
+        "An operator table adds up to less than the time of the fit that was watched, "
+        "as it leaves out what Python does between the operators.",
         table_share < 1,
-        otherwise="An operator table can add up to as much as the fit that was watched "
-        "or more.",
-        undecided="An operator table may add up to less than the fit that was watched.",
-        seen=f"to {table_share} of it",
+        otherwise="An operator table can add up to the time of the fit that was "
+        "watched, or to more.",
+        undecided="An operator table may add up to less than the time of the fit that "
+        "was watched.",
+        seen=f"it adds up to {table_share}",
     ),
     "alike": claim(
         "The profiler slows all models alike, to within a fifth of Medium's factor.",

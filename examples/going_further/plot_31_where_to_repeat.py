@@ -49,7 +49,7 @@ fit
 axes = fit.plot(x="model", kind="dot")
 
 # %%
-# Which share of the variance lies between processes? At 100 % the runs of a process
+# What share of the variance lies between processes? At 100 % the runs of a process
 # are all alike, and a second one says nothing new.
 
 share = between_share(fit)
@@ -80,7 +80,8 @@ repeats
 
 # %%
 # And in the report's timing of training, where a process that has started visits every
-# model and sample size, with more epochs? Below 1.4, one run in each process is best.
+# model and sample size, with more epochs? Below 1.4 runs, a single one is best: the
+# time of a second is better spent on a further process.
 
 longer = EPOCHS_OF_REPORT / EPOCHS * sum(SAMPLE_SIZES) / SAMPLE_SIZES[0]
 repeats_in_report = best_repeats(share, start, fit.sum("model") * longer)

@@ -70,7 +70,7 @@ def run(network):
 
 
 # %%
-# Which share of a step's time would each limit take by itself?
+# What share of a step's time would each limit take by itself?
 
 BOTH = "both, one after the other"
 
