@@ -95,8 +95,9 @@ step.mean("n_samples")
 # The BLAS that each process had loaded, and the processor that its kernel is written
 # for. What is linked into torch or JAX is not seen.
 
-kernels = runs.frame[["contender", "blas"]].drop_duplicates(ignore_index=True)
-scikit_learn_kernel = kernels.set_index("contender").loc[["scikit-learn"], "blas"]
+loaded = runs.frame.rename(columns={"blas": "BLAS"})
+kernels = loaded[["contender", "BLAS"]].drop_duplicates(ignore_index=True)
+scikit_learn_kernel = kernels.set_index("contender").loc[["scikit-learn"], "BLAS"]
 Table(kernels)
 
 # %%
