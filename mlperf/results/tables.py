@@ -27,7 +27,7 @@ def choose(
         Conditions that rows must meet: "model=Large, n_samples=last"; with quotes around one that has blanks, commas or
         quotes in it: "'model=Large, wide'". ``first`` and ``last`` stand for the smallest and the largest label.
     sort : str, default=""
-        The column to sort by, with a minus for the largest first.
+        The columns to sort by, each with a minus for the largest first.
     columns : str, default=""
         The columns to keep, in this order; all by default.
     limit : int, default=None
@@ -54,9 +54,13 @@ def choose(
         column, label = _condition(frame, condition)
         known = list(dict.fromkeys(frame[column]))
         frame = frame[frame[column] == label_of(Label(label), known, f"The column {column!r} has no")]
-    if sort:
-        column = _column(frame, sort.removeprefix("-"))
-        frame = frame.sort_values(column, ascending=not sort.startswith("-"), kind="stable")
+    if order := _order(frame, sort):
+        try:
+            frame = frame.sort_values(list(order), ascending=list(order.values()), kind="stable")
+        except TypeError:
+            raise ResultError(
+                f"The table cannot be sorted by {sort}: what is there is of types without an order."
+            ) from None
     names = [_column(frame, name) for name in typed_words(columns)]
     return frame[names or list(frame.columns)].head(len(frame) if limit is None else limit)
 
@@ -142,6 +146,16 @@ def _condition(frame: pd.DataFrame, condition: str) -> tuple[Any, str]:
         if condition.startswith(f"{column}="):
             return column, condition[len(f"{column}=") :]
     return _column(frame, condition.partition("=")[0]), ""
+
+
+def _order(frame: pd.DataFrame, sort: str) -> dict[Any, bool]:
+    """Return the columns to sort by, and whether the smallest of each comes first."""
+    known = set(map(str, frame.columns))
+    found = {}
+    for word in typed_words(sort):
+        largest_first = word.startswith("-") and word not in known
+        found[_column(frame, word[1:] if largest_first else word)] = not largest_first
+    return found
 
 
 def _column(frame: pd.DataFrame, name: str) -> Any:

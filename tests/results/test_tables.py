@@ -38,6 +38,23 @@ def test_columns_whose_names_are_odd_are_chosen():
     assert list(choose(ODD, columns="'a name' 7", sort="7")) == ["a name", 7]
 
 
+@pytest.mark.parametrize(
+    ("sort", "rows"), [("'a name'", [2, 1, 4, 3, 0]), ("-'a name'", [0, 3, 4, 1, 2]), ("pair, -n", [3, 1, 4, 2, 0])]
+)
+def test_rows_are_sorted_by_columns_in_quotes_or_by_several(sort, rows):
+    assert list(choose(ODD.assign(pair=[1, 0, 1, 0, 1]), sort=sort)["n"]) == rows
+
+
+def test_column_whose_name_begins_with_a_minus_sorts_either_way():
+    frame = pd.DataFrame({"-x": [2, 1, 3]})
+    assert [list(choose(frame, sort=sort)["-x"]) for sort in ("-x", "--x")] == [[1, 2, 3], [3, 2, 1]]
+
+
+def test_what_has_no_order_is_not_sorted():
+    with pytest.raises(ResultError, match=r"^The table cannot be sorted by o: what is there is of types"):
+        choose(pd.DataFrame({"o": pd.Series([1, "x"], dtype=object)}), sort="o")
+
+
 def test_parts_of_a_table_have_labels_for_people():
     found = parts(FRAME, ["model", "n_samples"])
     assert list(found) == [("Small", "1,000 samples"), ("Large", "1,000 samples"), ("Large", "10,000 samples")]
