@@ -40,7 +40,12 @@ def paper(site):
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLPERF_", "SCIPY_"))}
     with FileLock(ROOT / ".venv" / "site.lock"):
         built = subprocess.run(
-            ["make", "pdf", "QUICK=1"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+            ["make", "--no-print-directory", "pdf", "QUICK=1"],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     assert built.returncode == 0, built.stdout[-3_000:] + built.stderr[-3_000:]
     assert built.stdout.strip().endswith("docs/_build/quick/latex/performance.pdf")

@@ -49,7 +49,7 @@ def test_in_short_is_five_to_eight_composed_statements(site, name):
     article = parsed(site / f"{name}.html").article
     short = article.find(id="in-short") or article
     (points,) = short.find_all("ul")
-    statements = [short.find("p", class_=False), *points.find_all("li")]
+    statements = [points.find_previous_sibling("p", class_=False), *points.find_all("li")]
     assert 5 <= len(statements) <= 8
     for statement in statements:
         composed = statement.find_all(class_=["value", "says", "tally"])

@@ -3,11 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from mlperf.rivals._jax import OPTIMIZER, compiled_epochs, initial_parameters
 from mlperf.rivals._process import pinned
 
 
@@ -45,6 +42,11 @@ def many_epochs(
     >>> train = many_epochs((8,), X, y, batch_size=64)  # doctest: +SKIP
     >>> parameters = train(2)  # doctest: +SKIP
     """
+    import jax
+    import jax.numpy as jnp
+
+    from mlperf.rivals._jax import OPTIMIZER, compiled_epochs, initial_parameters
+
     rng = np.random.default_rng(0)
     n_networks, n_samples, n_features = X.shape
     with pinned():

@@ -50,8 +50,8 @@ class PublishedDomain(Domain):
 
     name = "mlperf"
     label = "Published results"
-    initial_data = {"shown": {}, "watched": {}}  # noqa: RUF012 - Sphinx's name
-    data_version = 2
+    initial_data = {"shown": {}, "watched": {}, "titles": {}}  # noqa: RUF012 - Sphinx's name
+    data_version = 3
     shelf: Shelf
     gallery: Gallery
     builder: Builder

@@ -144,6 +144,13 @@ class Build:
                 pages[0] if len(pages) == 1 else f"each of {len(pages)} pages",
             )
 
+    def list_anew(self, _app: Sphinx, env: BuildEnvironment) -> list[str]:
+        """Return every page where one came, went or has another title: each lists the others beside its text."""
+        titles = {page: title.astext() for page, title in env.titles.items()}
+        data = published(env).data
+        before, data["titles"] = data["titles"], titles
+        return [] if titles == before else sorted(titles)
+
     def excuse(self, app: Sphinx, _domain: Any, node: Element) -> bool | None:
         """Leave it at that where a label is missing because nothing can be shown: its target may be among that."""
         domain = published(app.env)
@@ -186,5 +193,6 @@ def setup(app: Sphinx) -> None:
     app.connect("builder-inited", build.after_scripts, priority=900)
     app.connect("env-get-outdated", build.outdated)
     app.connect("env-updated", build.say_what_is_missing)
+    app.connect("env-updated", build.list_anew)
     app.connect("warn-missing-reference", build.excuse)
     app.connect("build-finished", build.finish, priority=900)

@@ -206,6 +206,17 @@ def test_renamed_script_leaves_no_old_page(gallery):
     assert [path for path in left if path.suffix in (".html", ".rst", ".py") and "_downloads" not in path.parts] == []
 
 
+def test_every_page_lists_the_pages_that_there_are(gallery):
+    """After a script was renamed, the pages that had not changed still led to where it had been."""
+    assert ran(gallery) == []
+    (gallery / "examples/plot_two.py").rename(gallery / "examples/plot_two_more.py")
+    ran(gallery)
+    pages = list(gallery.glob("docs/_build/html/auto_examples/*.html"))
+    assert len(pages) >= 4
+    for page in pages:
+        assert not parsed(page).select("a[href='plot_two.html'], link[href='plot_two.html']"), page.name
+
+
 def test_what_is_wrong_with_a_script_is_told_in_a_sentence_and_the_others_are_shown(gallery):
     """Each of these ended the build with a traceback, some without a name."""
     (gallery / "examples/.ipynb_checkpoints").mkdir()
