@@ -31,11 +31,19 @@ def run(n):
         file.write("x")
     {extra}
     return {{"pid": os.getpid(), "x": scaled(n) + helper.ONE}}
-runs = measure(run, processes=2, repeats={repeats}, warmup=False, n={levels})
+runs = measure(run, processes=2, repeats={repeats}, warmup=False, clean_environment={clean}, n={levels})
 print(sorted(runs.frame["pid"]))
 {after}
 """
-SETTINGS = {"factor": 3, "comment": "", "extra": "pass", "repeats": 1, "levels": [1, 2], "after": "raise SystemError"}
+SETTINGS = {
+    "factor": 3,
+    "comment": "",
+    "extra": "pass",
+    "repeats": 1,
+    "clean": False,
+    "levels": [1, 2],
+    "after": "raise SystemError",
+}
 
 
 def started(**settings):
@@ -86,7 +94,7 @@ def test_slip_further_down_costs_no_run_that_was_measured(first, journal):
 
 @pytest.mark.parametrize(
     "settings",
-    [{"factor": 4}, {"extra": "n += 1"}, {"repeats": 2}, {"levels": {1: 3, 2: 4}}],
+    [{"factor": 4}, {"extra": "n += 1"}, {"repeats": 2}, {"clean": True}, {"levels": {1: 3, 2: 4}}],
     ids=lambda settings: next(iter(settings)),
 )
 @pytest.mark.usefixtures("journal")
