@@ -4,7 +4,8 @@ What machine is this?
 
 Every number of the report depends on the machine that measured it: its processor, its
 caches, its memory, and the libraries that do the arithmetic. Nothing is timed here; the
-machine is asked. The figure sets its caches beside what training keeps in them.
+machine is asked. The figure sets the sizes of its caches beside those of what training
+uses again and again.
 """
 
 # sphinx_gallery_tags = ["machine", "memory"]
@@ -28,8 +29,8 @@ specification = pd.DataFrame({"what": about.index, "value": about.to_numpy()})
 Table(specification)
 
 # %%
-# The models. Between the layers stands ReLU; a linear layer with one output follows the
-# last hidden one.
+# The models that are trained. Every hidden layer is followed by ReLU, and the last one
+# by a linear layer with one output.
 
 parameters = {}
 rows = []
@@ -41,9 +42,9 @@ models = pd.DataFrame(rows, columns=["model", "hidden_layer_sizes", "n_parameter
 Table(models)
 
 # %%
-# What training keeps at hand, in float32: for each model its parameters, their
-# gradients and Adam's two moments; for the data the training split's features and
-# target.
+# What training uses again and again, in float32: for each model its parameters, their
+# gradients and Adam's two moments; for the data, features and target of the training
+# split.
 
 FLOAT32 = 4
 working_sets = {

@@ -128,7 +128,7 @@ growth_claims = {
 }
 
 # %%
-# And those on how far the models lie apart.
+# And those on how far the models lie apart: differences in seconds, in place of ratios.
 
 lag = fit[["Medium", "Large"]] - fit["Small"]
 

@@ -28,7 +28,7 @@ TIMES = by_mode(
 )
 
 # %%
-# Who calls? The function of Python that began it, and the operator that it asked for.
+# Who calls? The Python function that began it, and the operator that it asked for.
 
 
 def find_callers():
@@ -40,10 +40,11 @@ calls = called["calls"].exact() / STEPS
 calls
 
 # %%
-# What most have in common is an operation with a Python number: ``tensor.mul_(0.9)``.
-# Of such a number an operator makes a tensor in double precision, and one in its own; a
-# number that is a tensor needs neither. So the optimiser's arithmetic is written out,
-# once with numbers and once with tensors of one element.
+# Most of these calls come from an operation with a Python number: ``tensor.mul_(0.9)``.
+# The operator makes a tensor of such a number, in double precision, and another one in
+# its own precision; a number that is a tensor already needs neither. So the optimiser's
+# arithmetic is written out, to be carried out with numbers or with tensors of one
+# element.
 
 CONSTANTS = {"one": 1, "decay": 0.999, "root": 0.5, "epsilon": 1e-8}
 TENSORS = {name: torch.tensor(float(value)) for name, value in CONSTANTS.items()}
@@ -66,7 +67,7 @@ def new_states():
 
 
 # %%
-# One run: both ways, and beside them a whole training step.
+# One run: the arithmetic both ways, and beside it a whole training step.
 
 
 def run():

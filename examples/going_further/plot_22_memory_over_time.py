@@ -88,8 +88,9 @@ copies = most_held["data"] / exact(one_copy, unit="bytes")
 copies
 
 # %%
-# Is the sum that a profile shows for an operator in use at once, or is it work for the
-# allocator? The largest of these sums is compared with the most that is held.
+# Is the sum that a profile shows for an operator ever in use at once, or is it only
+# what passes through the allocator? The largest of these sums is compared with the most
+# that is held.
 
 by_operator = live.groupby("operator").bytes.sum()
 busiest = by_operator.idxmax()

@@ -36,8 +36,9 @@ TIMES = by_mode(
 )
 
 # %%
-# Together by autograd; one by one by autograd; one by one by the engine with the
-# gradient written out; and compiled, where a C++ compiler works.
+# The ways to train many networks: together by autograd; one by one by autograd; one by
+# one by the engine with the gradient written out; and compiled, where a C++ compiler
+# works.
 
 
 def autograd(modules, X, y, **settings):
@@ -45,12 +46,11 @@ def autograd(modules, X, y, **settings):
 
 
 def written_out(modules, X, y, generators, **settings):
-    trainings = [
-        fused(module, inputs, targets, generator=generator, **settings)
-        for module, inputs, targets, generator in zip(
-            modules, X, y, generators, strict=True
-        )
-    ]
+    trainings = []
+    each = zip(modules, X, y, generators, strict=True)
+    for module, inputs, targets, generator in each:
+        training = fused(module, inputs, targets, generator=generator, **settings)
+        trainings.append(training)
     while True:
         yield [next(training) for training in trainings]
 
@@ -75,13 +75,17 @@ def training_seconds(train, model, n_networks):
 
 
 def by_torch(model, n_networks):
-    return {
-        way: training_seconds(train, model, n_networks) for way, train in WAYS.items()
-    }
+    times = {}
+    for way, train in WAYS.items():
+        times[way] = training_seconds(train, model, n_networks)
+    return times
+
+
+JAX = "JAX vmap"
 
 
 def by_jax(model, n_networks):
-    from mlperf.rivals._jax_vmap import many_epochs
+    from mlperf.rivals._jax_vmap import many_epochs  # here, as it needs JAX
 
     rng = np.random.default_rng(0)
     X = rng.standard_normal((n_networks, N_SAMPLES, N_FEATURES), dtype=np.float32)
@@ -94,8 +98,8 @@ def by_jax(model, n_networks):
 def run(model, library):
     times = {}
     for n_networks in COUNTS:
-        for way, needed in library(model, n_networks).items():
-            times[n_networks, way] = needed
+        for way, way_seconds in library(model, n_networks).items():
+            times[n_networks, way] = way_seconds
     frame = pd.DataFrame({"seconds": times})
     return frame.rename_axis(["n_networks", "way"])
 
@@ -103,7 +107,6 @@ def run(model, library):
 # %%
 # Each library has processes of its own.
 
-JAX = "JAX vmap"
 LIBRARIES = {"torch": by_torch}
 if any(name.startswith("JAX") for name in installed()):
     LIBRARIES["JAX"] = by_jax

@@ -5,10 +5,9 @@ What does it cost to train on data that do not fit into memory?
 A file can be opened as an array without being read, ``np.load(path, mmap_mode="r")``.
 ``fit`` takes it as it takes any other array, and reads the rows chunk by chunk, in
 blocks that are drawn from all over the file. Each epoch draws them anew, and takes
-every row once.
-Varied: whether the data are held in memory or lie on disk, and how many they are.
-Measured are the time, the error on samples that were not trained on, and the memory.
-Held fixed: the model, the mini-batches, the size of a chunk, the threads.
+every row once. Varied: whether the data are held in memory or lie on disk, and how many
+they are. Measured are the time, the error on samples that were not trained on, and the
+memory. Held fixed: the model, the mini-batches, the size of a chunk, the threads.
 """
 
 # sphinx_gallery_tags = ["time", "memory", "accuracy"]
@@ -63,11 +62,13 @@ def on_disk(values, folder, name):
 
 def run(data):
     X, y = draw(N_SAMPLES)
-    X_test, y_test = draw(N_SAMPLES + 10_000)
-    X_test, y_test = X_test[N_SAMPLES:], y_test[N_SAMPLES:]
+    X_more, y_more = draw(N_SAMPLES + 10_000)
+    X_test = X_more[N_SAMPLES:]
+    y_test = y_more[N_SAMPLES:]
     with TemporaryDirectory() as folder:
         if data == "on disk":
-            X, y = on_disk(X, folder, "X.npy"), on_disk(y, folder, "y.npy")
+            X = on_disk(X, folder, "X.npy")
+            y = on_disk(y, folder, "y.npy")
         model = regressor(epochs=4)
         model.fit(X[:100], y[:100])  # loads, and compiles, what it has to
         took = seconds(lambda: model.fit(X, y))
@@ -88,15 +89,15 @@ axes = fit.plot(x="data", kind="bar", horizontal=True)
 headline(axes, f"From disk, training reaches {speed:short} of the speed in memory")
 
 # %%
-# The mean squared error on test samples; the noise alone makes 1 of it.
+# The mean squared error on test samples, of which the noise alone makes up 1.
 
 mse = runs["mse"]
 mse
 
 # %%
-# How much memory does a fit on files take? Their rows may all be zeros here: a file of
-# zeros takes no room on the disk. Pages of the file that the system keeps in memory are
-# not counted, as it takes them back when it needs them.
+# How much memory does a fit on files take? Here the rows may all be zeros, as a file of
+# zeros takes no room on the disk. What the system keeps of a file in memory is not
+# counted, as it gives that up when memory is needed.
 
 
 def run_memory(n_samples):
@@ -110,7 +111,7 @@ def run_memory(n_samples):
     return {} if heap is None else {"bytes": heap}
 
 
-statements = {
+STATEMENTS = {
     "bounded": "The memory of a fit on files does not depend on the number of rows.",
     "little": "A fit on files takes less than 200 MB.",
 }
@@ -123,7 +124,8 @@ memory_runs = measure(
 
 if "bytes" in memory_runs.measured:
     peak = memory_runs["bytes"]
-    fewest, most = MANY_SAMPLES
+    fewest = MANY_SAMPLES[0]
+    most = MANY_SAMPLES[-1]
     grows = peak[most] / peak[fewest]
     peak_axes = peak.plot(x="n_samples", kind="bar", horizontal=True)
     headline(
@@ -133,14 +135,14 @@ if "bytes" in memory_runs.measured:
     memory = {"peak": peak, "peaks": peak_axes, "grows": grows}
     claims = {
         "bounded": claim(
-            statements["bounded"],
+            STATEMENTS["bounded"],
             grows.within(0.9, 1.1),
             otherwise="The memory of a fit on files depends on the number of rows.",
             undecided="The memory of a fit on files may depend on the number of rows.",
             seen=f"{most // fewest} times the rows take {grows} as much",
         ),
         "little": claim(
-            statements["little"],
+            STATEMENTS["little"],
             peak < 200e6,
             otherwise="A fit on files can take more than 200 MB.",
             undecided="A fit on files takes about 200 MB.",
@@ -151,14 +153,14 @@ else:
     memory = {}
     claims = {
         name: claim(statement, reason="memray is not installed")
-        for name, statement in statements.items()
+        for name, statement in STATEMENTS.items()
     }
 claims["bounded"]
 
 # %%
 # Claims on time and error, with thresholds fixed before the numbers were seen.
 
-as_good = mse["on disk"] / mse["in memory"]
+error_ratio = mse["on disk"] / mse["in memory"]
 claims["fast_enough"] = claim(
     "Training on files reaches more than seven tenths of the speed in memory.",
     speed > 0.7,
@@ -170,12 +172,12 @@ claims["fast_enough"] = claim(
 claims["as_good"] = claim(
     "Shuffled chunk by chunk, the samples are learned as well as in memory, to within "
     "a twentieth of the error.",
-    as_good.within(0.95, 1.05),
+    error_ratio.within(0.95, 1.05),
     otherwise="Shuffled chunk by chunk, the samples are not learned as well as in "
     "memory.",
     undecided="Shuffled chunk by chunk, the samples may be learned as well as in "
     "memory.",
-    seen=f"the error is {as_good} that in memory",
+    seen=f"the error is {error_ratio} that in memory",
 )
 claims["as_good"]
 
