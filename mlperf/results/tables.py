@@ -62,7 +62,8 @@ def choose(
                 f"The table cannot be sorted by {sort}: what is there is of types without an order."
             ) from None
     names = [_column(frame, name) for name in typed_words(columns)]
-    return frame[names or list(frame.columns)].head(len(frame) if limit is None else limit)
+    frame = frame[names] if names else frame
+    return frame.head(len(frame) if limit is None else limit)
 
 
 def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.DataFrame]:

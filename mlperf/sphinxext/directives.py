@@ -104,6 +104,8 @@ class PublishedDirective(SphinxDirective):
 
     def table(self, columns: Sequence[Any], title: list[nodes.Node], **about: Any) -> results_table:
         """Return a table."""
+        if not columns:
+            raise ValueError(f"There is nothing to show: {' '.join(self.arguments) or 'the table'} has no columns.")
         plain = [(column.header, list(column.texts), column.numbers) for column in columns]
         table = results_table("", *title, columns=plain, classes=["results", "sortable", "colwidths-auto"], **about)
         self.set_source_info(table)
@@ -278,7 +280,10 @@ class WhenDirective(PublishedDirective):
 
 def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with its index among its columns, if that says something, and its rows numbered."""
-    return frame.reset_index(drop=all(name is None for name in frame.index.names))
+    frame = frame.reset_index(drop=all(name is None for name in frame.index.names), allow_duplicates=True)
+    if isinstance(frame.columns, pd.MultiIndex):  # named as in the CSV file
+        frame.columns = [" ".join(map(str, labels)).rstrip() for labels in frame.columns]
+    return frame
 
 
 def with_ends(names: Sequence[str], frame: pd.DataFrame) -> list[str]:

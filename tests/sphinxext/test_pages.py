@@ -252,6 +252,26 @@ def test_labels_and_columns_with_odd_names_are_chosen_in_quotes(project):
     assert heads(indexed)[0] == "Plain"
 
 
+def test_columns_of_the_same_name_and_of_several_levels_are_shown_once(project):
+    """Tried: two columns of one name became sixteen, an index named as a column was refused."""
+    same = pd.DataFrame([[1, 2]], columns=["a", "a"])
+    levels = pd.DataFrame([[1, 2]], columns=pd.MultiIndex.from_tuples([("time", "old"), ("time", "new")]))
+    publish("odd", same=same, levels=levels.rename_axis("n"), index=pd.DataFrame({"n": [3]}).set_index("n", drop=False))
+    lines = [line for key in ("same", "levels", "index") for line in (f".. results-table:: odd.{key}", "")]
+    assert [(heads(table), rows(table)) for table in page(project, *lines).select("table")] == [
+        (["A", "A"], [["1", "2"]]),
+        (["N", "Time old", "Time new"], [["0", "1", "2"]]),
+        (["N", "N"], [["3", "3"]]),
+    ]
+
+
+def test_table_without_columns_is_refused_where_it_is_shown(project, capfd):
+    """Tried: the build ended with a traceback."""
+    publish("odd", table=pd.DataFrame(index=[1, 2]))
+    page(project, ".. results-table:: odd.table", fails=True)
+    assert "index.rst:4: ERROR: There is nothing to show: odd.table has no columns." in capfd.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
