@@ -53,7 +53,9 @@ def choose(
     for condition in typed_words(where):
         column, label = _condition(frame, condition)
         known = list(dict.fromkeys(frame[column]))
-        frame = frame[frame[column] == label_of(Label(label), known, f"The column {column!r} has no")]
+        chosen = label_of(Label(label), known, f"The column {column!r} has no")
+        # By its text: a missing label equals nothing, a tuple is compared part by part.
+        frame = frame[[type(one) is type(chosen) and str(one) == str(chosen) for one in frame[column]]]
     if order := _order(frame, sort):
         try:
             frame = frame.sort_values(list(order), ascending=list(order.values()), kind="stable")

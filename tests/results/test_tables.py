@@ -34,6 +34,12 @@ def test_labels_with_commas_quotes_newlines_and_blanks_are_quoted(row):
     assert choose(ODD, where=f'"a name"="{label}", n={row}')["n"].tolist() == [row]
 
 
+@pytest.mark.parametrize(("typed", "row"), [("None", 0), ("nan", 1), ("<NA>", 2), ("'(1, 2)'", 3), ("1", 4)])
+def test_labels_that_are_missing_or_several_in_one_are_chosen(typed, row):
+    frame = pd.DataFrame({"o": pd.Series([None, float("nan"), pd.NA, (1, 2), 1], dtype=object), "n": range(5)})
+    assert choose(frame, where=f"o={typed}")["n"].tolist() == [row]
+
+
 def test_columns_whose_names_are_odd_are_chosen():
     assert list(choose(ODD, columns="'a name' 7", sort="7")) == ["a name", 7]
 
