@@ -118,6 +118,8 @@ runs = measure(
     model=MODELS,
     library=LIBRARIES,
 )
+
+# Each way was timed by one library only, so that this is its one number.
 training = runs["seconds"].min("library")
 training
 

@@ -111,7 +111,7 @@ else:
     }
 
 # %%
-# What was found, claim by claim.
+# Is the whole step ahead of its products with the BLAS?
 
 claims["products"]
 

@@ -16,6 +16,7 @@ from functools import partial
 from itertools import takewhile
 
 import joblib
+import numpy as np
 import pandas as pd
 import torch
 
@@ -61,7 +62,7 @@ FEWEST, MOST = 4, 128
 
 
 def step_seconds(sizes, batch, device, engine=None):
-    n_steps = int(min(max(EPOCH_FLOP / step_flops(sizes, batch), FEWEST), MOST))
+    n_steps = int(np.clip(EPOCH_FLOP / step_flops(sizes, batch), FEWEST, MOST))
     train = engine or ENGINES[suited(sizes, 1_000_000, device)]
     epoch = training_steps(train, sizes, batch, n_steps, device=device)
     return seconds_per_call(epoch) / n_steps
@@ -131,7 +132,7 @@ def run_engines(model):
 
 
 # %%
-# What torch holds there at once, where its allocator counts.
+# The most memory that torch holds on the GPU at once, where its allocator counts it.
 
 
 def run_memory(model):
@@ -165,8 +166,8 @@ def run_launches():
 
 
 # %%
-# What is said of it, with thresholds that were fixed before anything was measured. The
-# GPU pays from some amount on if it is faster there, and with all larger ones.
+# What is put to the test, with thresholds that were fixed before anything was measured.
+# The GPU pays from some amount on if it is faster with that and with all larger ones.
 
 STATEMENTS = {
     "rows": "With enough rows in a mini-batch, the GPU is faster than the CPU.",
