@@ -105,7 +105,7 @@ claims = {
         "at every step to more samples.",
         undecided="For Small and Medium the test error may have no clean pattern over "
         "the sample sizes.",
-        seen=f"from one to the next it becomes {small_changes} as large",
+        seen=f"from one size to the next it becomes {small_changes} as large",
         original="MSE and R2 show no clean pattern over the sample sizes.",
     ),
     "large_falls": claim(

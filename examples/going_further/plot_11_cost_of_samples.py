@@ -152,8 +152,8 @@ claims = {
         holds=f"An epoch of {MODEL} costs {fixed:short}, whatever its size, plus "
         f"{per_sample:short} for each sample: this predicts sizes that were left out "
         "better than a power of the samples does.",
-        otherwise=f"The time of an epoch of {MODEL} grows with the power "
-        f"{growth:short} of the samples: this predicts sizes that were left out better "
+        otherwise=f"The time of an epoch of {MODEL} grows as the samples to the power "
+        f"{growth:short}: this predicts sizes that were left out better "
         "than a fixed cost plus a cost for each sample does.",
         undecided=f"An epoch of {MODEL} costs about {fixed:short}, whatever its size, "
         f"plus about {per_sample:short} for each sample.",

@@ -119,15 +119,17 @@ claims = {
     "closes": claim(
         "The parts of a step add up to the step without clocks, to within a tenth.",
         parts_ratio.within(0.9, 1.1),
-        otherwise="The parts of a step do not add up to the step without clocks.",
-        undecided="The parts of a step may add up to the step without clocks.",
+        otherwise="The parts of a step do not add up to the step without clocks, to "
+        "within a tenth.",
+        undecided="The parts of a step may add up to the step without clocks, to "
+        "within a tenth.",
         seen=f"together they take {parts_ratio} as long",
     ),
     "same_in_a_fit": claim(
         "A step alone takes as long as a step of a whole fit, to within a tenth.",
         fit_ratio.within(0.9, 1.1),
-        otherwise="A step alone does not take as long as a step of a whole fit, to "
-        "within a tenth, for every model.",
+        otherwise="For some model, a step alone does not take as long as a step of a "
+        "whole fit, to within a tenth.",
         undecided="A step alone may take as long as a step of a whole fit, to within "
         "a tenth.",
         seen=f"that of a fit takes {fit_ratio} as long",

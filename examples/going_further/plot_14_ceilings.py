@@ -205,7 +205,7 @@ claims = {
         "operations.",
         fact("torch's count agrees with the formula for every model", all(agree)),
         otherwise="The work of a step is not what the layers' sizes say: torch counts "
-        "another number of operations.",
+        "a different number of operations.",
     ),
     "larger_hardly_slower": claim(
         "Time grows less than half as much as arithmetic.",

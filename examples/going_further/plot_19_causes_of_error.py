@@ -295,10 +295,10 @@ claims = {
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise=f"As measured, the largest cause is {summary}; it is not clearly "
-        "ahead of the others everywhere.",
-        undecided=f"As measured, the largest cause is {summary}; it is not clearly "
-        "ahead of the others everywhere.",
+        otherwise="One cause of the error above the noise is the largest as measured, "
+        f"but not clearly so everywhere: {summary}.",
+        undecided="One cause of the error above the noise is the largest as measured, "
+        f"but not clearly so everywhere: {summary}.",
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "

@@ -106,9 +106,9 @@ claims = {
     "memory": claim(
         "Recording allocations adds more than a tenth to a profiled fit.",
         memory_adds > 1.1,
-        otherwise="Recording allocations does not always add a tenth to a profiled "
-        "fit.",
-        undecided="Recording allocations may add a tenth to a profiled fit.",
+        otherwise="Recording allocations does not always add more than a tenth to a "
+        "profiled fit.",
+        undecided="Recording allocations may add more than a tenth to a profiled fit.",
         seen=f"it takes {memory_adds} as long",
     ),
     "operator_time": claim(

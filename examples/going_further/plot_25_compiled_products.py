@@ -70,11 +70,12 @@ def run():
 STATEMENTS = {
     "products": "The BLAS takes longer for the products of a step than the compiled "
     "engine takes for the whole step.",
-    "rows": "One row at a time, a compiled step takes more than a quarter longer.",
+    "rows": "Computed one row at a time, a compiled step takes more than a quarter "
+    "longer.",
     "width": "With vectors of 256 bits, a compiled step takes more than a quarter "
     "longer.",
-    "not_width": "Even with vectors of 256 bits, a whole step is shorter than its "
-    "products are with the BLAS.",
+    "not_width": "Even with vectors of 256 bits, a whole compiled step takes less time "
+    "than the BLAS takes for its products.",
     "peak": "A compiled step computes faster than the BLAS does in a large product.",
 }
 

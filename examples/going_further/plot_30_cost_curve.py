@@ -226,8 +226,8 @@ claims = {
         "grows at least half as much as arithmetic.",
         undecided="From the small fit to the one that is both larger and wider, time "
         "grows about half as much as arithmetic.",
-        seen=f"it takes {slower[BOTH]} as long, for {more_arithmetic[BOTH]:short} the "
-        "arithmetic",
+        seen=f"an epoch takes {slower[BOTH]} as long, for "
+        f"{more_arithmetic[BOTH]:short} the arithmetic",
     ),
     "memory_predicted": memory_claim,
 }
