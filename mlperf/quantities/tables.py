@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 from math import isnan, nan
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -85,7 +85,7 @@ def is_estimate(names: list[str], place: int) -> bool:
 def _numeric(name: str, unit: str | None, *estimate: Any) -> Column:
     known = unit_of(name)
     unit = unit if unit and known == "number" else known
-    cells = [(float(value), float(low), float(high)) for value, low, high in zip(*estimate, strict=True)]
+    cells = [(_number(value), _number(low), _number(high)) for value, low, high in zip(*estimate, strict=True)]
     sizes = sorted(abs(value) for value, _, _ in cells if value and not isnan(value))
     prefix, scale = prefix_of(unit, sizes[len(sizes) // 2] if sizes else 0.0)
     texts = [_cell(value, low, high, scale) for value, low, high in cells]
@@ -93,12 +93,21 @@ def _numeric(name: str, unit: str | None, *estimate: Any) -> Column:
     stem = name.removesuffix(unit).rstrip("_")
     # "peak_bytes" is read as "Peak memory (MB)".
     title = header(name if stem == name else f"{stem}_{UNITS[unit].noun}".lstrip("_"))
-    return Column(title + (f" ({symbol})" if symbol else ""), texts, [value for value, _, _ in cells])
+    return Column(title + (f" ({symbol})" if symbol else ""), texts, [float(value) for value, _, _ in cells])
+
+
+def _number(value: Any) -> float:
+    """Return a number of Python, whatever pandas has for it and for a missing one."""
+    if pd.isna(value):
+        return nan
+    return int(value) if isinstance(value, Integral) else float(value)
 
 
 def _cell(value: float, low: float, high: float, scale: float) -> str:
     if isnan(value):
         return ""
+    if isinstance(value, int) and low == value == high and scale == 1:
+        return f"{value:,}".replace("-", "\u2212")  # as a float, it would lose digits beyond 2**53
     places = decimals(value, low, high, scale)
     text = digits(value / scale, places)
     if isnan(low) or low == high:
@@ -130,7 +139,7 @@ def label_text(level: str, label: Any) -> str:
     ('10,000 samples', 'Large')
     """
     if isinstance(label, Real) and not isinstance(label, bool):
-        text = f"{label:,}" if float(label).is_integer() else f"{label:g}"
+        text = f"{int(label):,}" if float(label).is_integer() else f"{float(label):g}"
         what = level.removeprefix("n_").replace("_", " ")
         if level.startswith("n_") and label == 1:
             what = what.removesuffix("s")
