@@ -44,7 +44,7 @@ def ours(hidden, max_iter, engine):
 
 engines = {name: partial(ours, engine=name) for name in available()}
 contenders = {**installed(), **engines}
-names = [name.split(",")[0] for name in missing()]  # of variants, one
+names = [name.split(",")[0] for name in missing()]  # without the variant
 not_installed = ", ".join(dict.fromkeys(names)) or "none"
 print("Who takes part:", ", ".join(contenders))
 print("Not installed:", not_installed)
@@ -58,20 +58,21 @@ print("Not installed:", not_installed)
 
 def run(contender, model, n_samples):
     samples = generate_samples(n_samples)
-    center, scale = samples.ytr.mean(), samples.ytr.std()
+    center = samples.ytr.mean()
+    scale = samples.ytr.std()
     target = (samples.ytr - center) / scale
-    steps = ceil(len(target) / BATCH_SIZE)
+    n_steps = ceil(len(target) / BATCH_SIZE)
     trained = {}
 
     def fit(epochs):
         trained[epochs] = contender(model, epochs).fit(samples.Xtr, target)
 
-    enough = max(2, ceil(LEAST_STEPS / steps))
+    enough = max(2, ceil(LEAST_STEPS / n_steps))
     costs = fit_costs(fit, EPOCHS, at_least=min(EPOCHS, enough))
     if EPOCHS in trained:
         predicted = trained[EPOCHS].predict(samples.Xte)
         costs["test_r2"] = r2_score((samples.yte - center) / scale, predicted)
-    return {**costs, "step_seconds": costs["epoch_seconds"] / steps, "blas": blas()}
+    return {**costs, "step_seconds": costs["epoch_seconds"] / n_steps, "blas": blas()}
 
 
 # %%
@@ -130,7 +131,7 @@ times_as_long = overall / overall[fastest]
 times_as_long
 
 # %%
-# Which of all takes the shortest step?
+# Who takes the shortest step of all?
 
 libraries = [name for name in contenders if name not in engines]
 others = times_as_long.at(contender=libraries)
@@ -142,7 +143,7 @@ shortest_claim = claim(
     f"the shortest step; the next, {best}, takes {others[best]} as long.",
     otherwise=f"Use {best}: it takes {others[best]} as long for a step as this "
     f"package's {fastest} engine.",
-    undecided=f"This package's {fastest} engine or {best}: a step of {best} takes "
+    undecided=f"Use this package's {fastest} engine or {best}: a step of {best} takes "
     f"{others[best]} as long.",
 )
 
@@ -164,8 +165,8 @@ fused_claim = claim(
 fused_ratio
 
 # %%
-# How many times as fast as a library is the compiled engine? What is not here is not
-# measured.
+# How many times as fast as other libraries is the compiled engine? What is not
+# installed is not measured.
 
 
 def faster_than(library, times, in_words):
@@ -196,6 +197,12 @@ library_claims = {
 # %%
 # JAX is the strongest rival. For each model and sample size its best variant counts.
 
+JAX_STATEMENTS = {
+    "jax": "The compiled engine is faster than JAX.",
+    "jax_whole": "The compiled engine finishes a first fit before JAX.",
+    "jax_cells": "For no model and sample size is the compiled engine more than a "
+    "twentieth behind JAX.",
+}
 variants = [name for name in contenders if name.startswith("JAX")]
 if variants and "compiled" in contenders:
     jax_step = step.at(contender=variants).min("contender") / step["compiled"]
@@ -210,40 +217,34 @@ if variants and "compiled" in contenders:
     )
     jax_claims = {
         "jax": claim(
-            "The compiled engine is faster than JAX.",
+            JAX_STATEMENTS["jax"],
             jax_step.mean() > 1,
             otherwise="JAX is faster than the compiled engine.",
             undecided="The compiled engine may be faster than JAX.",
             seen=step_on_average,
         ),
         "jax_whole": claim(
-            "The compiled engine finishes a first fit before JAX.",
+            JAX_STATEMENTS["jax_whole"],
             jax_whole.mean() > 1,
             otherwise="JAX finishes a first fit before the compiled engine.",
             undecided="The compiled engine may finish a first fit before JAX.",
             seen=fit_on_average,
         ),
         "jax_cells": claim(
-            "For no model and sample size is the compiled engine more than a twentieth "
-            "behind JAX.",
+            JAX_STATEMENTS["jax_cells"],
             jax_step > 0.95,
             jax_whole > 0.95,
             otherwise="For some model and sample size the compiled engine is more than "
             "a twentieth behind JAX.",
+            undecided="For no model and sample size is the compiled engine clearly "
+            "more than a twentieth behind JAX.",
         ),
     }
 else:
     reason = "no C++ compiler works" if variants else "JAX is not installed"
     jax_claims = {
-        "jax": claim("The compiled engine is faster than JAX.", reason=reason),
-        "jax_whole": claim(
-            "The compiled engine finishes a first fit before JAX.", reason=reason
-        ),
-        "jax_cells": claim(
-            "For no model and sample size is the compiled engine more than a twentieth "
-            "behind JAX.",
-            reason=reason,
-        ),
+        name: claim(statement, reason=reason)
+        for name, statement in JAX_STATEMENTS.items()
     }
 
 # %%

@@ -128,38 +128,34 @@ epochs
 # %%
 # One run: a contender trains each model, on a machine where nothing is compiled yet.
 # The warm-up, a small network, loads the library, and with it what a library compiles
-# once for all networks. Beside the time it is measured how many cores are busy,
+# once for all networks. Two more things are measured: how many cores are busy,
 # compilers included, and how much power the processor takes, if it has a meter that may
-# be read.
+# be read. The meter runs over all fits, and the times are kept for later.
 
 
 def core_seconds_used():
-    compilers = os.times()
-    return process_time() + compilers.children_user + compilers.children_system
+    children = os.times()  # such as compilers
+    return process_time() + children.children_user + children.children_system
 
 
 def costs(contender, hidden):
-    found = {}
+    times = {}
 
-    def fits():
-        found.update(
-            fit_costs(
-                lambda epochs: contender(hidden, epochs).fit(SAMPLES.Xtr, target),
-                EPOCHS,
-                at_least=4,
-                at_most=0.3,
-            )
-        )
+    def fit(epochs):
+        contender(hidden, epochs).fit(SAMPLES.Xtr, target)
+
+    def time_fits():
+        times.update(fit_costs(fit, EPOCHS, at_least=4, at_most=0.3))
 
     used_before = core_seconds_used()
     start = perf_counter()
-    energy = joules(fits)
+    energy = joules(time_fits)
     elapsed = perf_counter() - start
     busy_cores = (core_seconds_used() - used_before) / elapsed
     return {
-        **found,
+        **times,
         "busy_cores": busy_cores,
-        "core_seconds": busy_cores * found["epoch_seconds"],
+        "core_seconds": busy_cores * times["epoch_seconds"],
         "watts": energy / elapsed,
     }
 
@@ -182,13 +178,15 @@ epoch = runs["epoch_seconds"]
 epoch
 
 # %%
-# The time to a level: as many epochs, of which the first one is dearer in a first fit.
+# The time to a level is that of the epochs it takes. In a first fit, the first of them
+# takes longer than the others.
 
-counts = dict.fromkeys(engines, epochs[fastest])
-counts |= {name: epochs[name] for name in rivals}
-every_epochs = stack(counts, "contender")
-further = epoch * every_epochs
-first = first_epoch + epoch * (every_epochs - 1)
+epochs_of = dict.fromkeys(engines, epochs[fastest])
+for name in rivals:
+    epochs_of[name] = epochs[name]
+epochs_needed = stack(epochs_of, "contender")
+further = epoch * epochs_needed
+first = first_epoch + epoch * (epochs_needed - 1)
 times = stack({"first fit": first, "further fits": further}, "fit")
 times
 
@@ -215,20 +213,22 @@ headline(
 
 n_samples = f"{SAMPLE_SIZES[-1]:,} samples"
 to_goal = f"to {goal} on {n_samples}"
+to_reach_goal = f"to reach {goal} on {n_samples}"
 epochs_to_goal = epochs.at(level=goal)
 first_to_goal = to_reach.at(fit="first fit")
 others = list(rivals)
-as_many = epochs_to_goal[others] / epochs_to_goal[fastest]
+epochs_ratio = epochs_to_goal[others] / epochs_to_goal[fastest]
 behind_fused = first_to_goal[others] / first_to_goal["fused"]
 library_claims = {
     "same_epochs": claim(
-        f"Other libraries need half to twice as many epochs as this package {to_goal}.",
-        as_many.within(0.5, 2),
+        "Other libraries need half to twice as many epochs as this package "
+        f"{to_reach_goal}.",
+        epochs_ratio.within(0.5, 2),
         otherwise="Not every other library needs half to twice as many epochs as this "
-        f"package {to_goal}.",
+        f"package {to_reach_goal}.",
         undecided="Other libraries need about half to twice as many epochs as this "
-        f"package {to_goal}.",
-        seen=as_many,
+        f"package {to_reach_goal}.",
+        seen=f"they need {epochs_ratio} as many",
     ),
     "fused_first": claim(
         f"In a first fit {to_goal}, no other library is there before the fused engine.",
@@ -237,14 +237,14 @@ library_claims = {
         "fused engine.",
         undecided=f"In a first fit {to_goal}, it is not clear whether another library "
         "is there before the fused engine.",
-        seen=f"they take {behind_fused} as long",
+        seen=f"the others take {behind_fused} as long",
     ),
 }
 behind_fused
 
 # %%
-# When does compiling pay? It is paid once, on top of the first epoch. From some epoch
-# on, of one fit or of several, the faster epochs have saved more than that.
+# When does compiling pay? Its time is spent once, on top of the first epoch. From some
+# epoch on, of one fit or of several, the faster epochs have saved more than that.
 
 levels = " and ".join(LEVELS)
 single_fit = (
@@ -280,7 +280,7 @@ if "compiled" in engines:
             undecided=f"To {levels} on {n_samples}, a first fit with the compiled "
             "engine may take less than half as long as with the fused one, compiling "
             "included.",
-            seen=single_ratio,
+            seen=f"it takes {single_ratio} as long",
         ),
         "further_fits": claim(
             further_fits,
@@ -289,7 +289,7 @@ if "compiled" in engines:
             "half as long as with the fused engine.",
             undecided=f"Once compiled, a fit {to_goal} may take less than half as long "
             "as with the fused engine.",
-            seen=further_ratio,
+            seen=f"it takes {further_ratio} as long",
         ),
         "pays": claim(
             pays,
@@ -336,7 +336,7 @@ else:
     jax_epoch = epoch[variants].min("contender") / epoch["compiled"]
     beside_jax = {"jax_first_fit": jax_first_fit, "jax_epoch": jax_epoch}
     ahead = [each for each in CONSIDERED if ratios[each].min("model").value > 1]
-    crossover = f"from epoch {ahead[0]} on" if ahead else "later"
+    crossover = f"from epoch {ahead[0]} on" if ahead else "after that at best"
     jax_claim = claim(
         ahead_of_jax,
         ratios[AHEAD_FROM] > 1,
@@ -351,24 +351,24 @@ else:
 jax_claim
 
 # %%
-# What does that cost? A core is paid for by the hour, so that it counts how many of
-# them a fit keeps busy. Here a million fits to the highest level, once compiled:
+# What does that cost? Cores are paid for by the hour, so that what counts is how many
+# of them a fit keeps busy. Here a million fits to the highest level, once compiled:
 
 busy = runs["busy_cores"]
-core_seconds = (runs["core_seconds"] * every_epochs).at(level=goal)
+core_seconds = (runs["core_seconds"] * epochs_needed).at(level=goal)
 core_hours = (core_seconds / exact(3_600, unit="seconds")).to("number")
 cost = exact(1_000_000 * PRICE_PER_CORE_HOUR, name="cost") * core_hours
 cost
 
 # %%
-# Does everybody keep to the one core that a process may use here?
+# Does every library keep to the one core that a process may use here?
 
 one_core = claim(
-    "Nobody keeps more than one core busy.",
+    "No library keeps more than one core busy.",
     busy < 1.1,
-    otherwise="Somebody keeps more than one core busy.",
-    undecided="It is not clear whether somebody keeps more than one core busy.",
-    seen=f"{busy} cores",
+    otherwise="Some library keeps more than one core busy.",
+    undecided="It is not clear whether some library keeps more than one core busy.",
+    seen=f"on average {busy} cores are busy",
 )
 busy
 
@@ -395,7 +395,7 @@ else:
         "of the energy that one of the fused engine takes.",
         undecided="An epoch of the compiled engine may take less than half of the "
         "energy that one of the fused engine takes.",
-        seen=energy_ratio,
+        seen=f"it takes {energy_ratio} as much",
     )
 energy_claim
 
