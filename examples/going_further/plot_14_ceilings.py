@@ -91,7 +91,8 @@ bandwidth
 # what the step would reach if only the dispatch of its operators took time.
 
 GIGA = 1e9
-LOW, HIGH = 0.1, 100
+LOW = 0.1
+HIGH = 100
 reached = work / step
 if_only_dispatch = work / runs["dispatch_seconds"]
 

@@ -1,6 +1,6 @@
 """
-Why is a compiled step ahead of the BLAS?
-=========================================
+What makes a compiled step fast?
+================================
 
 The compiled engine does not leave its matrix products to the BLAS. It writes a program
 for the sizes of the network: blocks of several rows and several vectors are held in

@@ -100,7 +100,8 @@ for features, width, depth, batch in GRID:
 # An epoch has as many steps as can be timed well, for the largest shapes only a few.
 
 EPOCH_FLOP = 2e9
-FEWEST, MOST = 2, 64
+FEWEST = 2
+MOST = 64
 PASSES = 3
 
 

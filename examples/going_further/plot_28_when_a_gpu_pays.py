@@ -58,7 +58,8 @@ print("Devices:", ", ".join(devices()))
 # has as many steps as can be timed well, for the largest shapes only a few.
 
 EPOCH_FLOP = by_mode(published=4e9, quick=1e8)
-FEWEST, MOST = 4, 128
+FEWEST = 4
+MOST = 128
 
 
 def step_seconds(sizes, batch, device, engine=None):
@@ -107,7 +108,10 @@ def run(device):
 # ``torch.compile``, which makes graphs of a module, forward and backward. Beside them:
 # the CPU; and the floor, which is a step on tensors of a single element.
 
-CPU, FLOOR, COMPILE, GRAPH = "the CPU", "the floor", "torch.compile", "cuda_graph"
+CPU = "the CPU"
+FLOOR = "the floor"
+COMPILE = "torch.compile"
+GRAPH = "cuda_graph"
 
 
 def torch_compiled(module, X, y, *, learning_rate, batch_size, generator):

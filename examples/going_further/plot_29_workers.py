@@ -208,7 +208,8 @@ parts = stack(
 )
 axes = parts.plot(x="width", by="part", kind="dot", log=True)
 share = (communication / strong).to("fraction")
-narrow, wide = WIDTHS[0], WIDTHS[-1]
+narrow = WIDTHS[0]
+wide = WIDTHS[-1]
 headline(
     axes,
     f"Communication takes {share[narrow]:short} of a step at width {narrow}, "

@@ -23,13 +23,17 @@ from mlperf.training.peak import multiply_and_add
 
 MODEL = by_mode(published="Large", quick="Small")
 WIDE = by_mode(published=(64, 1024, 1024, 1024, 1), quick=(64, 128, 128, 1))
-NETWORKS = {  # layers, rows of a mini-batch, steps of an epoch
-    MODEL: (
-        (N_FEATURES, *MODELS[MODEL], 1),
-        BATCH_SIZE,
-        by_mode(published=50, quick=5),
-    ),
-    "Wide": (WIDE, 256, by_mode(published=8, quick=2)),
+NETWORKS = {
+    MODEL: {
+        "layer_sizes": (N_FEATURES, *MODELS[MODEL], 1),
+        "n_rows": BATCH_SIZE,
+        "n_steps": by_mode(published=50, quick=5),
+    },
+    "Wide": {
+        "layer_sizes": WIDE,
+        "n_rows": 256,
+        "n_steps": by_mode(published=8, quick=2),
+    },
 }
 TURNS = 1_000_000
 TIMES = by_mode(
@@ -44,28 +48,29 @@ OF_ROOFLINE = 0.85
 
 flops = {}
 moved = {}
-for network, (sizes, batch, _) in NETWORKS.items():
-    flops[network] = step_flops(sizes, batch)
-    moved[network] = 7 * 4 * n_parameters(sizes)
+for network, settings in NETWORKS.items():
+    flops[network] = step_flops(settings["layer_sizes"], settings["n_rows"])
+    moved[network] = 7 * 4 * n_parameters(settings["layer_sizes"])
 work = exact(flops, by="network", unit="flop")
 traffic = exact(moved, by="network", unit="bytes")
 work / traffic
 
 # %%
-# One run: the limits, then a step. Memory is asked by a copy as large as what Adam
-# moves.
+# One run: the limits, then a step. The limit of the memory is the rate of a copy as
+# large as what Adam moves.
 
 
 def run(network):
-    sizes, batch, n_steps = NETWORKS[network]
+    settings = NETWORKS[network]
+    n_operations = multiply_and_add(TURNS)
     peak_seconds = seconds_per_call(lambda: multiply_and_add(TURNS))
     product = max(product_rate(1024, 1024, 1024, library=name) for name in libraries())
-    epoch = training_steps(compiled, sizes, batch, n_steps)
+    epoch = training_steps(compiled, **settings)
     return {
-        "peak_flop_per_second": multiply_and_add(TURNS) / peak_seconds,
+        "peak_flop_per_second": n_operations / peak_seconds,
         "product_flop_per_second": product,
         "copied_bytes_per_second": copy_rate(moved[network]),
-        "step_seconds": seconds_per_call(epoch) / n_steps,
+        "step_seconds": seconds_per_call(epoch) / settings["n_steps"],
     }
 
 
