@@ -6,9 +6,10 @@ Where the networks miss more than the noise explains, there are three suspects, 
 is removed in turn. *Overfitting* goes away with fresh samples in every epoch, as many
 as before: nothing can be learned by heart. *Too few steps* go away with many more of
 them. The *jitter* of an optimiser whose step size never falls goes away when the
-weights of the last epochs are averaged. Measured is the excess error: the mean squared distance to
-the true linear target on unseen data, over the variance of the noise. Varied: the
-model, the samples, and what is removed. Held fixed: the optimiser and the mini-batches.
+weights of the last epochs are averaged. Measured is the excess error: the mean squared
+distance to the true linear target on unseen data, over the variance of the noise.
+Varied: the model, the samples, and what is removed. Held fixed: the optimiser and the
+mini-batches.
 """
 
 # sphinx_gallery_tags = ["accuracy"]
