@@ -57,41 +57,41 @@ else:
         reason = ""
     except CountingError as error:
         reason = str(error)
-print(reason or "counted")
+status = reason or "counted"
+print(status)
 
 # %%
-# Without counts, the figure says why there are none, and so does every claim.
+# With counts, the figure shows what a step's instructions are spent on. Counts have no
+# interval: repeated, they differ by less than is shown. Without counts, the figure says
+# why there are none.
 
 if counts is None:
     figure, axes = subplots()
     draw_reason(axes, f"Instructions were not counted here: {reason}.")
-    claims = {}
-    for name, statement in STATEMENTS.items():
-        claims[name] = claim(statement, reason=reason)
-    publish("instructions", status=reason, counts=figure, **claims)
-
-# %%
-# With counts, the figure shows what a step's instructions are spent on. Counts have no
-# interval: repeated, they differ by less than is shown.
-
-if counts is not None:
+    values = {}
+else:
     by_part = counts["instructions"].exact() / STEPS
     total = by_part.sum("part")
     share_of_eager = (total[:, "compiled"] / total[:, "eager"]).to("fraction")
-    panels = by_part.plot(
+    figure = by_part.plot(
         x="engine", by="part", panels="model", kind="bar", horizontal=True
     )
     headline(
-        panels,
+        figure,
         f"A compiled step takes {share_of_eager:short} of the instructions of an eager "
         "one",
     )
+    values = {"runs": counts, "total": total, "by_part": by_part}
 
 # %%
 # And each statement gets its number, model by model: the parts of an eager step against
 # each other, and the steps of one engine against those of another.
 
-if counts is not None:
+if counts is None:
+    claims = {
+        name: claim(statement, reason=reason) for name, statement in STATEMENTS.items()
+    }
+else:
     eager_products = by_part[:, "eager", "matrix products"]
     products = (eager_products / total[:, "eager"]).to("fraction")
     python = by_part[:, "eager", "Python"] / eager_products
@@ -135,12 +135,8 @@ if counts is not None:
             seen=f"it takes {loops} as many",
         ),
     }
-    publish(
-        "instructions",
-        status="counted",
-        runs=counts,
-        total=total,
-        by_part=by_part,
-        counts=panels,
-        **claims,
-    )
+
+# %%
+# The report takes everything from the results folder.
+
+publish("instructions", status=status, counts=figure, **values, **claims)
