@@ -139,7 +139,8 @@ def label_text(level: str, label: Any) -> str:
     ('10,000 samples', 'Large')
     """
     if isinstance(label, Real) and not isinstance(label, bool):
-        text = f"{int(label):,}" if float(label).is_integer() else f"{float(label):g}"
+        number = int(label) if isinstance(label, Integral) else float(label)
+        text = f"{int(number):,}" if float(number).is_integer() else f"{number:g}"
         what = level.removeprefix("n_").replace("_", " ")
         if level.startswith("n_") and label == 1:
             what = what.removesuffix("s")
