@@ -157,8 +157,8 @@ def fit_communication(widths, sums):
 
 # %%
 # In a ring of n workers, each sends 2 (n - 1) messages, which together are
-# 2 (n - 1) / n times the gradient. With two workers, to which the model was fitted, that
-# is two messages, and the gradient once.
+# 2 (n - 1) / n times the gradient. With two workers, to which the model was fitted,
+# that is two messages, and the gradient once.
 
 
 def predicted(width, n_workers, times_per_unit, link):
