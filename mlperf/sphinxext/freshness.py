@@ -75,6 +75,8 @@ class Build:
     def _leave_out(self, conf: dict[str, Any]) -> None:
         """Keep from the gallery the locks of editors, and scripts that it would end the build at."""
         left_out = [r"^\."]
+        for file in self.gallery.hidden:
+            logger.info("%s is left out: a hidden file belongs to an editor or a notebook.", file.name)
         for script, problem in self.gallery.unreadable().items():
             logger.warning("%s is left out: %s.", script.name, problem, type="mlperf", subtype="script")
             left_out.append(f"^{re.escape(script.name)}$")

@@ -37,6 +37,12 @@ class Gallery:
             for folder, target in zip(examples, self.targets, strict=True)
             for script in _scripts((source / folder).resolve())
         }
+        self.hidden = [
+            file
+            for folder in examples
+            for file in sorted((source / folder).resolve().rglob("*.py"))
+            if _is_hidden(file.relative_to((source / folder).resolve()))
+        ]
         # What each page was made from, while the gallery is kept from making it again.
         self._kept: dict[Path, str] = {}
         # The former pages of scripts of which only the text was edited.

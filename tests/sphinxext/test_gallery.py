@@ -206,6 +206,17 @@ def test_renamed_script_leaves_no_old_page(gallery):
     assert [path for path in left if path.suffix in (".html", ".rst", ".py") and "_downloads" not in path.parts] == []
 
 
+def test_hidden_files_are_left_out_and_told_in_a_sentence(gallery):
+    (gallery / "examples/.ipynb_checkpoints").mkdir()
+    (gallery / "examples/.ipynb_checkpoints/plot_one-checkpoint.py").write_text("publish('one')")
+    (gallery / "examples/.#plot_one.py").symlink_to("nowhere")
+    settings = sphinx(gallery)
+    settings["args"].remove("-q")
+    done = subprocess.run(**settings, stdout=subprocess.PIPE, check=True)
+    for name in ("plot_one-checkpoint.py", ".#plot_one.py"):
+        assert f"{name} is left out: a hidden file belongs to an editor or a notebook." in done.stdout
+
+
 def test_every_page_lists_the_pages_that_there_are(gallery):
     """After a script was renamed, the pages that had not changed still led to where it had been."""
     assert ran(gallery) == []
