@@ -173,4 +173,4 @@ claims["of_peak"]
 # %%
 # The report takes everything from the results folder.
 
-publish("limit", limits=axes, **values, **claims)
+publish("how_near_the_limit", limits=axes, **values, **claims)

@@ -31,7 +31,19 @@ REQUIRES = ("torch",)
 
 
 def available() -> bool:
-    """Return whether the C++ compiler is there that torch would call, and a folder that it can work in."""
+    """Return whether the C++ compiler is there that torch would call, and a folder that it can work in.
+
+    Returns
+    -------
+    bool
+        Whether `regressor` can be used.
+
+    Examples
+    --------
+    >>> from mlperf.rivals.torch_compile import available
+    >>> available() in (True, False)
+    True
+    """
     compiler = os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")
     return shutil.which(compiler) is not None and _folder() is not None
 
