@@ -28,7 +28,7 @@ from mlperf.profilers.work import step_flops
 from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, N_FEATURES, RACED, UNTIMED
 from mlperf.protocol import by_mode
 from mlperf.quantities.drawing import COLORS
-from mlperf.rivals.torch_compile import available as torch_compile_works
+from mlperf.rivals import torch_compile
 from mlperf.training.cuda_graph import replayed
 from mlperf.training.eager import by_autograd
 from mlperf.training.engines import ENGINES, available, suited
@@ -122,7 +122,7 @@ def torch_compiled(module, X, y, *, learning_rate, batch_size, generator):
 
 
 engines = {name: ENGINES[name] for name in available(GPU)}
-if GPU == "cuda" and torch_compile_works():
+if GPU == "cuda" and torch_compile.available():
     engines[COMPILE] = torch_compiled
 
 
