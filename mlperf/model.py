@@ -176,8 +176,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         RuntimeError
             If another process that shares the fit has ended, hangs or cannot be reached.
         """
-        settings = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
-        validate_parameter_constraints(self._parameter_constraints, settings, caller_name=type(self).__name__)
+        parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
+        validate_parameter_constraints(self._parameter_constraints, parameters, caller_name=type(self).__name__)
         for learned in [name for name in vars(self) if name.endswith("_") and not name.startswith("__")]:
             delattr(self, learned)  # an interrupted refit must not predict with half of each fit
         hidden = _layer_sizes(self.hidden_layer_sizes)
@@ -197,14 +197,14 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 workers.agree(self._shared(sizes, data))
             engine = self._engine(sizes, data.n_samples, workers, device)
             module = network(sizes, generator).to(device)
-            epochs = data.epochs(
-                ENGINES[engine],
-                module,
-                learning_rate=float(self.learning_rate_init),
-                batch_size=int(self.batch_size),
-                generator=generator,
-                **({} if workers is None else {"workers": workers}),
-            )
+            settings: dict[str, Any] = {
+                "learning_rate": float(self.learning_rate_init),
+                "batch_size": int(self.batch_size),
+                "generator": generator,
+            }
+            if workers is not None:  # only some engines can share their steps
+                settings["workers"] = workers
+            epochs = data.epochs(ENGINES[engine], module, **settings)
             shown: Iterable[int] = range(self.max_iter)
             # A bar that is not shown would take a lock of the system all the same.
             if self.progress and (workers is None or workers.rank == 0):

@@ -226,11 +226,17 @@ def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
 
 def _derived(function: Callable[..., Any], cells: Sequence[Cell]) -> Derived:
     """Return the function of what the cells were computed from, where each part moves as one wherever it occurs."""
-    parts = {id(part): part for cell in cells for part in _parts(cell)}
+    parts: dict[int, Cell] = {}
+    for cell in cells:
+        parts.update((id(part), part) for part in _parts(cell))
 
     def of_parts(*values: float) -> Any:
         known = dict(zip(parts, values, strict=True))
-        return function(*(_recomputed(cell, [known[id(part)] for part in _parts(cell)]) for cell in cells))
+        recomputed = []
+        for cell in cells:
+            of_cell = [known[id(part)] for part in _parts(cell)]
+            recomputed.append(_recomputed(cell, of_cell))
+        return function(*recomputed)
 
     return Derived(of_parts, list(parts.values()))
 

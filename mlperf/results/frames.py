@@ -227,7 +227,9 @@ def _describe_intervals(values: pd.IntervalIndex, place: str) -> tuple[Described
 
 
 def _brackets(closed: str) -> tuple[str, str]:
-    return "[" if closed in ("left", "both") else "(", "]" if closed in ("right", "both") else ")"
+    opening = "[" if closed in ("left", "both") else "("
+    closing = "]" if closed in ("right", "both") else ")"
+    return opening, closing
 
 
 def _missing(missing: Any) -> Described:
@@ -319,7 +321,8 @@ def _values(described: Described, texts: Sequence[str]) -> Any:
         )
     if name == "interval":
         pairs = [text[1:-1].split(", ") if text else ("", "") for text in texts]
-        lows, highs = (_values(described["ends"], [pair[end] for pair in pairs]) for end in (0, 1))
+        lows = _values(described["ends"], [low for low, _ in pairs])
+        highs = _values(described["ends"], [high for _, high in pairs])
         return pd.arrays.IntervalArray.from_arrays(lows, highs, closed=described["closed"])
     letters = described["cells"] if name == "object" else described.get("cells", "s" * len(texts))
     if name != "object" and not set(letters) <= {"s", "-"}:
