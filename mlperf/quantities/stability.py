@@ -72,7 +72,7 @@ def instabilities(runs: Runs) -> list[Instability]:
     From the first to the last process the seconds grow by 7 %: there is no steady state. ...
     """
     timed = [column for column in runs.measured if UNITS[unit_of(column)].dimension[0]]
-    if not timed:
+    if not timed or runs.frame.empty:
         return []
     return [*_of_the_protocol(runs), *_of_the_machine(runs), *_of_the_times(runs, timed)]
 
@@ -155,8 +155,9 @@ def _too_wide(table: pd.DataFrame, what: str) -> Iterator[Instability]:
         )
     longest = np.exp(table.groupby("cell")["off"].max())
     if longest.max() > LONGEST:
+        cell = f" of {longest.idxmax()}" if len(longest) > 1 else ""
         yield Instability(
-            f"The largest of the {what}{_at(longest)} is {longest.max():.2g} times the median.",
+            f"The largest of the {what} is {longest.max():.2g} times the median{cell}.",
             "A median bears a few of these, a mean does not.",
         )
 
@@ -204,4 +205,4 @@ def _most(frame: pd.DataFrame, column: str) -> float:
 
 def _at(by_cell: Any) -> str:
     """Return the cell of the largest value, if there is more than one."""
-    return f", most those of {by_cell.idxmax()}" if len(by_cell) > 1 else ""
+    return f", most of all those of {by_cell.idxmax()}" if len(by_cell) > 1 else ""

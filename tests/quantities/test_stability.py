@@ -44,6 +44,18 @@ def test_each_sign_of_an_unstable_measurement_is_told_with_advice(given, said):
     assert said in warnings(given)
 
 
+def test_nothing_is_said_of_what_never_ran():
+    """Tried: of models that call no operator of torch, the empty table of operators had "0 processes"."""
+    assert instabilities(Runs(runs().frame.iloc[:0], by=[])) == []
+
+
+def test_the_cell_with_the_largest_run_is_named():
+    frame = pd.DataFrame(
+        {"model": ["a"] * 8 + ["b"] * 8, "process": [*range(8)] * 2, "seconds": [*STEADY, *STEADY[:-1], 2.2]}
+    )
+    assert "The largest of the seconds is 2.2 times the median of b." in warnings(Runs(frame, by=["model"]))
+
+
 def test_a_first_run_that_takes_longer_asks_for_a_longer_warm_up():
     frame = pd.DataFrame(
         {"process": np.repeat(range(8), 3), "repeat": [0, 1, 2] * 8, "seconds": [1.05, 1.0, 1.001] * 8}
