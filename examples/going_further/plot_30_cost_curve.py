@@ -225,7 +225,7 @@ claims = {
         otherwise="From the small fit to the one that is both larger and wider, time "
         "grows at least half as much as arithmetic.",
         undecided="From the small fit to the one that is both larger and wider, time "
-        "grows about half as much as arithmetic.",
+        "may grow less than half as much as arithmetic.",
         seen=f"an epoch takes {slower[BOTH]} as long, for "
         f"{more_arithmetic[BOTH]:short} the arithmetic",
     ),

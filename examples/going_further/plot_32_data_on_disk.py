@@ -166,7 +166,8 @@ claims["fast_enough"] = claim(
     speed > 0.7,
     otherwise="Training on files reaches less than seven tenths of the speed in "
     "memory.",
-    undecided="Training on files reaches about seven tenths of the speed in memory.",
+    undecided="Training on files may reach more than seven tenths of the speed in "
+    "memory.",
     seen=f"it reaches {speed}",
 )
 claims["as_good"] = claim(
