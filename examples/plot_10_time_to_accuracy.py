@@ -226,7 +226,7 @@ library_claims = {
         epochs_ratio.within(0.5, 2),
         otherwise="Not every other library needs half to twice as many epochs as this "
         f"package {to_reach_goal}.",
-        undecided="Other libraries need about half to twice as many epochs as this "
+        undecided="Other libraries may need half to twice as many epochs as this "
         f"package {to_reach_goal}.",
         seen=f"they need {epochs_ratio} as many",
     ),

@@ -120,8 +120,8 @@ claims["flat"] = claim(
     narrow_exponent < 0.5,
     otherwise="Even up to the size of Large, the time of a step grows faster than "
     "the square root of the parameters.",
-    undecided="Up to the size of Large, the time of a step grows about as the square "
-    "root of the parameters.",
+    undecided="Up to the size of Large, the time of a step may grow more slowly than "
+    "the square root of the parameters.",
     seen=f"the exponent is {narrow_exponent}",
 )
 claims["linear_wide"] = claim(

@@ -185,7 +185,7 @@ limit_claims = {
         otherwise="Even in a network far wider than those of the report, matrix "
         "products take less than half of a step.",
         undecided="In a network far wider than those of the report, matrix products "
-        "take about half of a step.",
+        "may take more than half of a step.",
         seen=products["Wide"],
     ),
 }
@@ -212,7 +212,7 @@ claims = {
         "Time grows less than half as much as arithmetic.",
         slower < more_work.value / 2,
         otherwise="Time grows more than half as much as arithmetic.",
-        undecided="Time grows about half as much as arithmetic.",
+        undecided="Time may grow less than half as much as arithmetic.",
         seen=growth,
     ),
 }

@@ -108,8 +108,8 @@ if "heap" in layers:
         heap_ratio < 2,
         otherwise="NumPy and Python together can hold more on the heap than torch's "
         "tensors do.",
-        undecided="NumPy and Python together hold about as much on the heap as "
-        "torch's tensors do.",
+        undecided="NumPy and Python together may hold less on the heap than torch's "
+        "tensors do.",
         seen=f"the heap holds {heap_ratio} the bytes of the tensors",
     )
 else:

@@ -145,7 +145,7 @@ if "bytes" in memory_runs.measured:
             STATEMENTS["little"],
             peak < 200e6,
             otherwise="A fit on files can take more than 200 MB.",
-            undecided="A fit on files takes about 200 MB.",
+            undecided="A fit on files may take less than 200 MB.",
             seen=f"it takes {peak}",
         ),
     }
