@@ -19,7 +19,8 @@ import pandas as pd
 from mlperf import MLPRegressor, claim, generate_samples, headline, measure, publish
 from mlperf.profilers.ceilings import product_seconds
 from mlperf.profilers.timing import fit_costs
-from mlperf.protocol import BATCH_SIZE, N_FEATURES, RACED, SAMPLE_SIZES, by_mode
+from mlperf.protocol import BATCH_SIZE, N_FEATURES, RACED, SAMPLE_SIZES, TIMED
+from mlperf.protocol import by_mode
 from mlperf.rivals import dataloader
 from mlperf.training.compiled import compile_seconds
 from mlperf.training.engines import available
@@ -27,9 +28,6 @@ from mlperf.training.engines import available
 EPOCHS = by_mode(published=20, quick=5)
 SAMPLES = generate_samples(SAMPLE_SIZES[1])
 STEPS = ceil(len(SAMPLES.ytr) / BATCH_SIZE)
-TIMES = by_mode(
-    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
-)
 DATALOADER = "torch, DataLoader"
 BLAS = "the BLAS, products alone"
 
@@ -82,7 +80,7 @@ def run(model):
     return pd.DataFrame({"step_seconds": times}).rename_axis("way")
 
 
-runs = measure(run, **TIMES, warmup=False, model=RACED)
+runs = measure(run, **TIMED, warmup=False, model=RACED)
 step = runs["step_seconds"]
 step
 
