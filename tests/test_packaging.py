@@ -73,7 +73,7 @@ def files_of_the_package():
 def archives(tmp_path_factory):
     """The folder in which a wheel and a source archive were built from a copy of what is there."""
     folder = tmp_path_factory.mktemp("source")
-    for name in {"pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"} | files_of_the_package():
+    for name in {"pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"} | files_of_the_package():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes((ROOT / name).read_bytes())
     (folder / "tests").mkdir()
