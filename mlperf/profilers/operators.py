@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from torch.autograd import DeviceType  # type: ignore[attr-defined]
-from torch.profiler import profile
+from torch.profiler import DeviceType, profile
 
 from mlperf.profilers.profiled import profiled
 

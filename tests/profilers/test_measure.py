@@ -87,6 +87,20 @@ def test_a_round_can_have_one_fresh_process_for_all_its_cells(n_jobs):
         assert sorted(of_round["order"]) == [0, 1, 2]
 
 
+def sleep(seconds):
+    time.sleep(seconds)
+    return {"slept": seconds}
+
+
+@pytest.mark.parametrize("fresh", [True, "round"])
+def test_short_cells_are_run_until_their_runs_have_taken_long_enough(fresh):
+    runs = measure(sleep, processes=2, repeats=2, min_run_time=0.2, fresh=fresh, warmup=False, seconds=[0.05, 0.3])
+    counts = runs.frame.groupby(["seconds", "process"])["repeat"].agg(["count", "max"])
+    assert counts.loc[0.3, "count"].tolist() == [2, 2]
+    assert counts.loc[0.05, "count"].between(3, 4).all()
+    assert (counts["max"] + 1 == counts["count"]).all()
+
+
 def test_six_processes_measure_a_cell_by_default():
     assert len(set(measure(identity, warmup=False).frame["pid"])) == 6
 
@@ -308,20 +322,26 @@ def test_runs_share_a_process_where_fresh_ones_are_not_asked_for(tmp_path):
     assert second["folder"].item() == str(Path.cwd())
 
 
-def test_settings_of_the_caller_change_nothing(monkeypatch):
-    """Tried: started from a notebook, matplotlib looked for that notebook's module."""
+def test_settings_of_the_caller_change_nothing(monkeypatch, tmp_path):
+    """Tried: started from a notebook, matplotlib looked for that notebook's module; PYTHONPATH had one of our name."""
 
     def run():
         import matplotlib.pyplot  # noqa: F401
 
         warnings.warn("look", DeprecationWarning, stacklevel=1)
-        return {"x": 1}
+        print("µs")
+        return {"unit": "µs", "module": sys.modules["mlperf"].__file__}
 
+    (tmp_path / "mlperf.py").write_text("raise ImportError('another one')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     monkeypatch.setenv("MPLBACKEND", "module://of_a_notebook")
+    monkeypatch.setenv("LC_ALL", "C")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert measure(run, processes=1)["x"].value == 1
+        measured = measure(run, processes=1).frame
+    assert measured["unit"].item() == "µs"
+    assert measured["module"].item() == sys.modules["mlperf"].__file__
 
 
 def test_a_clean_environment_lacks_what_changes_how_libraries_compute(monkeypatch):
@@ -676,6 +696,13 @@ def uses_a_lock():
             TypeError,
             "The 'clean_environment' parameter of measure must be True or False: which variables are cleared is fixed",
         ),
+        (
+            identity,
+            {"min_run_time": -1},
+            ValueError,
+            "The 'min_run_time' parameter of measure must be a number of seconds of at least 0. Got -1 instead.",
+        ),
+        (identity, {"min_run_time": "1"}, TypeError, "parameter of measure must be a number of seconds of at least 0."),
         (identity, {"fresh": "cell"}, ValueError, "must be True, False or 'round'. Got 'cell' instead."),
         (identity, {"timeout": "1"}, TypeError, "The 'timeout' parameter of measure must be a number of seconds above"),
         (identity, {"warmup": 1}, TypeError, "The 'warmup' parameter of measure must be True, False, or a mapping of"),
