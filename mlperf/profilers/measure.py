@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from numbers import Real
 from operator import index
 from pathlib import Path
@@ -44,6 +45,7 @@ def measure(
     *,
     processes: int = 6,
     repeats: int = 1,
+    min_run_time: float = 0.0,
     warmup: Mapping[str, Any] | bool = True,
     threads: int = THREADS,
     n_jobs: int | None = None,
@@ -66,7 +68,10 @@ def measure(
     processes : int, default=6
         Fresh processes of each cell, and so rounds. A single process supports no interval.
     repeats : int, default=1
-        Counted runs in each process.
+        Counted runs of a cell in each process.
+    min_run_time : float, default=0.0
+        Seconds. A cell is run more than `repeats` times in a process if its counted runs there take less than this
+        together. Short runs vary more than long ones, and more of them cost little.
     warmup : mapping or bool, default=True
         Before it counts, each process runs its cell once: with these keyword arguments replaced (such as
         ``{"max_iter": 1}``), as it is (True) or not at all (False).
@@ -137,6 +142,7 @@ def measure(
     """
     processes = check_count("measure", "processes", processes)
     repeats = check_count("measure", "repeats", repeats)
+    min_run_time = _checked_min_run_time(min_run_time)
     threads = check_count("measure", "threads", threads)
     n_jobs = None if n_jobs is None else check_count("measure", "n_jobs", n_jobs)
     _check_timeout(timeout)
@@ -147,17 +153,18 @@ def measure(
     script = sys._getframe(1).f_code.co_filename
     called = getattr(run, "__name__", type(run).__name__)
     labels = [cell.labels for cell in todo]
-    asked = asked_for(called, labels, processes=processes, repeats=repeats, threads=threads)
+    more = {"min_run_time": min_run_time} if min_run_time else {}
+    asked = asked_for(called, labels, processes=processes, repeats=repeats, threads=threads, **more)
     stored = stored_runs(script, asked)
     if stored is not None:
         return stored
     defined_in = getattr(getattr(run, "__code__", None), "co_filename", "")
     first = Request("prepare", sys.path, _folder(), taken=(*grid, *BOOKKEEPING), script=defined_in)
-    settings = _Settings(repeats, threads, fresh, timeout, clean_environment, first)
+    settings = _Settings(repeats, min_run_time, threads, fresh, timeout, clean_environment, first)
     elsewhere = [] if executor is None else places(executor, n_jobs)
     # The runs of a cluster name their machines; those of here are continued on this machine only.
     where = "executor" if elsewhere else (machine(), (n_jobs or 1) > 1, fresh)
-    depends = (child, run, replaced, repeats, threads, clean_environment, where)
+    depends = (child, run, replaced, repeats, min_run_time, threads, clean_environment, where)
     journal = Journal(script, depends)
     pending = []
     for cell in todo:
@@ -186,6 +193,7 @@ class _Settings:
     """What holds for every process of one measurement."""
 
     repeats: int
+    min_run_time: float
     threads: int
     fresh: bool | str
     timeout: float | None
@@ -219,8 +227,9 @@ class _Measurement:
     def carry_out(self, n_jobs: int | None) -> None:
         """Measure what is not measured yet."""
         repeats = self.settings.repeats
-        total = repeats * len(self.turns)
-        known = repeats * sum(turn.answers is not None for turn in self.turns)
+        # Runs beyond these are added when it turns out that a cell needs them.
+        total = sum(repeats if turn.answers is None else len(turn.answers) for turn in self.turns)
+        known = sum(len(turn.answers or ()) for turn in self.turns)
         if known:
             show(f"{known} of {total} runs are taken from {self.journal.path}, where an earlier start left them.\n")
         if known == total:
@@ -232,7 +241,7 @@ class _Measurement:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
                 elif self.settings.fresh is not True:
-                    self._round_by_round((n_jobs or 1) if self.settings.fresh else 1)
+                    self._round_by_round(n_jobs if self.settings.fresh else 1)
                 elif n_jobs and n_jobs > 1:
                     self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
@@ -254,20 +263,37 @@ class _Measurement:
                 self._measure(turn, process, order)
                 self._end(process)
 
-    def _round_by_round(self, n_lanes: int) -> None:
-        """Measure all cells of a round in one process."""
+    def _round_by_round(self, n_jobs: int | None) -> None:
+        """Measure all cells of a round in one process.
 
-        def work(numbered: tuple[int, list[_Turn]]) -> None:
+        Processes of several rounds start and load their libraries together; only when all of them are ready, and idle,
+        are they measured, one after the other. With `n_jobs` above 1 that many rounds run at a time instead.
+        """
+        rounds = list(_batches(self.turns, len(self.turns)))
+
+        def prepare(numbered: tuple[int, list[_Turn]]) -> Process:
+            _, of_round = numbered
+            self._name(of_round[0])
+            return self._prepare(of_round[0])
+
+        def carry_out(numbered: tuple[int, list[_Turn]], process: Process) -> None:
             place, of_round = numbered
-            process = self._process()
             for order, turn in enumerate(of_round, place):
-                self._name(turn)
-                self._warm_up(turn, process)
+                if turn is not of_round[0]:
+                    self._warm_up(turn, process)
                 self._measure(turn, process, order)
             if self.settings.fresh:
                 self._end(process)
 
-        self._in_lanes(work, list(_batches(self.turns, len(self.turns))), n_lanes)
+        if n_jobs is not None:
+            self._in_lanes(lambda numbered: carry_out(numbered, prepare(numbered)), rounds, n_jobs)
+            return
+        together = joblib.cpu_count()
+        for first in range(0, len(rounds), together):
+            several = rounds[first : first + together]
+            ready = self._in_lanes(prepare, several, len(several))
+            for numbered, process in zip(several, ready, strict=True):
+                carry_out(numbered, process)
 
     def _deal_out(self, lanes: Sequence[tuple[str, Callable[[_Turn, int], None]]]) -> None:
         """Measure in several lanes at a time. All turns of a round go to lanes on one machine."""
@@ -312,7 +338,10 @@ class _Measurement:
 
     def _warm_up(self, turn: _Turn, process: Process) -> None:
         """Let a process load the task of a turn and warm up."""
-        self._ask(turn, process, self.settings.request._replace(task=turn.task))
+        try:
+            process.ask(self.settings.request._replace(task=turn.task), self.settings.timeout)
+        except ProcessError as error:
+            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
 
     def _measure_here(self, turn: _Turn, order: int) -> None:
         process = self._prepare(turn)
@@ -325,7 +354,8 @@ class _Measurement:
         settings = self.settings
         request = settings.request._replace(task=turn.task)
         clean = settings.clean_environment
-        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout, clean)
+        min_run_time = settings.min_run_time
+        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout, clean, min_run_time)
         try:
             outcome = place.carry_out(wanted, lambda: self.stopped)
         except ProcessError as error:
@@ -334,18 +364,27 @@ class _Measurement:
             where = place.name if place.machine else f"the worker {outcome.worker}"
             raise _failure(turn, outcome.error, f" on {where}", outcome.notes)
         self._keep(turn, [{**answer, "order": order, "machine": outcome.machine} for answer in outcome.answers])
-        with self.lock:
-            self.bar.update(settings.repeats)
+        self._show(len(outcome.answers), beyond=len(outcome.answers) - settings.repeats)
 
     def _measure(self, turn: _Turn, process: Process, order: int) -> None:
         """Carry out the runs of a turn in its process."""
         self._name(turn)
-        answers = []
-        for _ in range(self.settings.repeats):
-            answers.append({**self._ask(turn, process, Request("run")), "order": order, "machine": machine()})
-            with self.lock:
-                self.bar.update()
+        settings = self.settings
+        about = {"order": order, "machine": machine()}
+        answers: list[dict[str, Any]] = []
+        try:
+            for answer in process.runs(settings.repeats, settings.min_run_time, settings.timeout):
+                answers.append({**answer, **about})
+                self._show(1, beyond=int(len(answers) > settings.repeats))
+        except ProcessError as error:
+            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
         self._keep(turn, answers)
+
+    def _show(self, n_runs: int, beyond: int) -> None:
+        """Show that runs were carried out, some of them beyond those that were expected."""
+        with self.lock:
+            self.bar.total += beyond
+            self.bar.update(n_runs)
 
     def _end(self, process: Process) -> None:
         process.end()
@@ -356,12 +395,6 @@ class _Measurement:
         turn.answers = answers
         with self.lock:
             self.journal.put(turn.key, turn.number, answers)
-
-    def _ask(self, turn: _Turn, process: Process, request: Request) -> dict[str, Any]:
-        try:
-            return process.ask(request, self.settings.timeout)
-        except ProcessError as error:
-            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
 
     def _name(self, turn: _Turn) -> None:
         with self.lock:
@@ -477,6 +510,18 @@ def check_count(owner: str, name: str, count: Any) -> int:
     if number < 1:
         raise ValueError(message)
     return number
+
+
+def _checked_min_run_time(min_run_time: Any) -> float:
+    message = (
+        "The 'min_run_time' parameter of measure must be a number of seconds of at least 0. "
+        f"Got {min_run_time!r} instead."
+    )
+    if not isinstance(min_run_time, Real) or isinstance(min_run_time, bool):
+        raise TypeError(message)
+    if not 0 <= float(min_run_time) < inf:
+        raise ValueError(message)
+    return float(min_run_time)
 
 
 def _check_timeout(timeout: Any) -> None:

@@ -3,6 +3,7 @@
 A pool of processes would not do: CONTRIBUTING.md says why.
 """
 
+import itertools
 import json
 import os
 import pickle
@@ -13,6 +14,7 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -128,6 +130,34 @@ class Process:
                 error.add_note(answer["traceback"].rstrip())
             raise error
         return answer
+
+    def runs(self, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[dict[str, Any]]:
+        """Have the prepared task run, again and again.
+
+        Parameters
+        ----------
+        repeats : int
+            Runs at least.
+        min_run_time : float
+            Seconds that the runs take together at least.
+        timeout : float or None
+            Seconds to wait at most for each.
+
+        Yields
+        ------
+        dict
+            The answer of each run, as it comes.
+
+        Raises
+        ------
+        ProcessError
+            As by `ask`.
+        """
+        start = time.perf_counter()
+        for n_runs in itertools.count(1):
+            yield self.ask(Request("run"), timeout)
+            if n_runs >= repeats and time.perf_counter() - start >= min_run_time:
+                return
 
     def is_alive(self) -> bool:
         """Tell whether it can be asked for anything."""

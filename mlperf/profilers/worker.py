@@ -30,6 +30,7 @@ class Order(NamedTuple):
     threads: int
     timeout: float | None
     clean_environment: bool = False
+    min_run_time: float = 0.0
 
 
 class Outcome(NamedTuple):
@@ -73,7 +74,7 @@ def carry_out(order: Order) -> Outcome:
     _running[process] = order.measurement
     try:
         process.ask(_at_home(order.request), order.timeout)
-        answers = [process.ask(Request("run"), order.timeout) for _ in range(order.repeats)]
+        answers = list(process.runs(order.repeats, order.min_run_time, order.timeout))
         process.end()
         return Outcome(worker, where, answers)
     except ProcessError as error:

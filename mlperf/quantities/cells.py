@@ -1,7 +1,7 @@
-"""What stands behind one number: raw runs, an exact value, a given estimate, or a function of independent ones.
+"""Cells: single numbers with their uncertainty, from raw runs, exact values, given estimates, or a function of these.
 
-A cell knows its value and its interval at any level. `apply` computes with cells, and decides how their uncertainty
-carries over: run by run where the runs belong to the same rounds, else from the intervals of the parts.
+A cell knows its value and its interval at any level. `apply` computes with cells and propagates their uncertainty: run
+by run if the runs belong to the same rounds, otherwise from the intervals of the parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Cell(ABC):
     """One number and what is known about its uncertainty."""
 
     machine = ""
-    """The machine that it was measured on; empty where it is not known, or not one."""
+    """The machine that it was measured on; empty if that is unknown, or if there are several."""
 
     @property
     @abstractmethod
@@ -33,7 +33,7 @@ class Cell(ABC):
 
     @property
     def runs(self) -> NDArray[np.float64]:
-        """The raw runs; empty where there are none."""
+        """The raw runs, in the base unit; empty if there are none."""
         return np.empty(0)
 
     @property
@@ -43,12 +43,12 @@ class Cell(ABC):
 
     @property
     def n_runs(self) -> int:
-        """Runs behind the number; 0 where it was not measured in runs."""
+        """Number of runs behind the value; 0 if it was not measured in runs."""
         return len(self.runs)
 
     @property
     def n_processes(self) -> int:
-        """Processes behind the number; 0 where it was not measured in processes."""
+        """Number of processes behind the value; 0 if it was not measured in processes."""
         return 0
 
     @property
@@ -58,12 +58,12 @@ class Cell(ABC):
 
     @property
     def is_exact(self) -> bool:
-        """Whether it is known, not measured."""
+        """Whether the number is exact: known from shapes or counts, not measured."""
         return False
 
     @abstractmethod
     def interval(self, level: float = LEVEL) -> Interval:
-        """Return the ends of the interval; NaN where nothing is known about the uncertainty."""
+        """Return the ends of the interval, in the base unit; NaN if the uncertainty is unknown."""
 
 
 class Exact(Cell):
@@ -85,7 +85,7 @@ class Exact(Cell):
 
 
 class Given(Cell):
-    """A value that comes with its 95 % interval: a score over rows, or a result that is read back."""
+    """A value that comes with its 95 % interval, such as a score over rows or a published value that was read back."""
 
     def __init__(
         self, value: float, low: float, high: float, n_runs: int = 0, n_processes: int = 0, machine: str = ""
@@ -112,7 +112,7 @@ class Given(Cell):
     def interval(self, level: float = LEVEL) -> Interval:
         if level == LEVEL:
             return self.low, self.high
-        # Only the interval at 95 % is known: at other levels its ends move out as those of a normal distribution.
+        # Only the interval at 95 % is known. At other levels its ends are scaled as those of a normal distribution.
         wider = NormalDist().inv_cdf((1 + level) / 2) / NormalDist().inv_cdf((1 + LEVEL) / 2)
         return self.value - wider * (self.value - self.low), self.value + wider * (self.high - self.value)
 
@@ -120,8 +120,8 @@ class Given(Cell):
 class Sampled(Cell):
     """Raw runs on one machine, each with the process and the repeat that it comes from.
 
-    Runs of one `source` with the same process and repeat belong to the same round: what disturbed one disturbed
-    the other.
+    Runs of one `source` with the same process and repeat belong to the same round: whatever disturbed one also
+    disturbed the other.
     """
 
     def __init__(
@@ -165,8 +165,25 @@ class Sampled(Cell):
             self._estimates[level] = float(value), float(low), float(high)
         return self._estimates[level]
 
+    def by_process(self) -> Sampled:
+        """Return one value for each process, in place of its runs: the observations that the interval rests on."""
+        order = np.argsort(self.process, kind="stable")
+        processes, starts = np.unique(self.process[order], return_index=True)
+        reduce = np.median if self.statistic == "median" else np.mean
+        values = [reduce(runs) for runs in np.split(self._runs[order], starts[1:])]
+        disturbed = [runs.any() for runs in np.split(self._disturbed[order], starts[1:])]
+        return Sampled(
+            np.asarray(values),
+            processes,
+            np.zeros_like(processes),
+            self.source,
+            self.statistic,
+            machine=self.machine,
+            disturbed=np.asarray(disturbed),
+        )
+
     def pairs_with(self, other: Sampled) -> bool:
-        """Whether every run has its partner in the same round."""
+        """Return whether every run has a partner from the same round."""
         same_rounds = np.array_equal(self.process, other.process) and np.array_equal(self.repeat, other.repeat)
         return (self.source, self.machine) == (other.source, other.machine) and same_rounds
 
@@ -195,37 +212,56 @@ class Derived(Cell):
 
 
 def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
-    """Compute with cells.
+    """Apply a function to cells and propagate their uncertainty.
 
     Parameters
     ----------
     function : callable
         Takes a number or an array for each cell, and works element by element.
     cells : sequence of Cell
-        What it is applied to.
+        The arguments of the function.
 
     Returns
     -------
     Cell
-        Of exact numbers an exact one. Of runs that pair (and exact numbers) the function of each round's runs: a
-        ratio is then the median of the ratios by round. Else the function of the values, with an interval from the
-        intervals of its independent parts; a part that occurs twice counts once.
+        An exact cell if all cells are exact. If all others have paired runs, the function of each round's runs: a
+        ratio is then the median of the ratios by round. If they have the same processes, but not equally many runs in
+        each, the function of each process's median (mean). Otherwise the function of the values, with an interval
+        from the intervals of its independent parts; a part that occurs twice counts once.
     """
     if all(cell.is_exact for cell in cells):
         return Exact(float(function(*(cell.value for cell in cells))))
     sampled = [cell for cell in cells if isinstance(cell, Sampled)]
     rest = [cell for cell in cells if not isinstance(cell, Sampled) and not cell.is_exact]
-    if sampled and not rest and all(cell.pairs_with(sampled[0]) for cell in sampled):
-        values = function(*(cell.runs if isinstance(cell, Sampled) else cell.value for cell in cells))
-        first, runs = sampled[0], np.asarray(values, dtype=np.float64)
-        about: dict[str, Any] = {"machine": first.machine}
-        about["disturbed"] = np.any([cell.disturbed for cell in sampled], axis=0)
-        return Sampled(runs, first.process, first.repeat, first.source, first.statistic, **about)
+    if not sampled or rest:
+        return _derived(function, cells)
+    if all(cell.pairs_with(sampled[0]) for cell in sampled):
+        return _paired(function, cells)
+    of_processes = [cell.by_process() if isinstance(cell, Sampled) else cell for cell in cells]
+    first, *others = (cell for cell in of_processes if isinstance(cell, Sampled))
+    if all(cell.pairs_with(first) for cell in others):
+        return _paired(function, of_processes)
     return _derived(function, cells)
 
 
+def _paired(function: Callable[..., Any], cells: Sequence[Cell]) -> Sampled:
+    """Return a function of cells with paired runs, and of exact ones, run by run."""
+    sampled = [cell for cell in cells if isinstance(cell, Sampled)]
+    first = sampled[0]
+    values = function(*(cell.runs if isinstance(cell, Sampled) else cell.value for cell in cells))
+    return Sampled(
+        np.asarray(values, dtype=np.float64),
+        first.process,
+        first.repeat,
+        first.source,
+        first.statistic,
+        machine=first.machine,
+        disturbed=np.any([cell.disturbed for cell in sampled], axis=0),
+    )
+
+
 def _derived(function: Callable[..., Any], cells: Sequence[Cell]) -> Derived:
-    """Return the function of what the cells were computed from, where each part moves as one wherever it occurs."""
+    """Return a function of the independent parts of the cells; a part that occurs several times varies as one."""
     parts: dict[int, Cell] = {}
     for cell in cells:
         parts.update((id(part), part) for part in _parts(cell))
@@ -242,7 +278,7 @@ def _derived(function: Callable[..., Any], cells: Sequence[Cell]) -> Derived:
 
 
 def _parts(cell: Cell) -> tuple[Cell, ...]:
-    """Return the independent parts that a cell was computed from; itself, if it was measured."""
+    """Return the independent parts that a cell was computed from; the cell itself if it was measured."""
     return cell.leaves if isinstance(cell, Derived) else (cell,)
 
 

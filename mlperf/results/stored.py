@@ -1,4 +1,4 @@
-"""Answer a measurement from the runs that a result holds, so that a script can be checked without measuring."""
+"""Take the runs of a measurement from a published result, so that a script can be checked without measuring."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from mlperf.results.reading import read
 from mlperf.results.sources import published_names
 
 VARIABLE = "MLPERF_RUNS_FROM"
-"""Environment variable that names the results to answer measurements from; without it, they are carried out."""
+"""Environment variable that names the folder of results to take runs from. If it is not set, runs are measured."""
 
-# The tables that have answered a measurement of this process: the next one that asks for the same is another one.
+# The tables already used by this process: the same measurement twice in a script is two measurements.
 _taken: set[tuple[str, str]] = set()
 
 
 class NotStoredError(Exception):
-    """The runs of a measurement are not in the results that were published; the message names it."""
+    """The runs of a measurement are not among the published results; the message names the measurement."""
 
 
-def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> dict[str, Any]:
-    """Return what a measurement is asked for, as JSON has it.
+def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: float) -> dict[str, Any]:
+    """Return the arguments of a measurement, ready for JSON.
 
     Parameters
     ----------
     run : str
-        The name of what is measured.
+        The name of the measured function.
     cells : sequence of mapping
         The labels of each cell of the grid.
-    **settings : int
-        How it is carried out: processes, repeats, threads.
+    **settings : int or float
+        Settings of the measurement: processes, repeats, threads.
 
     Returns
     -------
@@ -47,28 +47,28 @@ def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: int) -> 
     {'run': 'run', 'grid': ['model'], 'cells': [['Small'], ['Large']], 'processes': 10}
     """
     labels = [[described_label(label) for label in cell.values()] for cell in cells]
-    return {"run": run, "grid": list(cells[0]), "cells": labels, **{name: int(n) for name, n in settings.items()}}
+    return {"run": run, "grid": list(cells[0]), "cells": labels, **settings}
 
 
 def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
-    """Return the runs of a measurement as they were published.
+    """Return the published runs of a measurement.
 
     Parameters
     ----------
     script : str
         The script that measures.
     asked : mapping
-        What it asks for: see `asked_for`.
+        The arguments of the measurement; see `asked_for`.
 
     Returns
     -------
     Runs or None
-        None where measurements are carried out: see `VARIABLE`.
+        None if `VARIABLE` is not set, and the runs have to be measured.
 
     Raises
     ------
     NotStoredError
-        If the results of the script hold no table of runs for which the same was asked.
+        If the results of the script hold no runs that were measured with the same arguments.
 
     Examples
     --------

@@ -58,6 +58,21 @@ def test_runs_of_the_same_rounds_are_paired_so_that_shared_drift_cancels():
     assert ratio.value == pytest.approx(np.median(by_round))
 
 
+def test_cells_with_more_repeats_are_paired_with_others_process_by_process():
+    rng = np.random.default_rng(0)
+    rows = []
+    for process in range(8):
+        drift = rng.lognormal(0, 0.3)
+        rows += [("short", process, repeat, drift * rng.lognormal(0, 0.01)) for repeat in range(1 + process % 3)]
+        rows.append(("long", process, 0, 2 * drift))
+    frame = pd.DataFrame(rows, columns=["model", "process", "repeat", "seconds"])
+    fit = Runs(frame, by=["model"])["seconds"]
+    ratio = fit["long"] / fit["short"]
+    short = frame[frame["model"] == "short"].groupby("process")["seconds"].median()
+    assert ratio.runs == pytest.approx(fit["long"].runs / short.to_numpy())
+    assert ratio.high - ratio.low < 0.1
+
+
 def test_runs_of_two_measurements_are_independent_and_their_ratio_is_that_of_the_medians():
     one, other = fits(seed=0)["Large", 1_000], fits(seed=1)["Small", 1_000]
     ratio = one / other
