@@ -1,1 +1,1 @@
-"""Measured quantities: units, intervals, arithmetic, checks and claims, scaling laws, and how they show themselves."""
+"""Measured quantities: units, intervals, arithmetic, checks and claims, scaling laws, tables and figures."""

@@ -1,4 +1,4 @@
-"""A check: a measured quantity against what was expected of it, with three outcomes instead of two."""
+"""Checks: comparisons of measured quantities with expectations, with three outcomes instead of two."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.units import UNITS, written
 
 HOLDS = "holds"
-"""The whole interval is where it was expected."""
+"""The whole interval lies in the expected range."""
 FAILS = "does not hold"
-"""The whole interval is elsewhere."""
+"""The whole interval lies outside the expected range."""
 UNDECIDED = "undecided"
 """The threshold lies within the interval, or there is no interval."""
 UNMEASURED = "not measured"
-"""Nothing was measured that could decide it."""
+"""There is no measurement that could decide it."""
 
 _OPPOSITE = {HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED}
 
@@ -29,13 +29,13 @@ class Evidence(NamedTuple):
     Parameters
     ----------
     label : str
-        What was compared: "Large over Small, 10,000 samples".
+        What was compared, such as "Large over Small, 10,000 samples".
     measured, expected : str
-        "9.2× (8.9 to 10.2)", "more than 1×".
+        The number and its expected range, such as "9.2× (8.9 to 10.2)" and "more than 1×".
     verdict : str
-        Of this comparison alone.
+        The verdict of this comparison alone.
     sentence : str
-        All of it as a sentence.
+        The whole comparison as a sentence.
     """
 
     label: str
@@ -47,18 +47,18 @@ class Evidence(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """One number and the range in which it was expected.
+    """One number and its expected range.
 
     Parameters
     ----------
     cell : Cell
         The number.
     lower, upper : float
-        Ends of the range, in the base unit; infinite where there is none.
+        Ends of the range, in the base unit; infinite if it is open on that side.
     closed : bool
         Whether the ends belong to the range.
     unit, label, phrase : str
-        For people: the unit, what the number is, and a clause with "{}" in place of the number.
+        The unit, a label, and a clause with "{}" in place of the number, for display.
     """
 
     cell: Cell
@@ -70,14 +70,15 @@ class Comparison:
     phrase: str
 
     def decide(self, level_to_hold: float, level_to_fail: float) -> str:
-        """Return the verdict at one level for "holds" and another for "does not hold"."""
+        """Return the verdict, with separate confidence levels for "holds" and for "does not hold"."""
         low, high = self.cell.interval(level_to_hold)
-        inside = low >= self.lower and high <= self.upper if self.closed else low > self.lower and high < self.upper
-        # Something in proportion to nothing is infinite, and above any limit.
-        if inside or (low == inf and self.upper == inf):
+        above = low >= self.lower if self.closed else low > self.lower
+        below = high <= self.upper if self.closed else high < self.upper
+        # A ratio to zero is infinite, and above any limit.
+        if (above and below) or (low == inf and self.upper == inf):
             return HOLDS
         low, high = self.cell.interval(level_to_fail)
-        # An exact number on the threshold is known not to be above it; an interval that ends there is not.
+        # An exact number at the threshold is known not to exceed it; a number whose interval ends there may.
         on_it = not self.closed and low == high and low in (self.lower, self.upper)
         return FAILS if high < self.lower or low > self.upper or on_it else UNDECIDED
 
@@ -101,7 +102,7 @@ class Comparison:
         return Evidence(self.label, self.measured, expected, verdict, sentence)
 
     def processes_needed(self) -> float:
-        """Return about how many processes would decide it: NaN where one process was measured."""
+        """Return roughly how many processes would decide it; NaN if that cannot be estimated."""
         low, high = self.cell.interval()
         if isnan(low) or not self.cell.n_processes:
             return float("nan")
@@ -118,7 +119,7 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Fact:
-    """Something that was counted or read, not measured: it is so or it is not."""
+    """A statement about counts or other exact facts: it is either true or false."""
 
     label: str
     truth: bool
@@ -137,12 +138,19 @@ class Fact:
 
 
 class Check:
-    """Comparisons that must all come out as expected, made by comparing a `Quantity`.
+    """Comparisons that must all hold, made by comparing a `Quantity` with a number or with another quantity.
 
-    Checks are joined by ``&`` and negated by ``~``.
+    Join checks with ``&``, and negate them with ``~``.
 
-    A check is neither true nor false as long as its numbers are uncertain, so that ``bool()`` of it raises; `claim`
-    has words for each outcome.
+    Since its numbers are uncertain, a check is not simply true or false, and ``bool(check)`` raises a TypeError. Give
+    it to `claim`, which has a text for each outcome.
+
+    Parameters
+    ----------
+    *parts : Comparison, Fact or Check
+        What must hold.
+    negated : bool, default=False
+        Whether the opposite is expected.
 
     Examples
     --------
@@ -159,7 +167,7 @@ class Check:
         self.negated = negated
 
     def decide(self, level_to_hold: float, level_to_fail: float) -> str:
-        """Return the verdict at one level for "holds" and another for "does not hold"."""
+        """Return the verdict, with separate confidence levels for "holds" and for "does not hold"."""
         levels = (level_to_fail, level_to_hold) if self.negated else (level_to_hold, level_to_fail)
         verdicts = [part.decide(*levels) for part in self.parts]
         verdict = next((one for one in (FAILS, UNDECIDED) if one in verdicts), HOLDS)
@@ -167,11 +175,11 @@ class Check:
 
     @property
     def levels(self) -> tuple[float, float]:
-        """The levels at which it is decided.
+        """The confidence levels for "holds" and for "does not hold".
 
-        "Holds" needs all comparisons, each at 95 %, and no correction for their number (an intersection-union
-        test: R. L. Berger, Technometrics 24(4), 1982). "Does not hold" needs only one of them, whose error is
-        therefore divided by their number (Bonferroni).
+        "Holds" requires all comparisons, each at 95 %, and needs no correction for their number (an intersection-union
+        test: R. L. Berger, Technometrics 24(4), 1982). "Does not hold" requires only one of them, so the error rate is
+        divided by their number (Bonferroni).
         """
         return LEVEL, 1 - (1 - LEVEL) / max(1, len(self))
 
@@ -208,7 +216,7 @@ class Check:
     def __bool__(self) -> NoReturn:
         raise TypeError(
             "A check is not simply true or false: it holds, does not hold, or is undecided. Give it to claim(), join "
-            "checks by & instead of 'and', write q.within(a, b) instead of a < q < b, or look at its .verdict."
+            "checks with & instead of 'and', write q.within(a, b) instead of a < q < b, or look at its .verdict."
         )
 
     def __repr__(self) -> str:
@@ -217,14 +225,18 @@ class Check:
 
 
 def fact(label: str, truth: bool) -> Check:
-    """Return a check of something that was counted or read, not measured.
+    """Return a check of a statement about counts or other facts that are not measured and have no uncertainty.
 
     Parameters
     ----------
     label : str
-        What was seen: "with tensors in place of numbers there are no calls".
+        The statement, such as "with tensors in place of numbers there are no calls".
     truth : bool
-        Whether this is what was expected.
+        Whether it is true.
+
+    Returns
+    -------
+    Check
 
     Examples
     --------
@@ -236,7 +248,7 @@ def fact(label: str, truth: bool) -> Check:
 
 
 def on_several(machines: Collection[str]) -> str:
-    """Return a sentence that names the machines, to go after another one; nothing if they are not several.
+    """Return a sentence that names the machines, to be appended to a text; empty if there are not several.
 
     Examples
     --------
@@ -248,7 +260,7 @@ def on_several(machines: Collection[str]) -> str:
 
 
 def check_threshold(threshold: float, unit: str, owner: str) -> float:
-    """Return a threshold as a float; refuse what was probably meant otherwise."""
+    """Return a threshold as a float; raise an error if it is invalid or probably a slip."""
     if isinstance(threshold, bool) or not isinstance(threshold, int | float):
         try:
             threshold = float(threshold)

@@ -1,4 +1,4 @@
-"""A claim: a sentence that can be true or false, the checks that decide it, and what to say for every verdict."""
+"""Claims: statements that can be true or false, the checks that decide them, and a text for each verdict."""
 
 from __future__ import annotations
 
@@ -9,29 +9,30 @@ from math import isnan
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check, Comparison, Evidence, on_several
 
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "≈", UNMEASURED: "–"}
-"""What a verdict is marked with, so that it can be read without its colour."""
+"""The symbol of each verdict, so that it can be told without colour."""
 
-# Above so many times the processes that were measured, more of them is no advice.
+# If a decision would need more than this many times the measured processes, "measure more" is no useful advice.
 MOST_TIMES_MORE = 50
 
 
 @dataclass(frozen=True)
 class Claim:
-    """What was claimed, what was measured, and what follows. Made by `claim`.
+    """A statement, its verdict, and the evidence for it. Made by `claim`.
 
     Attributes
     ----------
     statement : str
-        The sentence that was put to the test.
+        The statement that was tested.
     verdict : {"holds", "does not hold", "undecided", "not measured"}
+        The outcome of the checks.
     texts : dict of str
-        What to say for each verdict.
+        The text for each verdict.
     evidence : tuple of Evidence
         Every comparison, in words.
     advice : str
-        Of an undecided claim: what would decide it.
+        What would decide an undecided claim, or why a claim was not measured; otherwise empty.
     original : str
-        What the original report saw or said; empty for claims that are not from there.
+        What the original report said; empty for claims that it did not make.
     """
 
     statement: str
@@ -43,7 +44,7 @@ class Claim:
 
     @property
     def text(self) -> str:
-        """What is said for its verdict."""
+        """The text for its verdict."""
         return self.texts[self.verdict]
 
     @property
@@ -53,7 +54,7 @@ class Claim:
 
     @property
     def deciding(self) -> list[Evidence]:
-        """The comparisons that led to the verdict."""
+        """The comparisons that led to the verdict; all of them if none has this verdict by itself."""
         return [one for one in self.evidence if one.verdict == self.verdict] or list(self.evidence)
 
     def __repr__(self) -> str:
@@ -80,26 +81,28 @@ def claim(
     original: str = "",
     reason: str = "",
 ) -> Claim:
-    r"""Put a statement to the test.
+    r"""Test a statement by checks, and give it a text for each verdict.
 
     Parameters
     ----------
     statement : str
         One sentence that can be true or false, whatever was measured.
     *checks : Check
-        From comparing quantities, such as ``growth > 1``. The claim holds if all of them hold, each at 95 %; it does
-        not hold if one of them does not, at a level that is divided by their number; else it is undecided. What was
-        measured on several machines says so after the statement.
+        Comparisons of quantities, such as ``growth > 1``. The claim holds if every comparison holds at 95 %. It does
+        not hold if at least one fails, with the error rate divided by the number of comparisons. Otherwise it is
+        undecided.
     holds, otherwise, undecided, unmeasured : str, default=""
-        What is said where it holds, where it does not, where it is undecided and where nothing was measured. By default
-        it is the statement, or the statement in quotes and its verdict.
+        The texts for the four verdicts: holds, does not hold, undecided, not measured. By default, the statement itself
+        if it holds, and otherwise the statement in quotes with its verdict. If the numbers come from several machines,
+        a sentence that names them is appended.
     seen : str or Quantity, default=""
-        The numbers that carry it, which follow after a colon whatever the verdict: a quantity, or a clause such as
-        ``f"ten times the samples take {growth} as long"``.
+        The measured numbers, appended after a colon to each text but that for "not measured": a quantity, or a clause
+        such as ``f"ten times the samples take {growth} as long"``.
     original : str, default=""
-        What the report that is put to the test saw or said.
+        What the original report, whose claims are tested, said.
     reason : str, default=""
-        Why nothing could be measured: "memray is not installed". Then there are no checks.
+        Why nothing could be measured, such as "memray is not installed". The claim is then not measured, whatever the
+        checks.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def _with_clause(sentence: str, seen: object) -> str:
 
 
 def _advice(check: Check) -> str:
-    """Say what would decide a claim: about how many processes, if any number of them would."""
+    """Return a sentence that says what would decide a claim: roughly how many more processes, if any number would."""
     open_ones = [one for one in check.comparisons() if one.decide(*check.levels) == UNDECIDED]
     measured_once = [isinstance(one, Comparison) and isnan(one.cell.interval()[0]) for one in open_ones]
     if any(measured_once):

@@ -1,4 +1,4 @@
-"""Figures of quantities: values with their intervals and runs, labels beside what they name, a headline."""
+"""Figures of quantities: values with their intervals and runs, direct labels, and a headline."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ STYLE = Path(__file__).with_name("report.mplstyle")
 COLORS: tuple[str, ...] = tuple(
     rc_params_from_file(STYLE, use_default_template=False)["axes.prop_cycle"].by_key()["color"]
 )
-"""Colours of the series, in order, for what a script draws itself."""
+"""Colours of the series, in order; a script that draws by itself can use them, too."""
 MARKERS = "os^DvPX"
 QUIET = "#5b6472"
-"""Colour of what is not measured: a reference, a note."""
+"""Colour of references and notes, which are not measured."""
 BAND = "#f3f4f6"
-"""Colour behind every other label, so that it is seen which dots are its."""
+"""Background of every other label, to show which dots belong to it."""
 
-# Share of the room of a label that its series take together; dots of one label stay close together.
+# Share of the space of a label that its series take together; the dots of one label stay close together.
 GROUP = 0.8
 WIDEST_DOT = 0.25
-# Share of a line's axis over which the runs of a point spread.
+# Share of the axis over which the runs of a point on a line are spread.
 CLOUD = 0.02
 # Ticks along an axis, and along that of one of several panels.
 MOST_TICKS = 6
@@ -62,40 +62,44 @@ def plot(
     Parameters
     ----------
     quantity : Quantity
-        With up to three levels. What is exact has no whisker, nor has what comes from one process.
+        With up to three levels. Exact values, and values from a single process, have no whisker.
     x : str, default=None
-        The level along the axis; by default one with five numbers or more, else the last that is left.
+        The level along the axis. By default, of the levels that are not named otherwise, the last one with at least
+        five labels that are numbers, or else the last one.
     by : str, default=None
-        The level that is told apart by colour and marker, with labels in place of a legend.
+        The level that colours and markers stand for, with direct labels in place of a legend. By default, the last
+        level that is left.
     panels : str, default=None
-        The level with a panel for each label.
+        The level with one panel for each label. By default, the level that is left after `x` and `by`.
     ax : Axes, default=None
-        Where to draw, in a figure with constrained layout such as `subplots` makes; by default a new figure.
+        The axes to draw in, of a figure with constrained layout such as `subplots` makes; by default a new figure.
     kind : {"bar", "dot", "line"}, default=None
-        Bars from zero; dots; or a line over a level of numbers. By default a line where there are five numbers or
-        more, bars where they are few and lengths within a factor of ten, else dots.
+        Bars from zero, dots, or a line over a level of numbers. By default a line if `x` has at least five labels that
+        are numbers; bars if neither `x` nor `by` has more than four labels, and the values are within a factor of ten;
+        otherwise dots.
     horizontal : bool, default=None
-        Whether values run along x, one row a label; by default where the labels would not fit otherwise.
+        Whether the values run along the x axis, with one row for each label; by default only if the labels would not
+        fit otherwise.
     log : bool, default=None
-        Whether the scale of the values is logarithmic; by default where dots or lines span more than a decade.
+        Whether the scale of the values is logarithmic; by default if dots or lines span more than a factor of ten.
     sharey : bool, default=True
-        Whether panels share the scale of the values. If not, the figure says so.
+        Whether the panels share the scale of the values. If they do not, the figure says so.
     title : str, default=""
-        The headline.
+        The headline; see `headline`.
     colors : mapping, default=None
-        Colours of some labels of `by`.
+        Colours of some labels of `by`, in place of the usual ones.
 
     Returns
     -------
     Axes, or ndarray of Axes
-        One for each label of `panels`. The data on it are in base units: seconds, bytes, 1.
+        An array with one for each label of `panels`. The data are in base units: seconds, bytes, 1.
 
     Raises
     ------
     KeyError
         If there is no such level.
     ValueError
-        If the quantity has more levels than there are places for, or the options contradict each other.
+        If the quantity has more than three levels, or the options contradict each other.
 
     Examples
     --------
@@ -131,14 +135,14 @@ def subplots(*args: Any, **kwargs: Any) -> Any:
     Parameters
     ----------
     *args, **kwargs
-        Passed on.
+        Passed on to `matplotlib.pyplot.subplots`.
 
     Returns
     -------
     figure : Figure
-        With a layout that leaves room for labels.
+        With a constrained layout, which leaves room for labels.
     axes : Axes, or ndarray of Axes
-        What is in it.
+        The axes of the figure.
 
     Examples
     --------
@@ -152,14 +156,14 @@ def subplots(*args: Any, **kwargs: Any) -> Any:
 
 
 def headline(where: Any, text: str) -> None:
-    """Say over a figure what is seen in it: bold, from the left, in as many lines as its width asks for.
+    """Put a headline over a figure: bold, left-aligned, and wrapped to its width.
 
     Parameters
     ----------
     where : Figure, Axes, or sequence of Axes
-        Axes stand for their figure, unless there are others in it.
+        A single Axes stands for its figure if there are no others in it; a sequence always does.
     text : str
-        One sentence, made from the data; also for those who do not see the figure.
+        One sentence, made from the data, that says what the figure shows. Those who do not see the figure are told it.
 
     Examples
     --------
@@ -171,7 +175,7 @@ def headline(where: Any, text: str) -> None:
     """
     first: Any = where.flat[0] if isinstance(where, np.ndarray) else where[0] if isinstance(where, Sequence) else where
     figure: Any = first if not isinstance(first, Axes) else first.get_figure()
-    # A dollar is a dollar.
+    # A dollar sign does not begin a formula.
     font: Any = {"fontsize": "medium", "fontweight": "bold", "parse_math": False}
     with _style():
         width = 72 * figure.bbox.width / figure.get_figure(root=True).dpi
@@ -183,18 +187,18 @@ def headline(where: Any, text: str) -> None:
 
 
 def reference(axes: Any, value: float, label: str, *, vertical: bool | None = None) -> None:
-    """Draw a dashed line at a value to compare with, and say beside it what it is.
+    """Draw a dashed line at a reference value, with a label.
 
     Parameters
     ----------
     axes : Axes
-        In a row of panels only the last says what the line is.
+        The axes to draw in. In a row of panels, only the last one shows the label of a horizontal line.
     value : float
-        In the base unit: seconds, bytes, 1.
+        The reference value, in the base unit: seconds, bytes, 1.
     label : str
-        A word or two: "noise".
+        A word or two, such as "noise".
     vertical : bool, default=None
-        Whether the value is one of x; by default where the values are.
+        Whether the line is vertical; by default it is if the measured values run along the x axis.
 
     Examples
     --------
@@ -219,14 +223,14 @@ def reference(axes: Any, value: float, label: str, *, vertical: bool | None = No
 
 
 def draw_reason(axes: Any, reason: str) -> None:
-    """Say in place of a drawing why there is none.
+    """Write the reason into axes in which nothing is drawn.
 
     Parameters
     ----------
     axes : Axes
-        Where nothing is drawn.
+        The empty axes; their frame and ticks are switched off.
     reason : str
-        One sentence, broken into lines here.
+        One sentence, which is wrapped.
 
     Examples
     --------
@@ -242,7 +246,7 @@ def draw_reason(axes: Any, reason: str) -> None:
 
 @contextmanager
 def _style() -> Iterator[None]:
-    """Take the style of the report, whatever the caller's, for as long as something is drawn."""
+    """Use the style of the report while something is drawn, whatever style the caller has set."""
     with rc_context(fname=STYLE):
         yield
 
@@ -251,7 +255,7 @@ def _make_axes(plan: Plan) -> list[Any]:
     from matplotlib import pyplot as plt
 
     n_rows = ceil(plan.n_panels / plan.n_columns)
-    # Rows of panels are lower than a panel alone; rows of labels are as high as they need.
+    # In several rows, panels are lower than a single panel; with horizontal bars or dots, they are as high as needed.
     usual = rcParams["figure.figsize"][1] * (0.75 if n_rows > 1 else 1.0)
     height = plan.height if plan.horizontal else max(plan.height, usual)
     _, grid = plt.subplots(
@@ -272,14 +276,14 @@ def _draw_panel(axes: Any, plan: Plan, place: int, colors: Mapping[Any, Any]) ->
     _format_values(axes, plan, place)
     _format_labels(axes, plan, place)
     series = plan.labels(plan.by)
-    # In a row of panels the last says which series is which, once for all.
+    # In a row of panels, only the last one labels the series.
     is_last = (place + 1) % plan.n_columns == 0
     beside = _labels_of(axes, "right") if plan.by is not None and is_last else None
     step = min(GROUP / len(series), WIDEST_DOT if plan.kind == "dot" else GROUP)
     for number, label in enumerate(series):
         cells = plan.cells(panels=panel, by=label)
         shift = step * (number - (len(series) - 1) / 2)
-        # Where colours come round again, the markers do not.
+        # When the colours repeat, the markers differ.
         marker = MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
         color = colors.get(label, COLORS[number % len(COLORS)])
         if plan.kind == "line":
@@ -290,7 +294,7 @@ def _draw_panel(axes: Any, plan: Plan, place: int, colors: Mapping[Any, Any]) ->
         if cells:
             draw_series(axes, places, list(cells.values()), color=color, **style)
         if beside is not None:
-            # Beside its part of the first row, or its last value; a series that is not in this panel is named below.
+            # Beside its part of the first row, or its last value; at the bottom if the series has no values here.
             last = list(cells.values())[-1].value if cells else min(plan.sizes(panel))
             marker = "s" if plan.kind == "bar" else marker
             beside.add(shift if plan.horizontal else last, label_text(plan.by or "", label), color=color, marker=marker)
@@ -326,7 +330,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
         texts, says_what = plan.ticks()
         axis.set_ticks(range(len(texts)), texts)
         axis.set_tick_params(length=0)
-        # A bar alone would fill the axes.
+        # A single bar would fill the axes.
         margin = 0.25 * max(2, 5 - len(texts))
         ends = (-margin, len(texts) - 1 + margin)
         axes.set(**{"ylim": ends[::-1]} if plan.horizontal else {"xlim": ends})
@@ -338,7 +342,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
 
 
 def _say_once(drawn: Sequence[Any], plan: Plan) -> None:
-    """Let what all panels say below or beside them be said by one; break what they say differently."""
+    """Keep an axis label that all panels share on one of them only; wrap labels that differ."""
     lowest = [axes for place, axes in enumerate(drawn) if _is_lowest(plan, place)]
     below = {axes.get_xlabel() for axes in lowest}
     if len(below) == 1:
@@ -357,12 +361,12 @@ def _say_once(drawn: Sequence[Any], plan: Plan) -> None:
 
 
 def _is_lowest(plan: Plan, place: int) -> bool:
-    """Return whether a panel has none below it."""
+    """Return whether there is no panel below this one."""
     return place + plan.n_columns >= plan.n_panels
 
 
 def _labels_of(axes: Any, side: str) -> Labels:
-    """Return the labels on a side of some axes, so that those of a reference and of series make room for each other."""
+    """Return the labels on one side of some axes, the same for references and series, so that they do not overlap."""
     for artist in axes.artists:
         if isinstance(artist, Labels) and artist.side == side:
             return artist
@@ -370,7 +374,7 @@ def _labels_of(axes: Any, side: str) -> Labels:
 
 
 def _wrapped(text: str, width: float) -> str:
-    """Break a bold text into lines no longer than a width in points."""
+    """Wrap a bold text to a width in points."""
     font = FontProperties(weight="bold", size=rcParams["font.size"])
     lines = [""]
     for word in text.split():

@@ -1,4 +1,4 @@
-"""Medians and means of repeated measurements, with confidence intervals that cover what they say."""
+"""Medians and means of repeated measurements, with confidence intervals whose coverage was checked by simulation."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import bdtr, ndtr, ndtri, stdtrit
 
 LEVEL = 0.95
-"""Share of the intervals that cover the true value, unless another level is asked for."""
+"""Default confidence level: the share of intervals that cover the true value."""
 
 FEWEST_PROCESSES = 6
-"""From so many processes on, the interval of a median rests on no model of the noise."""
+"""From this many processes on, the interval of a median needs no model of the noise."""
 
 ROUNDING = 1e-12
-"""Relative change of a function that is no more than rounding."""
+"""Relative change of a function up to which it counts as a rounding error."""
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ _REDUCE: dict[str, Callable[..., Any]] = {"median": np.median, "mean": np.mean}
 
 
 class Estimate(Protocol):
-    """Whatever has a value and knows its interval at any level."""
+    """Anything that has a value, and an interval at any level."""
 
     @property
     def value(self) -> Any:
@@ -47,21 +47,21 @@ def interval(
     Parameters
     ----------
     values : array-like of shape (n,)
-        What was measured.
+        The measurements.
     processes : array-like of shape (n,), default=None
         The process that each value comes from. Repeats within a process resemble each other more than repeats
         of different processes, so a process counts as one observation: the median (mean) of its repeats. By
-        default each value is a process of its own.
+        default each value comes from a process of its own.
     statistic : {"median", "mean"}, default="median"
-        What is estimated.
+        The statistic to estimate.
     level : float, default=0.95
-        Share of such intervals that cover the true value, from 0 to below 1.
+        Confidence level, from 0 to below 1.
 
     Returns
     -------
     value, low, high : float
-        In the unit of `values`, with ``low <= value <= high``. The ends are NaN where there is one process: it
-        says nothing about others.
+        In the unit of `values`, with ``low <= value <= high``. The ends are NaN if there is only
+        one process, which says nothing about others.
 
     Raises
     ------
@@ -71,21 +71,21 @@ def interval(
 
     Notes
     -----
-    **Medians of six processes or more** have an interval that rests on no model of the noise. Between how many
-    of the sorted values the median lies follows the binomial distribution, so each pair of values, the k-th from
-    below and from above, is an interval of known level. Between two such levels the ends are interpolated with
-    the weight of T. P. Hettmansperger and S. J. Sheather, "Confidence intervals based on interpolated order
-    statistics", Statistics & Probability Letters 4(2), 1986. Where noise has two separate modes, their weight can
-    put an end on the wrong side of the gap, and the interval covers too little (88 % with seven processes). The
-    inner value therefore gets more than half of the weight only as the level that is asked for comes closer to
-    its level than to that of the outer one. Beyond the smallest and the largest value, the ends move out
-    as far as those of Student's interval do.
+    **Medians of six processes or more** have a distribution-free interval. The number of values below the true
+    median is binomially distributed, so the k-th smallest and the k-th largest value form an interval of known
+    level. Between two such levels, the ends are interpolated with the weights of T. P. Hettmansperger and S. J.
+    Sheather, "Confidence intervals based on interpolated order statistics", Statistics & Probability Letters 4(2),
+    1986. If the noise has two separate modes, these weights can put an end on the wrong side of the gap, and the
+    interval covers too little (88 % with seven processes). The inner value therefore gets more than half of the
+    weight only if the requested level is closer to the level of the inner value than to that of the outer one. For
+    levels beyond that of the smallest and the largest value, the ends move out as far as those of Student's
+    interval.
 
-    **Medians of two to five processes** have Student's interval of their logarithms (of the values themselves
-    where one of them is not positive). It takes the noise to be lognormal: of so few values no interval
-    without a model covers 95 %.
+    **Medians of two to five processes** have Student's interval of their logarithms (of the values themselves if
+    one of them is not positive). It assumes lognormal noise, since with so few values no distribution-free interval
+    covers 95 %.
 
-    **Means** have Student's interval. Where all values are positive, the delta method carries it over to the
+    **Means** have Student's interval. If all values are positive, the delta method carries it over to the
     logarithm of the mean (G. W. Oehlert, "A Note on the Delta Method", The American Statistician 46(1), 1992):
     timings are skewed to the right, and so is this interval.
 
@@ -116,14 +116,14 @@ def interval(
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """Many samples of one size, each with its estimate: what `interval` says of every row, at once.
+    """Many samples of the same size with their estimates: `interval` for every row at once.
 
     Parameters
     ----------
     values : ndarray of shape (n_samples, n_processes)
         One value for each process.
     statistic : {"median", "mean"}, default="median"
-        What is estimated.
+        The statistic to estimate.
 
     Examples
     --------
@@ -157,7 +157,7 @@ class Estimates:
         Returns
         -------
         low, high : ndarray of shape (n_samples,)
-            NaN where there is a single process.
+            NaN if there is only one process.
         """
         value = self.value
         n_processes = self.values.shape[1]
@@ -181,34 +181,33 @@ def combine(
     Parameters
     ----------
     function : callable
-        Takes one number for each estimate. It must rise or fall with each of them alone, as sums, differences,
-        products, ratios and maxima do.
+        Takes one number for each estimate. It must be monotonic in each of them, as sums, differences, products,
+        ratios and maxima are.
     estimates : sequence of objects with ``value`` and ``interval(level)``
-        Independent of each other: what was measured in the same rounds is combined round by round instead.
+        They must be independent of each other; measurements of the same rounds are combined round by round instead.
     level : float, default=0.95
-        Level of the interval.
+        Confidence level, from 0 to below 1.
 
     Returns
     -------
     value, low, high : float
-        The function of the values, and the ends of its interval; arrays where the estimates are. An end is NaN where an
-        estimate has no interval. The interval is unbounded where the function does not rise or fall steadily, as a
-        ratio does not whose denominator may be zero (E. C. Fieller, "Some Problems in Interval Estimation",
-        Journal of the Royal Statistical Society B 16(2), 1954).
+        The function of the values, and the ends of its interval; arrays if the estimates are arrays. Both ends are NaN
+        if an estimate has no interval. The interval is unbounded if the function is not monotonic within the intervals,
+        such as a ratio whose denominator may be zero (E. C. Fieller, "Some Problems in Interval Estimation", Journal of
+        the Royal Statistical Society B 16(2), 1954).
 
     Notes
     -----
-    Each estimate alone is moved to the ends of its interval. How far the function follows, upwards or downwards,
-    says what share of the uncertainty is due to this estimate; the squares of the shares add up to 1. For an end
-    of the function's interval all estimates are then moved at once, each to an end of its own interval at the
-    lower level that belongs to its share of the normal deviation.
+    First, each estimate alone is moved to the ends of its interval. How far the function moves with it, upwards or
+    downwards, gives the share of the uncertainty that is due to this estimate; the squares of the shares add up to 1.
+    For each end of the function's interval, all estimates are then moved at once, each to an end of its own interval
+    at a lower level: the one that belongs to its share of the normal deviation.
 
-    This is the method of variance estimates recovery of G. Y. Zou and A. Donner, "Construction of confidence limits
-    about effect measures: A general approach", Statistics in Medicine 27(10), 2008, with one change. They take
-    the distances from the intervals at `level`, too, and add them in quadrature. Both agree for sums of normal
-    estimates; but intervals from few processes have long tails, two of which are rarely met at once, and
-    added up at full length they cover 98 % and more of differences and ratios. An estimate that dominates keeps
-    its own interval in either case.
+    This is the method of variance estimates recovery (MOVER) of G. Y. Zou and A. Donner, "Construction of confidence
+    limits about effect measures: A general approach", Statistics in Medicine 27(10), 2008, with one change. They take
+    all distances from the intervals at `level` and add them in quadrature. For sums of normal estimates the two agree.
+    But intervals from few processes have long tails, which rarely occur together; added at full length, they cover
+    98 % and more for differences and ratios. An estimate that dominates keeps its own interval in either case.
 
     Examples
     --------
@@ -221,15 +220,15 @@ def combine(
     """
     values = [np.float64(estimate.value) for estimate in estimates]
     ends = [[np.float64(end) for end in estimate.interval(level)] for estimate in estimates]
-    # Infinite ends, as of two processes at a high level, and denominators that may be zero are not errors here.
+    # Infinite ends (two processes at a high level) and denominators that may be zero are not errors here.
     with np.errstate(all="ignore"):
         value = function(*values)
         rounding = ROUNDING * np.abs(value)
 
         def change(i: int, end: Any) -> Any:
-            """Return how far the function follows when one estimate alone moves to an end of its interval."""
+            """Return how far the function moves when one estimate alone moves to an end of its interval."""
             followed = function(*values[:i], end, *values[i + 1 :]) - value
-            # What cancels, as of (a / b) * (b / a), leaves no more than rounding.
+            # Where estimates cancel, as in (a / b) * (b / a), only a rounding error is left.
             return np.where(np.abs(followed) > rounding, followed, 0.0)
 
         changes = np.array([[change(i, end) for end in pair] for i, pair in enumerate(ends)])
@@ -244,15 +243,15 @@ def combine(
 
 
 def _moved_together(gains: Floats, estimates: Sequence[Estimate], values: list[Any], level: float) -> list[Any]:
-    """Return where each estimate lies when all contribute their shares to one end of the function's interval.
+    """Return the values of all estimates that together give one end of the function's interval.
 
-    `gains` has shape (n_estimates, 2, ...): how far the low and the high end of each move the function that way.
+    `gains` has shape (n_estimates, 2, ...): how far the two ends of each move the function in this direction.
     """
     gain = np.maximum(gains.max(axis=1), 0)
     total = np.sqrt(np.sum(gain**2, axis=0))
-    # The squares of the shares add up to 1; an infinite gain is all there is.
+    # The squares of the shares add up to 1; next to an infinite gain, no other counts.
     share = np.where(np.isinf(gain), 1.0, gain / np.where(total > 0, total, 1.0))
-    # So many standard deviations of a normal estimate, less by the share, and the level that belongs to them.
+    # The deviation of a normal estimate in standard deviations, less by the share, and its level.
     deviation = ndtri((1 + level) / 2) * share
     levels = np.where(share < 1, 2 * ndtr(deviation) - 1, level)
     places = []
@@ -305,7 +304,7 @@ def _interval_of_medians(x: Floats, value: Floats, level: Floats) -> tuple[Float
     n = x.shape[1]
     half = n // 2
     ordered = np.sort(x, axis=1)
-    # The ends of ever narrower intervals: the k-th smallest and largest value, for k = 1, 2, ..., then the median.
+    # The ends of narrower and narrower intervals: the k-th smallest and largest value, k = 1, 2, ..., then the median.
     lows = np.column_stack([ordered[:, :half], value])
     highs = np.column_stack([ordered[:, : -half - 1 : -1], value])
     reached = np.append(1 - 2 * bdtr(np.arange(half), n, 0.5), 0.0)
@@ -313,15 +312,16 @@ def _interval_of_medians(x: Floats, value: Floats, level: Floats) -> tuple[Float
     k = np.clip(np.searchsorted(-reached, -level, side="right"), 1, half)
     fraction = np.clip((reached[k - 1] - level) / (reached[k - 1] - reached[k]), 0, 1)
     smooth = (n - k) * fraction / (k + (n - 2 * k) * fraction)
-    # Of noise with two modes only the value with the larger weight counts. From halfway between the levels to three
-    # quarters of the way it passes from the outer to the inner one; as steep a slope keeps the coverage of noise
-    # with one mode and with two between 93 and 98 %, alone and combined.
+    # With noise of two modes, the value with the larger weight decides on which side of the gap the end lies. The
+    # weight of the inner value is at most a half up to halfway between the two levels; that limit then rises to 1 at
+    # three quarters of the way. So steep a rise keeps the coverage between 93 and 98 %, for noise with one mode and
+    # with two, alone and combined.
     weight = np.minimum(smooth, np.maximum(0.5, 2 * fraction - 0.5))
     rows = np.arange(len(x))
     low = (1 - weight) * lows[rows, k - 1] + weight * lows[rows, k]
     high = (1 - weight) * highs[rows, k - 1] + weight * highs[rows, k]
 
-    # Beyond the extremes, out by what Student's interval gains.
+    # Beyond the extremes, the ends move out as far as those of Student's interval.
     deviations, positive = _deviations(x, value)
     gain = _students_reach(deviations, level) - _students_reach(deviations, np.minimum(level, reached[0]))
     return _moved(low, -gain, positive), _moved(high, gain, positive)
@@ -334,7 +334,7 @@ def _students_reach(x: Floats, level: Floats) -> Floats:
 
 
 def _deviations(x: Floats, value: Floats) -> tuple[Floats, NDArray[np.bool_]]:
-    """Return how far the numbers of each row lie from its value, in logarithms where all are positive, and where."""
+    """Return the deviations of each row from its value, and whether they are logarithmic: where all are positive."""
     positive = x.min(axis=1) > 0
     ratios = x / np.where(positive, value, 1.0)[:, np.newaxis]
     deviations = x - value[:, np.newaxis]
@@ -343,7 +343,7 @@ def _deviations(x: Floats, value: Floats) -> tuple[Floats, NDArray[np.bool_]]:
 
 
 def _moved(start: Floats, deviation: Floats, positive: NDArray[np.bool_]) -> Floats:
-    """Move each number by a deviation, which is one of logarithms where `positive`."""
-    with np.errstate(over="ignore"):  # of two processes, the high end at a high level can be infinite
+    """Move each number by a deviation, which is one of its logarithm where `positive`."""
+    with np.errstate(over="ignore"):  # with two processes, the high end at a high level can be infinite
         factor = np.exp(np.where(positive, deviation, 0.0))
     return np.where(positive, start * factor, start + deviation)

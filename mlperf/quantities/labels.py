@@ -1,4 +1,4 @@
-"""Labels beside what they name, in place of a legend: outside the axes, pushed apart so that none hides another."""
+"""Direct labels in place of a legend: beside the axes, moved apart so that they do not overlap."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox, IdentityTransform
 
 CONTRAST = 4.5
-"""Least contrast of text on white: that of the accessibility guidelines for text of this size (WCAG 2.2, 1.4.3)."""
+"""Minimum contrast of text on white: the accessibility guidelines' for text of this size (WCAG 2.2, 1.4.3)."""
 
-# Longer labels are broken into lines of so many characters.
+# Longer labels are broken into lines of at most this many characters.
 LONGEST_LINE = 22
 # In points: from the axes to the label, and between two labels.
 GAP = 5.0
@@ -25,17 +25,17 @@ MARKER_SIZE = 6.0
 
 
 class Labels(Artist):
-    """Labels along one side of some axes, each as near to its value as the others let it.
+    """Labels along one side of some axes, each as close to its value as the others allow.
 
-    Like a legend it is an artist of the axes. It finds its places when it is drawn, so that they are right whatever was
-    added, zoomed or laid out since.
+    Like a legend, it is an artist of the axes. Positions are computed when it is drawn, so they are right after adding
+    labels, zooming, or changing the layout.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        What is labelled.
+        The axes to label.
     side : {"right", "top"}, default="right"
-        Beside the axes, at values of y; or over them, at values of x.
+        Beside the axes, at y values, or above them, at x values.
     """
 
     def __init__(self, axes: Any, side: str = "right") -> None:
@@ -53,13 +53,13 @@ class Labels(Artist):
         Parameters
         ----------
         value : float
-            Where it would like to be, in the data's coordinates.
+            The preferred position, in data coordinates.
         text : str
-            What it says.
+            The text of the label.
         color : color
-            Of what it names; the text takes a darker shade if it would be hard to read.
+            The colour of the line or series that is labelled; the text gets a darker shade if it would be hard to read.
         marker : str, default=""
-            The marker of what it names, drawn before the text.
+            The marker of the series, drawn before the text.
         """
         alignment: Any = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
         self.texts.append(Text(0, 0, broken(text, LONGEST_LINE), color=legible(color), fontsize="medium", **alignment))
@@ -78,7 +78,7 @@ class Labels(Artist):
         return [*self.texts, *self.markers]
 
     def draw(self, renderer: Any) -> None:
-        """Find the places and draw the labels there."""
+        """Compute the positions, and draw the labels there."""
         if self.get_visible():
             self._place(renderer)
             for artist in self.get_children():
@@ -86,7 +86,7 @@ class Labels(Artist):
         self.stale = False
 
     def get_window_extent(self, renderer: Any = None) -> Bbox:
-        """Return what the labels take up, in pixels, so that a layout leaves room for them."""
+        """Return the bounding box of the labels in pixels, so that the layout leaves room for them."""
         if not self.texts:
             return Bbox.null()
         self._place(renderer)
@@ -117,22 +117,22 @@ class Labels(Artist):
 
 
 def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
-    """Return places as near to those wanted as they can be without overlap.
+    """Return positions as close to the preferred ones as possible without overlap.
 
     Parameters
     ----------
     wanted : array-like of shape (n,)
-        The middles that are wanted.
+        The preferred centres.
     sizes : array-like of shape (n,)
-        The room that each takes.
+        The length that each one takes.
     low, high : float
-        Ends of the room that there is; what does not fit goes beyond both alike.
+        Ends of the available range. If the lengths do not fit, they extend beyond both ends equally.
 
     Returns
     -------
     ndarray of shape (n,)
-        The middles that are given, in the same order along the side. Of all places without overlap they have the
-        least sum of squared moves.
+        The centres, in the same order along the side. Of all positions without overlap, they have the smallest sum of
+        squared moves.
 
     Examples
     --------
@@ -144,7 +144,8 @@ def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
     order = np.argsort(wanted, kind="stable")
     ends = np.cumsum(sizes[order])
     starts = ends - sizes[order]
-    # Less the room of those before it, no place may be below the one before: the mean over those that would be.
+    # Less the lengths before it, no position may lie below the one before it (isotonic regression). Those that would
+    # are pooled: each gets their mean.
     blocks: list[list[float]] = []
     for place in wanted[order] - sizes[order] / 2 - starts:
         blocks.append([place])
@@ -160,7 +161,7 @@ def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
 
 
 def broken(text: str, width: int) -> str:
-    r"""Break a label into lines of so many characters: between words, and long names of code at their joints.
+    r"""Break a label into lines of at most `width` characters: between words, and after / : _ in longer words.
 
     Examples
     --------
@@ -176,13 +177,13 @@ def broken(text: str, width: int) -> str:
         if len((lines[-1] + piece).rstrip()) > width:
             lines.append("")
         lines[-1] += piece
-    # What has no joint is cut.
+    # Words that are still too long are cut.
     cut = [line[start : start + width].strip() for line in lines for start in range(0, len(line), width)]
     return "\n".join(line for line in cut if line)
 
 
 def legible(color: Any) -> str:
-    """Return a color that can be read as text on white: the color itself, or a darker shade of it.
+    """Return a colour that is legible as text on white: the colour itself, or a darker shade of it.
 
     Examples
     --------
@@ -197,7 +198,7 @@ def legible(color: Any) -> str:
 
 
 def contrast(one: Any, other: Any) -> float:
-    """Return the contrast of two colors, from 1 to 21, as the accessibility guidelines define it.
+    """Return the contrast of two colours, from 1 to 21, as the accessibility guidelines (WCAG) define it.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Marks for measured values: bars, dots or a line, with their intervals and the single runs."""
+"""Marks of measured values: bars, dots or a line, with intervals and single runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlperf.quantities.cells import Cell
 
 INK = "#1f2328"
 
-# Share of its room over which the runs of a value stand side by side.
+# Share of the width of a mark over which its runs are spread.
 JITTER = 0.7
 
 
@@ -27,26 +27,27 @@ def draw_series(
     room: float = 0.8,
     horizontal: bool = False,
 ) -> None:
-    """Draw the values of one series, their 95 % intervals and the runs behind them, in base units.
+    """Draw the values of one series, with their 95 % intervals and their runs, in base units.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-        Where to draw.
+        The axes to draw in.
     places : sequence of float
-        Where each value stands on the axis of what was varied; for a line, the sizes.
+        The position of each value on the axis of what was varied; for a line, the sizes.
     cells : sequence of Cell
-        The values. No whisker is drawn where no interval is known, or the value is exact.
+        The values. Exact values, and values without an interval, have no whisker.
     kind : {"bar", "dot", "line"}
-        What marks a value.
+        The kind of mark.
     color : color
-        Of the series.
+        The colour of the series.
     marker : str, default="o"
-        Of the values, unless they are bars.
+        The marker of dots and of the points of a line.
     room : float, default=0.8
-        Width of a bar, over most of which the runs spread; on a logarithmic axis of sizes it is a factor's logarithm.
+        Width of a bar, and of the space over most of which the runs are spread; on a logarithmic axis of sizes, the
+        natural logarithm of a factor.
     horizontal : bool, default=False
-        Whether the values run along x.
+        Whether the values run along the x axis.
     """
     values = np.asarray([cell.value for cell in cells])
     at = np.asarray(places, dtype=float)
@@ -63,7 +64,7 @@ def draw_series(
 
 
 def _draw_runs(axes: Any, at: Any, cells: Sequence[Cell], color: Any, room: float, horizontal: bool) -> None:
-    # Dots that hide each other would look like fewer runs.
+    # Side by side: if dots hid each other, there would seem to be fewer runs.
     is_log = (axes.get_yscale() if horizontal else axes.get_xscale()) == "log"
     across = []
     for place, cell in zip(at, cells, strict=True):
@@ -73,7 +74,7 @@ def _draw_runs(axes: Any, at: Any, cells: Sequence[Cell], color: Any, room: floa
     if not across:
         return
     places, seen = np.concatenate(across), np.concatenate([cell.runs for cell in cells])
-    # A run that was disturbed is hollow.
+    # Disturbed runs are hollow dots.
     hollow = np.concatenate([cell.disturbed for cell in cells])
     dots = {"linestyle": "None", "marker": ".", "alpha": 0.45, "color": color}
     for marked, style in (
@@ -91,7 +92,7 @@ def _draw_intervals(axes: Any, at: Any, cells: Sequence[Cell], color: Any, horiz
         if np.isnan(low) or np.isnan(high) or low == high:
             continue
         whisker = {error: [[_length(value, low)], [_length(value, high)]]}
-        # An end at infinity is an arrow.
+        # An infinite end is shown as an arrow.
         whisker |= {lower: np.isinf(high), upper: np.isinf(low)}
         axes.errorbar(
             *_turned([place], [value], horizontal), fmt="none", ecolor=color, elinewidth=1.5, zorder=3, **whisker
@@ -99,7 +100,7 @@ def _draw_intervals(axes: Any, at: Any, cells: Sequence[Cell], color: Any, horiz
 
 
 def _tint(color: Any) -> Any:
-    """Return a lighter shade, on which runs and whiskers are seen, and through which the grid is not."""
+    """Return a lighter, opaque shade, so that runs and whiskers stand out and the grid does not show through."""
     return 0.6 * np.asarray(colors.to_rgb(color)) + 0.4
 
 

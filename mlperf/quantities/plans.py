@@ -1,4 +1,4 @@
-"""How a quantity is drawn: which level goes where, as bars, dots or a line, and what there is room for."""
+"""Layout of a figure: which level goes where; bars, dots or a line; and how much space labels need."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from mlperf.quantities.tables import label_text
 
 KINDS = ("bar", "dot", "line")
 
-# Bars are compared by their lengths: with more of them, or with lengths further apart, dots are clearer.
+# Bars are compared by length. With more bars, or lengths further apart, dots are clearer.
 MOST_BARS = 4
 DECADE = 10.0
-# Numbers with so many labels are a curve.
+# A level of numbers with at least this many labels is drawn as a curve.
 LEAST_POINTS = 5
 
-# Panels beside each other.
+# Panels in a row.
 MOST_COLUMNS = 3
-# A row's label is broken into lines of so many characters, and one under a column into no more than so many lines.
+# Characters in a line of a row's label, and lines of a label below a column.
 LONGEST_ROW = 28
 MOST_LINES = 3
-# In inches: the mean width of a character, the height of a line of text and of a dot, and what surrounds the axes.
+# In inches: the mean width of a character, the height of a line of text and of a dot, and the margins of the axes.
 CHARACTER = 0.09
 LINE = 0.2
 DOT = 0.12
@@ -38,22 +38,22 @@ ABOVE_AND_BELOW = 1.2
 
 @dataclass(frozen=True)
 class Plan:
-    """How a quantity is drawn.
+    """The layout of a figure of a quantity.
 
     Parameters
     ----------
     quantity : Quantity
-        What is drawn.
+        The quantity to draw.
     x, by, panels : str or None
-        The levels along the axis, told apart by colour, and with a panel each.
+        The levels along the axis, by colour, and with a panel for each label.
     shared : bool
-        Whether the panels share one scale of values.
+        Whether the panels share the scale of the values.
     width : float
-        Inches that there are for all panels.
+        Width of all panels together, in inches.
     kind : {"bar", "dot", "line"}
-        What marks a value.
+        The kind of mark.
     horizontal, log : bool
-        Whether values run along x, and whether their scale is logarithmic.
+        Whether the values run along the x axis, and whether their scale is logarithmic.
     """
 
     quantity: Quantity
@@ -67,11 +67,11 @@ class Plan:
     log: bool = False
 
     def labels(self, level: str | None) -> list[Any]:
-        """Return the labels of a level; one that stands for all where there is none."""
+        """Return the labels of a level; without a level, a single None that stands for all cells."""
         return [None] if level is None else self.quantity.labels(level)
 
     def texts(self, level: str | None) -> list[str]:
-        """Return the labels of a level for people."""
+        """Return the labels of a level as they are displayed."""
         return ["" if level is None else label_text(level, label) for label in self.labels(level)]
 
     def cells(self, **fixed: Any) -> dict[Any, Cell]:
@@ -85,39 +85,39 @@ class Plan:
         return found
 
     def sizes(self, panel: Any) -> list[float]:
-        """Return all values that are on the same scale as those of a panel."""
+        """Return all values that share the scale of a panel."""
         at = None if self.panels is None or self.shared else self.quantity.by.index(self.panels)
         return [cell.value for key, cell in self.quantity.cells.items() if at is None or key[at] == panel]
 
     @property
     def n_panels(self) -> int:
-        """Panels in all."""
+        """Number of panels."""
         return len(self.labels(self.panels))
 
     @property
     def n_columns(self) -> int:
-        """Panels beside each other."""
+        """Number of panels in a row."""
         return 2 if self.n_panels == 4 else min(MOST_COLUMNS, self.n_panels)
 
     @property
     def is_log_x(self) -> bool:
-        """Whether the numbers that a line runs over are far enough apart for a logarithmic axis."""
+        """Whether a line's x axis is logarithmic: its labels are positive and span more than a factor of ten."""
         return self.kind == "line" and DECADE < span(self.labels(self.x)) < inf
 
     @property
     def extent_of_x(self) -> float:
-        """How far the numbers that a line runs over reach; their logarithms on a logarithmic axis."""
+        """Extent of a line along the x axis; in natural logarithms if that axis is logarithmic."""
         labels = self.labels(self.x)
         return ln(span(labels)) if self.is_log_x else float(max(labels) - min(labels))
 
     @property
     def slot(self) -> int:
-        """Characters that there is room for under each of the labels along x."""
+        """Number of characters that fit below each label position along the x axis."""
         return max(1, int(self.panel_width / len(self.labels(self.x)) / CHARACTER))
 
     @property
     def panel_width(self) -> float:
-        """Inches that a panel has about, between the labels of the rows and those of the series."""
+        """Approximate width of a panel in inches, without the labels of rows and series."""
         beside = BESIDE + CHARACTER * min(LONGEST_LINE, max(map(len, self.texts(self.by))))
         if self.horizontal:
             beside += CHARACTER * min(LONGEST_ROW, max(map(len, self.texts(self.x))))
@@ -125,7 +125,7 @@ class Plan:
 
     @property
     def height(self) -> float:
-        """Inches that a row of panels needs at least for the labels of its rows and of its series."""
+        """Minimum height of a row of panels in inches, so that the labels of rows and series fit."""
         beside = LINE * sum(1.1 * len(broken(text, LONGEST_LINE).splitlines()) for text in self.texts(self.by))
         rows = 0.0
         if self.horizontal:
@@ -134,7 +134,7 @@ class Plan:
         return ABOVE_AND_BELOW + max(beside, rows)
 
     def ticks(self) -> tuple[list[str], bool]:
-        """Return what stands at the places along the axis, and whether the axis must say what it is."""
+        """Return the texts of the ticks, and whether the axis needs a label to say what they are."""
         texts = self.texts(self.x)
         if self.horizontal:
             return [broken(text, LONGEST_ROW) for text in texts], False
@@ -159,7 +159,7 @@ def make_plan(
     shared: bool,
     width: float,
 ) -> Plan:
-    """Fill in what was not asked for, and refuse what contradicts itself; see `mlperf.quantities.drawing.plot`.
+    """Choose the options that were not given, and refuse contradictions; see `mlperf.quantities.drawing.plot`.
 
     Raises
     ------
@@ -192,7 +192,7 @@ def make_plan(
 
 
 def span(values: Sequence[float]) -> float:
-    """Return the largest of some values over the smallest; infinity if one is not above zero.
+    """Return the ratio of the largest to the smallest value; infinity if one is not above zero.
 
     Examples
     --------
@@ -209,7 +209,7 @@ def is_numeric(labels: Sequence[Any]) -> bool:
 
 
 def is_curve(labels: Sequence[Any]) -> bool:
-    """Return whether labels are numbers enough for a curve."""
+    """Return whether labels are drawn as a curve: numbers, and at least five of them."""
     return len(labels) >= LEAST_POINTS and is_numeric(labels)
 
 

@@ -20,7 +20,7 @@ from mlperf.quantities.units import UNITS, product, quotient, written
 
 Labels = tuple[Hashable, ...]
 
-# How a contrast is said as a sentence, by its operator and the unit of what was combined.
+# How a contrast reads in a sentence, by its operator and the unit of the operands.
 VERBS = {
     ("over", "seconds"): "takes {} as long as",
     ("over", "bytes"): "takes {} the memory of",
@@ -30,35 +30,40 @@ VERBS = {
 
 
 class _Contrast(NamedTuple):
-    """A level at which two quantities differ that were combined: Large over Small."""
+    """How two combined quantities differ at one level: Large over Small."""
 
     first: str
     operator: str
     second: str
     verb: str
-    """What the first does to the second, with "{}" for the number: "takes {} as long as"; else empty."""
+    """A verb between the two, with "{}" for the number: "takes {} as long as"; empty if none fits."""
 
     def __str__(self) -> str:
         return f"{self.first} {self.operator} {self.second}"
 
 
 class Quantity:
-    """What was measured, for every cell of a grid: numbers with their unit, their runs and their uncertainty.
+    """Measured numbers for every cell of a grid, with their unit, their runs and their uncertainty.
 
-    Made by indexing `Runs`, by `exact` for what is known, and by arithmetic. Quantities are combined cell by cell,
-    aligned by the names of their levels; a quantity that lacks a level is the same for all its labels. Runs of the same
-    round are paired, so that a ratio is the median of the ratios by round; others are independent.
+    Quantities come from indexing `Runs`, from `exact` for numbers that are known, and from arithmetic. Arithmetic works
+    cell by cell and aligns levels by name; a quantity that lacks a level is the same for all labels of that level. Runs
+    of the same round are paired, so that a ratio is the median of the ratios by round; other runs are independent.
 
     Parameters
     ----------
     cells : mapping of tuple to Cell
-        The numbers, by one label for each level.
+        The numbers, by a tuple with one label for each level.
     by : sequence of str
         Names of the levels.
     unit : str, default="number"
         One of `mlperf.quantities.units.UNITS`.
     name : str, default=""
-        What is measured, as a column: "fit_seconds". By default the unit.
+        What is measured, as the name of a column: "fit_seconds". By default the unit.
+
+    Raises
+    ------
+    ValueError
+        If there is no such unit.
 
     Examples
     --------
@@ -70,7 +75,7 @@ class Quantity:
     2×
     """
 
-    # Let NumPy's numbers on the left of an operator leave it to the quantity on the right.
+    # With a number of NumPy on the left of an operator, the quantity on the right carries it out.
     __array_ufunc__ = None
 
     def __init__(
@@ -84,7 +89,7 @@ class Quantity:
         self.by = tuple(by)
         self.unit = unit
         self.name = name or unit
-        # Levels that are no longer there, and which label was taken or which two were compared.
+        # Levels that were removed, each with the label that was chosen or the two that were compared.
         self._fixed: dict[str, str | _Contrast] = {}
 
     @classmethod
@@ -96,16 +101,21 @@ class Quantity:
         unit: str = "number",
         name: str = "",
     ) -> Quantity:
-        r"""Return a quantity from values that come with their 95 % interval.
+        r"""Return a quantity made from values that come with their 95 % intervals.
 
         Parameters
         ----------
         estimates : mapping
-            From a label, or a tuple of labels, to (value, low, high); NaN ends where there is no interval.
-        by : str or sequence of str
+            From a label, or a tuple of labels, to (value, low, high) in the base unit; the ends are NaN if no interval
+            is known.
+        by : str or sequence of str, default=()
             Names of the levels.
         unit, name : str
             As for `Quantity`.
+
+        Returns
+        -------
+        Quantity
 
         Examples
         --------
@@ -127,9 +137,14 @@ class Quantity:
         return list(dict.fromkeys(key[at] for key in self.cells))
 
     def __getitem__(self, key: Any) -> Quantity:
-        """Return some of the cells: one index for each level, in order; see `at` for levels by name.
+        """Return some of the cells, by one index for each level, in order; `at` takes levels by name.
 
-        A label leaves its level out; a list of labels, or a colon for all of them, keeps it.
+        A single label removes its level; a list of labels, or a colon for all of them, keeps it.
+
+        Raises
+        ------
+        KeyError
+            If there are more indices than levels, or a label does not exist; the message suggests the nearest label.
         """
         indices = key if isinstance(key, tuple) and key not in self._only_labels() else (key,)
         if len(indices) > len(self.by):
@@ -137,7 +152,21 @@ class Quantity:
         return self.at(**dict(zip(self.by, indices, strict=False)))
 
     def at(self, **labels: Any) -> Quantity:
-        """Return the cells with these labels: ``fit.at(model="Large")``; a list of labels keeps the level.
+        """Return the cells with these labels: ``fit.at(model="Large")``.
+
+        Parameters
+        ----------
+        **labels : hashable or list
+            By the names of levels. A single label removes its level; a list of labels keeps it, in that order.
+
+        Returns
+        -------
+        Quantity
+
+        Raises
+        ------
+        KeyError
+            If there is no such level or label; the message suggests the nearest one.
 
         Examples
         --------
@@ -170,13 +199,13 @@ class Quantity:
         return self._like(cells, kept, fixed=fixed)
 
     def items(self) -> Iterator[tuple[Labels, Quantity]]:
-        """Yield the labels of each cell, and the cell as a quantity of its own."""
+        """Yield the labels of each cell, and that cell as a quantity of its own."""
         for key in self.cells:
             yield key, self.at(**dict(zip(self.by, key, strict=True)))
 
     @property
     def cell(self) -> Cell:
-        """The cell of a quantity that has only one."""
+        """The only cell; if there are several, a ValueError says how to choose one."""
         if len(self.cells) != 1:
             raise ValueError(
                 f"{self._called()} has {len(self.cells)} cells, by {' and '.join(self.by)}: choose one first, as in "
@@ -186,36 +215,36 @@ class Quantity:
 
     @property
     def value(self) -> float:
-        """The number, in the base unit; this and what follows ask for a quantity with one cell."""
+        """The number, in the base unit. Like the next five, it is there only for a quantity with a single cell."""
         return self.cell.value
 
     @property
     def low(self) -> float:
-        """Lower end of the 95 % interval; NaN if none is known."""
+        """Lower end of the 95 % interval, in the base unit; NaN if no interval is known."""
         return self.cell.interval()[0]
 
     @property
     def high(self) -> float:
-        """Upper end of the 95 % interval; NaN if none is known."""
+        """Upper end of the 95 % interval, in the base unit; NaN if no interval is known."""
         return self.cell.interval()[1]
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the ends of the interval at another level."""
+        """Return the ends of the interval at a confidence level from 0 to below 1, in the base unit."""
         return self.cell.interval(level)
 
     @property
     def runs(self) -> NDArray[np.float64]:
-        """The raw runs; none where independent quantities were combined."""
+        """The raw runs, in the base unit; empty if independent quantities were combined."""
         return self.cell.runs
 
     @property
     def n_processes(self) -> int:
-        """Processes behind the number; 0 where it was not measured in processes."""
+        """Number of processes behind the value; 0 if it was not measured in processes."""
         return self.cell.n_processes
 
     @property
     def is_exact(self) -> bool:
-        """Whether every cell is known, not measured."""
+        """Whether every cell is exact: known from shapes or counts, not measured."""
         return all(cell.is_exact for cell in self.cells.values())
 
     # Arithmetic
@@ -255,12 +284,12 @@ class Quantity:
         return self._like(self.cells, self.by, unit=unit, name=unit)
 
     def exact(self) -> Quantity:
-        """Return the same as an exact quantity: what follows from shapes and counts does not vary.
+        """Return the same numbers as an exact quantity, for what follows from shapes and counts and cannot vary.
 
         Raises
         ------
         ValueError
-            If the runs of a cell differ; the message names it.
+            If the runs of a cell differ; the message names the cell.
         """
         for key, cell in self.cells.items():
             if len(np.unique(cell.runs)) > 1:
@@ -273,25 +302,28 @@ class Quantity:
     # Over levels
 
     def mean(self, *levels: str) -> Quantity:
-        """Return the mean over levels, run by run: geometric for times, sizes, rates and ratios, else arithmetic."""
+        """Return the mean over levels (by default all), run by run.
+
+        It is geometric for times, sizes, rates and ratios, and arithmetic for other units.
+        """
         if UNITS[self.unit].is_scale:
             return self._reduce(levels, lambda *x: np.exp(np.mean(np.log(x), axis=0)), "mean")
         return self._reduce(levels, lambda *x: np.mean(x, axis=0), "mean")
 
     def sum(self, *levels: str) -> Quantity:
-        """Return the sum over levels, run by run; a run that lacks a label, such as an operator, adds nothing."""
+        """Return the sum over levels (by default all), run by run; a label that a run lacks counts as zero."""
         return self._like_filled()._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
 
     def max(self, *levels: str) -> Quantity:
-        """Return the largest number over levels, run by run."""
+        """Return the largest number over levels (by default all), run by run."""
         return self._reduce(levels, lambda *x: np.max(x, axis=0), "largest")
 
     def min(self, *levels: str) -> Quantity:
-        """Return the smallest number over levels, run by run."""
+        """Return the smallest number over levels (by default all), run by run."""
         return self._reduce(levels, lambda *x: np.min(x, axis=0), "smallest")
 
     def along(self, level: str, function: Callable[[Any, Any], float], *, unit: str = "number") -> Quantity:
-        """Return what a function makes of the curve over a numeric level, process by process.
+        """Apply a function to the curve over a numeric level, process by process.
 
         Parameters
         ----------
@@ -301,13 +333,14 @@ class Quantity:
             Called as ``function(labels, values)`` with two arrays of shape (n_labels,), such as
             `mlperf.quantities.scaling.exponent`.
         unit : str, default="number"
-            Unit of what it returns.
+            Unit of the function's value.
 
         Returns
         -------
         Quantity
-            Without this level. Where every process measured the whole curve, the function is taken of each
-            process's curve; what disturbed all sizes of one process stays together.
+            Without this level. If every process measured the whole curve, the function is applied to the curve of each
+            process, so that a disturbance of the whole process stays in one value. Otherwise it is applied to the
+            medians, with an interval from their intervals.
         """
         sizes = np.asarray(self.labels(level), dtype=np.float64)
 
@@ -325,17 +358,17 @@ class Quantity:
         )
 
     def idxmax(self) -> Any:
-        """Return the label, or tuple of labels, of the largest number."""
+        """Return the label of the largest number; a tuple of labels if there are several levels."""
         key = max(self.cells, key=lambda key: self.cells[key].value)
         return key[0] if len(key) == 1 else key
 
     def idxmin(self) -> Any:
-        """Return the label, or tuple of labels, of the smallest number."""
+        """Return the label of the smallest number; a tuple of labels if there are several levels."""
         key = min(self.cells, key=lambda key: self.cells[key].value)
         return key[0] if len(key) == 1 else key
 
     def nlargest(self, n: int, level: str) -> Quantity:
-        """Return the `n` labels of a level that lead in the sum over all other levels, largest first."""
+        """Return the cells of the `n` labels of a level with the largest sums over all other levels, largest first."""
         at = self._place(level)
         totals: dict[Any, float] = {}
         for key, cell in self.cells.items():
@@ -364,7 +397,7 @@ class Quantity:
         return self._compare(ends[0], ends[1], closed=True)
 
     def rises(self, *levels: str) -> Check:
-        """Return the check that every number is above that of the label before it, along each of these levels.
+        """Return the check that the numbers rise from each label to the next, along each of these levels.
 
         Examples
         --------
@@ -380,15 +413,19 @@ class Quantity:
         return Check(*steps)
 
     def leads(self, *labels: Any, over: str) -> Check:
-        """Return the check that these labels of a level are above all its other labels, in every other cell.
+        """Return the check that some labels of a level have larger numbers than all its other labels.
 
         Parameters
         ----------
         *labels : hashable
-            ``"aten::addmm", "aten::mm"``: whichever of them is smaller is compared with the largest of the others.
-            One that a cell lacks counts as 0 there.
+            The leading labels, such as ``"aten::addmm", "aten::mm"``. The smallest of their numbers is compared with
+            the largest of the other labels; a label that is missing counts as zero.
         over : str
-            The level.
+            The level. There is one comparison for each combination of labels of the other levels.
+
+        Returns
+        -------
+        Check
         """
         at = self._place(over)
         rest = tuple(name for name in self.by if name != over)
@@ -403,7 +440,7 @@ class Quantity:
             first = present.get(last, Exact(0.0))
             if others[rival].value:
                 margin = apply(np.divide, [first, others[rival]])
-            else:  # nobody else has anything of it
+            else:  # all others are zero
                 margin = Exact(inf if first.value else 0.0)
             label = f"{place}: {last} over {rival}" if place else f"{last} over {rival}"
             noun = UNITS[self.unit].noun
@@ -415,14 +452,14 @@ class Quantity:
     # Showing itself
 
     def frame(self) -> pd.DataFrame:
-        """Return a data frame, one row a cell: labels, value, the ends of its interval, and the number of runs."""
+        """Return a data frame with one row for each cell: labels, value, the ends of its interval, number of runs."""
         rows = [(*key, cell.value, *cell.interval(), cell.n_runs) for key, cell in self.cells.items()]
         frame = pd.DataFrame(rows, columns=[*self.by, self.name, f"{self.name}_low", f"{self.name}_high", "runs"])
         return frame if frame["runs"].any() else frame.drop(columns="runs")
 
     def plot(self, x: str | None = None, by: str | None = None, **options: Any) -> Any:
-        """Draw it: see `mlperf.quantities.drawing.plot`."""
-        # matplotlib is loaded by those who draw.
+        """Draw the quantity: see `mlperf.quantities.drawing.plot`."""
+        # Only those who draw load matplotlib.
         from mlperf.quantities.drawing import plot
 
         return plot(self, x=x, by=by, **options)
@@ -491,7 +528,7 @@ class Quantity:
             raise KeyError(f"{self._called()} has no {level} {label!r}, only {', '.join(map(repr, known))}.{hint}")
 
     def _only_labels(self) -> list[Any]:
-        """Return labels that are tuples themselves, where there is only one level."""
+        """Return the labels that are tuples themselves, if there is only one level."""
         return [key[0] for key in self.cells if isinstance(key[0], tuple)] if len(self.by) == 1 else []
 
     def _called(self) -> str:
@@ -502,7 +539,7 @@ class Quantity:
         return ", ".join(label_text(name, label) for name, label in zip(names, key, strict=True))
 
     def _number(self, other: Any) -> Quantity:
-        """Return a plain number as a quantity of this unit: in sums and differences it is in base units."""
+        """Return a plain number as a quantity of this unit: in sums and differences, numbers are in base units."""
         return exact(_as_number(other, f"arithmetic with {self.name!r}"), unit=self.unit)
 
     def _combine(self, other: Any, function: Callable[..., Any], word: str) -> Quantity:
@@ -539,14 +576,14 @@ class Quantity:
                     cells[key] = self._applied(function, one, two, key, by)
         fixed = self._contrasts(other, word)
         if scaling and is_number:
-            # Scaled, it is no longer how much longer one takes than the other.
+            # After scaling, a verb such as "takes {} longer than" is no longer true.
             fixed = {
                 level: part._replace(verb="") if isinstance(part, _Contrast) else part for level, part in fixed.items()
             }
         return self._like(cells, by, unit=unit, name=name, fixed=fixed)
 
     def _name_with(self, other: Quantity, unit: str, scaling: bool) -> str:
-        """Return what a combination measures: what one of the two does, if it has that one's unit."""
+        """Return the name of a combination: that of an operand with the same unit, otherwise the unit."""
         if unit == self.unit and (scaling or other.name in (self.name, other.unit)):
             return self.name
         return other.name if scaling and unit == other.unit else unit
@@ -572,11 +609,11 @@ class Quantity:
             )
 
     def _contrasts(self, other: Quantity, word: str) -> dict[str, str | _Contrast]:
-        """Return what is fixed of both: a level at which they differ becomes "Large over Small"."""
+        """Return the removed levels of both; a level at which they differ becomes "Large over Small"."""
         fixed = dict(self._fixed)
         for level, label in other._fixed.items():
             if level not in fixed:
-                # It is still a level of this one, of which all labels were combined with one of the other.
+                # Still a level of this quantity: all of its labels were combined with one label of the other.
                 if level in self.by:
                     continue
                 fixed[level] = label
@@ -602,7 +639,7 @@ class Quantity:
         return self._like(cells, [name for name in self.by if name not in levels], fixed=fixed)
 
     def _like_filled(self) -> Quantity:
-        """Return the same with zeros in place of runs that a cell lacks and others of its machine have."""
+        """Return the quantity with zeros for runs that a cell lacks and other cells of its machine have."""
         sampled = [cell for cell in self.cells.values() if isinstance(cell, Sampled)]
         if len(sampled) < len(self.cells) or all(cell.pairs_with(sampled[0]) for cell in sampled):
             return self
@@ -654,16 +691,16 @@ class Quantity:
         return f"{clause} ({place})" if place else clause
 
     def __reduce__(self) -> Any:
-        raise TypeError("A quantity is not pickled: publish it, or keep its frame().")
+        raise TypeError("A quantity cannot be pickled. Publish it, or pickle its frame().")
 
 
 def exact(numbers: Any, *, by: str | Sequence[str] = (), unit: str = "number", name: str = "") -> Quantity:
-    r"""Return numbers that are known, not measured, as a quantity.
+    r"""Return a quantity of numbers that are known, not measured.
 
     Parameters
     ----------
     numbers : float or mapping
-        A number, or numbers by label (by tuple of labels where there are several levels).
+        A number, or numbers by label (by a tuple of labels if there are several levels), in the base unit.
     by : str or sequence of str, default=()
         Names of the levels.
     unit, name : str
@@ -672,6 +709,13 @@ def exact(numbers: Any, *, by: str | Sequence[str] = (), unit: str = "number", n
     Returns
     -------
     Quantity
+
+    Raises
+    ------
+    TypeError
+        If something is not a number.
+    ValueError
+        If a number is not finite, `by` does not name one level for each label, or there is no such unit.
 
     Examples
     --------
@@ -689,12 +733,12 @@ def exact(numbers: Any, *, by: str | Sequence[str] = (), unit: str = "number", n
 
 
 def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
-    """Return quantities of one unit and the same levels as one, under a new level.
+    """Combine quantities of the same unit and levels into one, under a new level.
 
     Parameters
     ----------
     quantities : mapping of Quantity
-        By the label of the new level.
+        The quantities, by the label of the new level.
     level : str
         The name of the new level, which comes last.
 
@@ -705,7 +749,7 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
     Raises
     ------
     ValueError
-        If there are none, or they differ in unit or levels.
+        If there are no quantities, or they differ in unit or levels.
 
     Examples
     --------
@@ -728,7 +772,7 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
     names = {one.name for one in quantities.values()}
     name = first.name if len(names) == 1 else first.unit
     made = Quantity(cells, (*first.by, level), unit=first.unit, name=name)
-    # What is the same for all stays with it: "Large, 10,000 samples".
+    # Keep the removed levels that are the same for all: "Large, 10,000 samples".
     same = [one._fixed.items() for one in quantities.values()]
     made._fixed = {name: part for name, part in first._fixed.items() if all((name, part) in items for items in same)}
     return made

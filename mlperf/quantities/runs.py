@@ -1,4 +1,4 @@
-"""Raw runs: one row a run, and which of the columns name the cell that it belongs to."""
+"""Raw runs: a data frame with one row for each run, and the names of the columns that identify its cell."""
 
 from __future__ import annotations
 
@@ -17,36 +17,45 @@ from mlperf.quantities.tables import columns, html_of, text_of
 from mlperf.quantities.units import unit_of
 
 BOOKKEEPING = ("process", "repeat", "order", "load", "steal_fraction", "frequency_ghz", "machine")
-"""Columns that say how a run was carried out, not what was measured in it."""
+"""Columns that record how a run was carried out, not what was measured."""
 
 MOST_LOAD = 1.25
-"""Processes for each core that want to run, from which a run counts as disturbed. Two measured at a time make 1."""
+"""Runnable processes for each core above which a run counts as disturbed. Two measured at a time make 1."""
 MOST_STEAL = 0.02
-"""Fraction of the time that other virtual machines may take before a run counts as disturbed."""
+"""Fraction of the time taken by other virtual machines above which a run counts as disturbed."""
 
-# Rows that stand for the runs where they show themselves.
+# Rows that are displayed.
 SHOWN = 6
 
 
 class Runs:
-    r"""Runs of a grid, as `measure` returns them, or a reader's own data frame.
+    r"""Runs of a grid, as `measure` returns them, or from a data frame of your own.
 
     Parameters
     ----------
     frame : DataFrame
-        One row a run, or several rows if a run measured several things, told apart by one of the levels.
-    by : sequence of str
-        The columns that name a cell of the grid; any hashable labels. A column "machine" with several labels is always
-        one of them: runs of different machines form no sample.
+        One row for each run; several rows if a run measured several things, which one of the levels tells apart.
+    by : str or sequence of str
+        The columns that identify a cell of the grid; their labels may be anything hashable. A column "machine" with
+        several labels is always added: runs of different machines never form one sample.
     process, repeat : str, default="process" and "repeat"
-        The columns with the numbers of the process and of the repeat within it. Runs with the same numbers belong to
+        The columns with the number of the process and of the repeat within it. Runs with the same numbers belong to
         the same round and are paired. Without a column "process", each row of a cell counts as a process of its own,
         which is right only for runs that are independent of each other.
 
+    Attributes
+    ----------
+    frame : DataFrame
+        The runs, with columns "process" and "repeat".
+    by : tuple of str
+        The columns that identify a cell.
+
     Raises
     ------
-    TypeError, ValueError
-        If `frame` is no data frame, a column is missing, or a number in it is not finite; the message names the cell.
+    TypeError
+        If `frame` is not a data frame.
+    ValueError
+        If it lacks a column of `by`.
 
     Examples
     --------
@@ -79,21 +88,21 @@ class Runs:
             within = [*self.by, "process"]
             frame.insert(len(self.by) + 1, "repeat", frame.groupby(within, sort=False, dropna=False).cumcount())
         self.frame = frame
-        # What `mlperf.measure` was asked for, as JSON has it: published runs answer when the same is asked again.
+        # The arguments of `mlperf.measure`, ready for JSON: by them, published runs are found again.
         self.asked: dict[str, Any] | None = None
-        # What tells these runs from all others: only runs of one source are paired.
+        # Identifies these runs: only runs of the same source are paired.
         self._source = object()
 
     @property
     def measured(self) -> list[str]:
-        """The columns with what was measured."""
+        """The columns that hold measurements."""
         return [str(name) for name in self.frame.columns if name not in self.by and name not in BOOKKEEPING]
 
     @property
     def disturbed(self) -> pd.Series:
-        """Whether each row's run was disturbed, by other programs or by other virtual machines on the same hardware.
+        """Whether the run of each row was disturbed by other programs, or by other virtual machines on the hardware.
 
-        It is marked, in figures too, where its dot is hollow; it is never removed.
+        Disturbed runs are marked, in figures by a hollow dot, but never removed.
         """
         disturbed = pd.Series(False, index=self.frame.index)
         for column, most in (("load", MOST_LOAD), ("steal_fraction", MOST_STEAL)):
@@ -102,23 +111,32 @@ class Runs:
         return disturbed
 
     def __getitem__(self, column: str) -> Quantity:
-        """Return what was measured in a column, for every cell, with medians as its values; see `quantity`."""
+        """Return the measurements of a column as a quantity, with medians as its values; see `quantity`."""
         return self.quantity(column)
 
     def quantity(self, column: str, *, statistic: Statistic = "median") -> Quantity:
-        """Return what was measured in a column, for every cell.
+        """Return the measurements of a column as a quantity, with one number for each cell.
 
         Parameters
         ----------
         column : str
-            Its unit follows from its name: "fit_seconds" is a time, "peak_bytes" a size. Where there are columns
-            "mse", "mse_low" and "mse_high", each run's value comes with an interval of its own.
+            The unit follows from the name: "fit_seconds" is a time, "peak_bytes" a size. If there are columns "mse",
+            "mse_low" and "mse_high", each run's value has an interval of its own.
         statistic : {"median", "mean"}, default="median"
-            What stands for the runs of a cell.
+            The statistic over the runs of a cell. Values with intervals of their own always have the median.
 
         Returns
         -------
         Quantity
+
+        Raises
+        ------
+        KeyError
+            If there is no such column; the message suggests the nearest one.
+        TypeError
+            If the column does not hold numbers.
+        ValueError
+            If a number is not finite; the message names its cell, process and repeat.
         """
         if column not in self.frame.columns:
             near = get_close_matches(str(column), self.measured, n=1)
@@ -129,7 +147,7 @@ class Runs:
         try:
             values = self.frame[columns].astype(np.float64)
         except (TypeError, ValueError):
-            raise TypeError(f"The column {column!r} holds no numbers; it is in the frame of the runs.") from None
+            raise TypeError(f"The column {column!r} must hold numbers. Look at it in runs.frame.") from None
         numbers = self.frame[["process", "repeat"]].astype(np.int64).to_numpy()
         disturbed = self.disturbed.to_numpy()
         cells: dict[Labels, Cell] = {}
@@ -145,7 +163,7 @@ class Runs:
         return Quantity(cells, self.by, unit=unit_of(column), name=column)
 
     def medians(self) -> pd.DataFrame:
-        """Return the median of whatever was measured in numbers, one row a cell.
+        """Return the medians of all numeric measurements, with one row for each cell.
 
         Examples
         --------
@@ -168,7 +186,7 @@ class Runs:
         return {key: self._in_order(np.asarray(rows)) for key, rows in found.items()}
 
     def _in_order(self, rows: np.ndarray) -> np.ndarray:
-        """Return rows by process and repeat, so that those of two cells stand side by side."""
+        """Return rows sorted by process and repeat, so that the runs of two cells can be paired."""
         numbers = self.frame[["process", "repeat"]].to_numpy()[rows]
         return rows[np.lexsort((numbers[:, 1], numbers[:, 0]))]
 
@@ -183,7 +201,7 @@ class Runs:
             )
 
     def _estimate(self, values: np.ndarray, numbers: np.ndarray, machine: str) -> Given:
-        """Return one estimate for runs that each come with an interval: both kinds of uncertainty, in quadrature."""
+        """Return one estimate for runs with intervals of their own: both uncertainties are added in quadrature."""
         value, low, high = np.median(values, axis=0)
         below, above = value - low, high - value
         _, between_low, between_high = interval(values[:, 0], numbers[:, 0])
@@ -202,7 +220,7 @@ class Runs:
         return f"<p>{escape(self._summary())}</p>{html_of(columns(self._first_rows()))}"
 
     def _first_rows(self) -> pd.DataFrame:
-        # One machine for all is said once.
+        # A machine that is the same for all runs is named in the summary.
         return self.frame.head(SHOWN).drop(columns=[] if "machine" in self.by else "machine", errors="ignore")
 
     def _summary(self) -> str:

@@ -1,4 +1,4 @@
-"""Axes of figures: one prefix an axis, plain numbers at its ticks, and what it shows with its unit."""
+"""Axes of figures: one unit prefix for each axis, plain numbers at its ticks, and a label with the unit."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator, NullF
 from mlperf.quantities.tables import columns
 from mlperf.quantities.units import prefix_of
 
-# Ticks within a decade, from the most to the fewest.
+# Ticks within a factor of ten, from most to fewest.
 SUBDIVISIONS = ((1, 2, 5), (1, 3), (1,), (3,), (2,), (5,))
 STEPS = [1, 2, 2.5, 5, 10]
-# In inches: the mean width of a character at a tick, and the least distance between two texts.
+# In inches: the mean width of a character at a tick, and the minimum distance between two texts.
 CHARACTER = 0.075
 BETWEEN = 0.15
-# Digits of a tick that are told apart; the rest is rounding.
+# Significant digits of a tick; the rest is rounding.
 TICK_DIGITS = 10
 
 
 class Prefixed(Formatter):
-    """Ticks as plain numbers in a prefixed unit, with the data in base units.
+    """Ticks as plain numbers in a prefixed unit, for data in base units.
 
     Parameters
     ----------
     scale : float, default=1.0
-        What one of the prefixed unit is in base units: 1e-3 for ms.
+        The prefixed unit in base units: 1e-3 for ms.
 
     Examples
     --------
@@ -41,19 +41,19 @@ class Prefixed(Formatter):
         self.scale = scale
 
     def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002
-        """Return the text of a tick, at whatever position it is."""
+        """Return the text of a tick; its position does not matter."""
         return f"{x / self.scale:,.{TICK_DIGITS}g}".replace("-", "\u2212")
 
 
 class LogTicks(Locator):
-    """As many round ticks on a logarithmic scale as there is room for beside each other.
+    """As many round ticks on a logarithmic scale as fit without overlap.
 
     Parameters
     ----------
     n_ticks : int
-        At most so many.
+        The largest number of ticks.
     text : Formatter
-        What stands at them.
+        The formatter of their texts, from whose lengths follows how many fit along an x axis.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class LogTicks(Locator):
         self.n_ticks, self.text = n_ticks, text
 
     def __call__(self) -> Any:
-        """Return the ticks of what is in view."""
+        """Return the ticks of the visible range."""
         axis: Any = self.axis
         return self.tick_values(*axis.get_view_interval())
 
@@ -81,7 +81,7 @@ class LogTicks(Locator):
             ticks = _between(LogLocator(subs=subs, numticks=1_000).tick_values(low, high), low, high)
             if len(ticks) > 1 and self._fits(ticks):
                 return ticks
-        if high < 10 * low:  # too few powers of ten: steps of one size
+        if high < 10 * low:  # too few powers of ten: equal steps
             return _between(MaxNLocator(self.n_ticks - 1, steps=STEPS).tick_values(low, high), low, high)
         return _between(LogLocator(numticks=self.n_ticks).tick_values(low, high), low, high)
 
@@ -102,30 +102,30 @@ def _between(ticks: Any, low: float, high: float) -> Any:
 
 
 def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, log: bool, n_ticks: int) -> str:
-    """Give the axis of the values its scale and its ticks.
+    """Set the scale and the ticks of the axis of the values.
 
     Parameters
     ----------
     axis : matplotlib.axis.Axis
-        The axis; what is drawn on it is in base units.
+        The axis; its data are in base units.
     sizes : iterable of float
-        The values that are drawn.
+        The values that are drawn, in base units.
     name : str
-        What is measured, as a column: "fit_seconds".
+        What is measured, as the name of a column: "fit_seconds".
     unit : str
         One of `mlperf.quantities.units.UNITS`.
     log : bool
         Whether the scale is logarithmic.
     n_ticks : int
-        Ticks that there is room for.
+        The largest number of ticks.
 
     Returns
     -------
     str
-        Label for the axis: "Fit time (s)".
+        A label for the axis, such as "Fit time (s)".
     """
     found = sorted(abs(size) for size in sizes if size and np.isfinite(size))
-    # On a log scale no value is the one that everybody looks at.
+    # The prefix follows the largest value; on a logarithmic scale, where no value stands out, the median.
     size = found[len(found) // 2 if log else -1] if found else 0.0
     format_numbers(axis, log=log, n_ticks=n_ticks, scale=prefix_of(unit, size)[1])
     (column,) = columns(pd.DataFrame({name: [float(size)]}), unit)
@@ -133,7 +133,7 @@ def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, lo
 
 
 def format_numbers(axis: Any, *, log: bool, n_ticks: int, scale: float = 1.0) -> None:
-    """Give an axis of numbers its scale, and plain numbers at as many ticks as there is room for."""
+    """Set the scale of an axis of numbers, and plain numbers at as many ticks as fit."""
     text = Prefixed(scale)
     if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})

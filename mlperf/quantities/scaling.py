@@ -1,7 +1,7 @@
 """How a cost grows with a size: constant, affine and power models of one curve.
 
-All functions take sizes and what they cost. To know how far what they say is due to chance, let
-`Quantity.along` apply them to the curve of each process.
+All functions take sizes and their costs. For confidence intervals, let `Quantity.along` apply them to the curve of each
+process.
 """
 
 from typing import NamedTuple
@@ -11,18 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
 FORMS = ("constant", "affine", "power")
-"""Models of a cost: a; a + b n; a nᵇ."""
+"""Models of a cost as a function of the size n: a (constant), a + b n (affine), and a nᵇ (power)."""
 
 
 class Cost(NamedTuple):
-    """A fitted model of a cost; call it with sizes to get what they cost.
+    """A fitted model of a cost; call it with sizes to get their costs.
 
     Parameters
     ----------
     form : {"constant", "affine", "power"}
         One of `FORMS`.
     a, b : float
-        Its coefficients, `b` being 0 in the constant model.
+        The coefficients; `b` is 0 in the constant model.
 
     Examples
     --------
@@ -44,14 +44,14 @@ class Cost(NamedTuple):
 
 
 def fit(form: str, sizes: ArrayLike, costs: ArrayLike) -> Cost:
-    """Fit a model of a cost, weighing relative deviations alike at all sizes.
+    """Fit a model of a cost by relative deviations, which count the same at all sizes.
 
     Parameters
     ----------
     form : {"constant", "affine", "power"}
-        One of `FORMS`. The coefficients of the affine model are kept from being negative.
+        One of `FORMS`. The coefficients of the affine model are constrained to be non-negative.
     sizes, costs : array-like of shape (n,)
-        Positive numbers; one cost for each size.
+        Positive numbers, at least three, with one cost for each size.
 
     Returns
     -------
@@ -60,7 +60,7 @@ def fit(form: str, sizes: ArrayLike, costs: ArrayLike) -> Cost:
     Raises
     ------
     ValueError
-        If the form is not known, or `sizes` and `costs` are not positive and of one length, three at least.
+        If there is no such form, or `sizes` and `costs` are not positive, differ in length, or are fewer than three.
 
     Examples
     --------
@@ -78,7 +78,7 @@ def fit(form: str, sizes: ArrayLike, costs: ArrayLike) -> Cost:
     if form == "constant":
         return Cost(form, float(np.sum(1 / cost) / np.sum(1 / cost**2)), 0.0)
     if form == "affine":
-        scale = n.max()  # both columns of about one size, or the solver's tolerance eats the smaller one
+        scale = n.max()  # columns of similar size, or the smaller one falls below the solver's tolerance
         (a, b), _ = nnls(np.column_stack([1 / cost, n / scale / cost]), np.ones(len(n)))
         return Cost(form, float(a), float(b / scale))
     if form == "power":
@@ -88,7 +88,7 @@ def fit(form: str, sizes: ArrayLike, costs: ArrayLike) -> Cost:
 
 
 def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
-    """Return the exponent of the power model: 1 where the cost grows in proportion.
+    """Return the exponent of the power model; it is 1 if the cost is proportional to the size.
 
     Examples
     --------
@@ -100,9 +100,9 @@ def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
 
 
 def break_even(sizes: ArrayLike, costs: ArrayLike) -> float:
-    """Return the size at which the two parts of the affine model are equal; below it the fixed part dominates.
+    """Return the size at which the fixed and the proportional part of the affine model are equal.
 
-    It is infinite where the costs do not grow at all.
+    Below this size, the fixed part dominates. It is infinite if the costs do not grow at all.
 
     Examples
     --------
@@ -115,19 +115,19 @@ def break_even(sizes: ArrayLike, costs: ArrayLike) -> float:
 
 
 def held_out_error(form: str, sizes: ArrayLike, costs: ArrayLike) -> float:
-    """Return by how much a model misses a size that it was not fitted to.
+    """Return the leave-one-out error of a model: how far it misses sizes that it was not fitted to.
 
     Parameters
     ----------
     form : {"constant", "affine", "power"}
         One of `FORMS`.
     sizes, costs : array-like of shape (n,)
-        As for `fit`, four at least. Each size is left out in turn.
+        As for `fit`, but at least four. Each size is left out in turn.
 
     Returns
     -------
     float
-        Root of the mean squared relative error.
+        Root mean squared relative error.
 
     Examples
     --------

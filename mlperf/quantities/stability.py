@@ -1,4 +1,4 @@
-"""What makes a measurement unstable: one function that gives every warning, each with its advice."""
+"""Warnings about unstable measurements, each with advice, all from one function."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from mlperf.quantities.runs import Runs
 from mlperf.quantities.units import UNITS, unit_of
 
 MOST_FREQUENCY_RANGE = 0.1
-"""Range of the cores' frequency, over its median, from which it is told."""
+"""Range of the cores' frequency, relative to its median, above which there is a warning."""
 MOST_SPREAD = 0.1
-"""Standard deviation between the processes of a cell, over its median, from which it is told."""
+"""Standard deviation between the processes of a cell, relative to its median, above which there is a warning."""
 LONGEST = 1.5
-"""A run that takes so many times the median of its cell is told."""
+"""Multiple of the median of its cell above which there is a warning about a run."""
 FEWEST_STEPS = 100
-"""A time of fewer steps of the clock is told."""
+"""Ticks of the clock; there is a warning about shorter times."""
 LEAST_TREND = 0.01
-"""A trend of less than this is of no consequence, however sure it is."""
+"""Relative change below which a trend is ignored, however significant it is."""
 CHANCE = 0.01
-"""How often a trend may be told where there is none."""
+"""Significance level of a trend: how often one may be reported that does not exist."""
 
 
 class Instability(NamedTuple):
-    """Something that makes a measurement less reliable than it could be.
+    """A reason why a measurement is less reliable than it could be.
 
     Parameters
     ----------
     warning : str
-        What was seen, as a sentence.
+        What was observed, as a sentence.
     advice : str
-        What to do about it.
+        What can be done about it, as a sentence.
     """
 
     warning: str
@@ -49,18 +49,18 @@ class Instability(NamedTuple):
 def instabilities(runs: Runs) -> list[Instability]:
     """Return every warning about a measurement, each with its advice.
 
-    No run is ever removed for one of them: they say how to measure better, and how far to trust what there is.
+    No run is removed because of a warning. Warnings say how far to trust a measurement, and how to improve it.
 
     Parameters
     ----------
     runs : Runs
-        What was measured. Only times and rates are looked at: sizes and scores do not depend on what else runs.
+        The measurement. Only its times and rates are examined: sizes and scores do not depend on what else runs.
 
     Returns
     -------
     list of Instability
-        Empty if there is nothing to say: processes enough, a machine that had nothing else to do, times that neither
-        spread far nor follow a trend.
+        Empty if there is nothing to warn of: there were enough processes, the machine was otherwise idle, and the times
+        neither spread far nor follow a trend.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def _of_the_machine(runs: Runs) -> Iterator[Instability]:
 
 def _of_the_times(runs: Runs, timed: list[str]) -> Iterator[Instability]:
     for column in timed:
-        # Logarithms are compared; what can be zero, such as the time of an operator, has none.
+        # Logarithms are compared. Times that can be zero, such as those of operators, have none.
         if (runs.frame[column] > 0).all():
             table = _table(runs, column)
             what = column.replace("_", " ")
@@ -125,7 +125,7 @@ def _of_the_times(runs: Runs, timed: list[str]) -> Iterator[Instability]:
 
 
 def _table(runs: Runs, column: str) -> pd.DataFrame:
-    """Return one row a run, with its cell, and by how much its logarithm is off its cell's median."""
+    """Return a table with one row for each run: its cell, and the deviation of its logarithm from the cell's median."""
     frame = runs.frame
     cells = [", ".join(map(str, key)) for key in frame[list(runs.by)].itertuples(index=False, name=None)]
     table = frame[["process", "repeat"]].assign(cell=cells, value=frame[column].astype(float))
@@ -182,10 +182,10 @@ def _not_warm(table: pd.DataFrame, what: str) -> Iterator[Instability]:
 
 
 def _no_steady_state(table: pd.DataFrame, what: str) -> Iterator[Instability]:
-    """Look for a trend over the rounds, and over the repeats within a process (Mann and Kendall's test)."""
+    """Look for a trend over the rounds, and over the repeats within a process (Mann-Kendall test)."""
     for over, place in {"process": "process", "repeat": "run within a process"}.items():
         means = table.groupby(over)["off"].mean()
-        # Repeats of a process follow each other: what its first one lacks in warmth is told above.
+        # The first repeat is left out: whether it was warm is tested above.
         means = means.iloc[1:] if over == "repeat" else means
         if len(means) < 4:
             continue
@@ -204,5 +204,5 @@ def _most(frame: pd.DataFrame, column: str) -> float:
 
 
 def _at(by_cell: Any) -> str:
-    """Return the cell of the largest value, if there is more than one."""
+    """Name the cell of the largest value, if there are several cells."""
     return f", most of all those of {by_cell.idxmax()}" if len(by_cell) > 1 else ""

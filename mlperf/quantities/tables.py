@@ -1,4 +1,4 @@
-"""Tables for people: units in the headers, estimates in one cell, the digits that the noise supports."""
+"""Tables for display: units in the headers, estimates in one cell, and only the digits that the noise supports."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pandas as pd
 from mlperf.quantities.units import UNITS, decimals, digits, prefix_of, unit_of
 
 WORDS = {"cpu": "CPU", "mse": "MSE", "ghz": "(GHz)", "r2": "R²", "median": "Median"}
-"""Words of a column's name that are written otherwise in its header."""
+"""Words in names of columns that are written differently in headers."""
 
 
 class Column(NamedTuple):
-    """One column of a table for people.
+    """One column of a table for display.
 
     Parameters
     ----------
     header : str
-        With the unit: "Fit time (s)".
+        The header with the unit: "Fit time (s)".
     texts : list of str
-        One a row.
+        The text of each row.
     numbers : list of float or None
-        What to sort the rows by; None for a column of texts.
+        The numbers by which rows are sorted; None for a column of texts.
     """
 
     header: str
@@ -34,15 +34,15 @@ class Column(NamedTuple):
 
 
 def columns(frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
-    """Lay a data frame out: units in the headers, one prefix a column, estimates in one cell.
+    """Lay out a data frame for display: units in the headers, one prefix for each column, estimates in one cell.
 
     Parameters
     ----------
     frame : DataFrame
-        A column whose name ends in a unit ("peak_bytes") is shown in it. Three neighbours ``x``, ``x_low`` and
-        ``x_high`` are one estimate.
+        A column whose name ends in a unit, such as "peak_bytes", is shown in this unit. Three adjacent columns ``x``,
+        ``x_low`` and ``x_high`` form one estimate.
     unit : str, default=None
-        The unit of columns whose name says none.
+        The unit of numeric columns whose name does not end in one.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def columns(frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
 
 
 def is_estimate(names: list[str], place: int) -> bool:
-    """Return whether the column at a place is followed by the ends of its interval."""
+    """Return whether the column at this position is followed by the ends of its interval."""
     return names[place + 1 : place + 3] == [f"{names[place]}_low", f"{names[place]}_high"]
 
 
@@ -97,7 +97,7 @@ def _numeric(name: str, unit: str | None, *estimate: Any) -> Column:
 
 
 def _number(value: Any) -> float:
-    """Return a number of Python, whatever pandas has for it and for a missing one."""
+    """Return a plain Python number; NaN for a missing value of any type."""
     if pd.isna(value):
         return nan
     return int(value) if isinstance(value, Integral) else float(value)
@@ -116,7 +116,7 @@ def _cell(value: float, low: float, high: float, scale: float) -> str:
 
 
 def header(name: str) -> str:
-    """Return a column's name as a header: "n_samples" is "Samples".
+    """Return the name of a column as a header: "n_samples" becomes "Samples".
 
     Examples
     --------
@@ -130,7 +130,7 @@ def header(name: str) -> str:
 
 
 def label_text(level: str, label: Any) -> str:
-    """Return a label for people: of "n_samples", 10000 is "10,000 samples".
+    """Return a label as it is displayed: 10000 of the level "n_samples" becomes "10,000 samples".
 
     Examples
     --------
@@ -183,12 +183,12 @@ def text_of(laid: list[Column]) -> str:
 
 
 class Table:
-    """A data frame as people read it: units in the headers, no more digits than are known, no row numbers.
+    """A data frame for display: units in the headers, only significant digits, no row numbers.
 
     Parameters
     ----------
     frame : DataFrame
-        As for `columns`. Of a frame with many rows, show its ``head()``.
+        As for `columns`. All rows are shown; of a long frame, pass its ``head()``.
 
     Examples
     --------

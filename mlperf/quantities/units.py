@@ -1,7 +1,7 @@
-"""Units: what a column is measured in, what units make when they are combined, and how a number is written in one.
+"""Units: the unit of a column, the units of products and quotients, and how numbers are written.
 
-Numbers are carried in base units (seconds, bytes, 1). Only here do they get a prefix, a symbol, and the digits that
-their interval supports.
+Numbers are kept in base units (seconds, bytes, 1). A prefix, a symbol, and the digits that the interval supports are
+added only here, when a number is written.
 """
 
 from __future__ import annotations
@@ -9,33 +9,33 @@ from __future__ import annotations
 from math import floor, isnan, log10
 from typing import NamedTuple
 
-# Significant digits of an exact number; more would not be read.
+# Significant digits of an exact number that is not whole.
 EXACT_DIGITS = 3
-# No interval is trusted with more significant digits than these.
+# Most significant digits of a number, however narrow its interval.
 MOST_DIGITS = 6
-# Significant digits of a number of which nothing is known about its precision.
+# Significant digits of a number whose precision is unknown.
 DIGITS_WITHOUT_INTERVAL = 2
 
 
 class Unit(NamedTuple):
-    """A unit: how it is written, and what it is made of.
+    """A unit: how it is written, and its dimension.
 
     Parameters
     ----------
     symbol : str
-        Follows the number: "s".
+        The symbol after the number: "s".
     prefixes : dict of float
-        The prefixes that it takes and what they stand for, largest first.
+        The prefixes that the unit takes, with their factors, largest first.
     noun : str
-        What is measured in it, the header of a column: "time".
+        What is measured in this unit, for headers of columns: "time".
     dimension : tuple of int
         Exponents of seconds, bytes and floating-point operations.
     is_scale : bool
-        Whether only ratios of it mean something, so that its mean is geometric: a time, a size, a rate.
+        Whether numbers are compared by their ratios, as times, sizes and rates are, so that means are geometric.
     scale : float
-        What a number is multiplied by to be written: 100 for percent.
+        The factor by which a number is multiplied when it is written: 100 for percent.
     space : str
-        Between number and symbol. The space does not break across lines.
+        What separates the number from the symbol; by default a no-break space.
 
     Examples
     --------
@@ -65,11 +65,11 @@ UNITS = {
     "fraction": Unit("%", {}, "share", is_scale=False, scale=100.0),
     "number": Unit("", {}, "number", is_scale=False, space=""),
 }
-"""The units by name. A column whose name ends in one is measured in it: "fit_seconds", "peak_bytes"."""
+"""The units by name. A column whose name ends in one has this unit: "fit_seconds", "peak_bytes"."""
 
 
 def unit_of(column: str) -> str:
-    """Return the unit that a column's name ends in, else "number".
+    """Return the unit in which the name of a column ends; "number" if there is none.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def product(a: str, b: str) -> str:
     Raises
     ------
     ValueError
-        If there is no name for it, as for seconds times seconds.
+        If there is no such unit, as for seconds times seconds.
 
     Examples
     --------
@@ -103,12 +103,12 @@ def product(a: str, b: str) -> str:
 
 
 def quotient(a: str, b: str) -> str:
-    """Return the unit of a quotient; of two equal units it is a ratio.
+    """Return the unit of a quotient; for two equal units, it is "ratio".
 
     Raises
     ------
     ValueError
-        If there is no name for it, as for a number over seconds.
+        If there is no such unit, as for a number over seconds.
 
     Examples
     --------
@@ -142,16 +142,17 @@ def written(value: float, low: float, high: float, unit: str, *, short: bool = F
     Parameters
     ----------
     value, low, high : float
-        In the base unit. The ends are NaN where no interval is known, and the value itself where it is exact.
+        The number and the ends of its interval, in the base unit. Both ends are NaN if no interval is known, and equal
+        to the value if it is exact.
     unit : str
         One of `UNITS`.
     short : bool, default=False
-        Leave the interval out.
+        Whether to leave the interval out.
 
     Returns
     -------
     str
-        "1.23 s (1.20 to 1.27)", the space before the symbol being one that no line breaks.
+        A text such as "1.23 s (1.20 to 1.27)", with a no-break space before the symbol.
 
     Examples
     --------
@@ -173,7 +174,7 @@ def written(value: float, low: float, high: float, unit: str, *, short: bool = F
 
 
 def prefix_of(unit: str, size: float) -> tuple[str, float]:
-    """Return the prefix that fits a number of this size, and what one prefixed unit is in base units.
+    """Return the prefix that suits a number of this size, and the prefixed unit in base units.
 
     Examples
     --------
@@ -191,7 +192,7 @@ def prefix_of(unit: str, size: float) -> tuple[str, float]:
 
 
 def decimals(value: float, low: float, high: float, scale: float) -> int | None:
-    """Return how many decimals the interval supports once all are divided by `scale`; None for an exact number.
+    """Return how many decimals the interval supports in units of `scale`; None for an exact or infinite number.
 
     Examples
     --------
@@ -210,12 +211,12 @@ def decimals(value: float, low: float, high: float, scale: float) -> int | None:
     if high - low == float("inf"):
         return DIGITS_WITHOUT_INTERVAL - 1 - first
     places = min(-floor(log10((high - low) / 2)), MOST_DIGITS - 1 - max(first, floor(log10(high - low))))
-    # However uncertain a number is, its first digit is shown: it is not 0.
+    # However uncertain a number is, its first digit is shown: otherwise it would read as 0.
     return max(places, -first) if value else places
 
 
 def digits(value: float, places: int | None) -> str:
-    """Return a number with so many decimals (None: it is exact), thousands apart, and a real minus sign.
+    """Return a number with `places` decimals (None if it is exact), a comma at thousands, and a true minus sign.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Where the variance of a timing lies, between processes or within them, and how often to repeat in each."""
+"""The variance of a timing between and within processes, and the best number of repeats in each process."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.quantity import Quantity
 
 LEAST_SHARE = 1e-4
-"""A share that may be nothing is taken to be this: the number of repeats stays finite."""
+"""Smallest share of the variance that is assumed, so that the number of repeats stays finite."""
 
 
 def between_share(quantity: Quantity) -> Quantity:
-    r"""Return which share of the variance of single runs lies between processes, for every cell.
+    r"""Return the share of the variance of single runs that lies between processes, for every cell.
 
     Parameters
     ----------
     quantity : Quantity
-        Positive numbers, with equally many repeats in each process, two at least of both.
+        Positive numbers, from at least two processes with at least two repeats each, the same number in all of them.
 
     Returns
     -------
     Quantity
         A fraction, the intraclass correlation of the logarithms, with its interval: 0 if the runs of one process
-        differ from each other as those of different processes do, 1 if they are all the same.
+        differ from each other as much as those of different processes, and 1 if they are all equal.
 
     Raises
     ------
     ValueError
-        If a cell has no repeats, or not equally many in each process.
+        If a cell has fewer than two processes or repeats, or a different number of repeats in some process.
 
     Notes
     -----
     P. E. Shrout and J. L. Fleiss, "Intraclass correlations: uses in assessing rater reliability", Psychological
-    Bulletin 86(2), 1979, case 1. The interval takes the logarithms to be normal.
+    Bulletin 86(2), 1979, case 1. The interval assumes that the logarithms are normally distributed.
 
     Examples
     --------
@@ -68,26 +68,27 @@ def between_share(quantity: Quantity) -> Quantity:
 
 
 def best_repeats(share: Quantity, start: Quantity, run: Quantity) -> Quantity:
-    """Return how many runs in each process make the narrowest interval in a given time; not a whole number.
+    """Return how many runs in each process give the narrowest interval for a given total time; not a whole number.
 
     Parameters
     ----------
     share : Quantity
-        What `between_share` returns.
+        The share of the variance between processes, as `between_share` returns it.
     start : Quantity
-        Seconds that it takes to start a process.
+        Time to start a process, in seconds.
     run : Quantity
-        Seconds that a run takes.
+        Time of one run, in seconds.
 
     Returns
     -------
     Quantity
-        Of runs; below 1.4 one is best, since the time of a second run buys more as a part of a further process.
+        The number of runs in each process. Below 1.4, a single run is best: the time of a second one is better spent on
+        another process.
 
     Notes
     -----
     T. Kalibera and R. Jones, "Rigorous Benchmarking in Reasonable Time", ISMM 2013: the square root of the ratio of the
-    costs, times that of the ratio of the standard deviations within and between processes.
+    costs times the ratio of the variances within and between processes.
 
     Examples
     --------

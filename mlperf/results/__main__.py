@@ -1,4 +1,4 @@
-"""Commands for those who maintain a report: ``python -m mlperf.results``."""
+"""Commands for the maintainers of a report: ``python -m mlperf.results``."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        What follows ``python -m mlperf.results``; by default what the user typed.
+        The arguments after ``python -m mlperf.results``; by default those of the command line.
 
     Returns
     -------
     int
-        0, or 1 if a result is broken or does not agree.
+        0; or 1 if something is broken, does not agree, or is refused.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -35,19 +35,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m mlperf.results", description="Look after a report.")
+    parser = argparse.ArgumentParser(prog="python -m mlperf.results", description="Maintain a report.")
     commands = parser.add_subparsers(dest="command", required=True)
-    texts = commands.add_parser("texts", help="show every claim in all of its texts")
-    texts.add_argument("folder", nargs="?", type=Path, help="the results; by default, where scripts publish")
-    texts.add_argument("--html", type=Path, metavar="FILE", help="write a page instead")
-    checks = commands.add_parser("recheck", help="say whether values and verdicts follow again from the published runs")
+    texts = commands.add_parser("texts", help="show every claim with its text for each verdict")
+    texts.add_argument(
+        "folder", nargs="?", type=Path, help="the results; by default the folder that scripts publish to"
+    )
+    texts.add_argument("--html", type=Path, metavar="FILE", help="write an HTML page instead of printing")
+    checks = commands.add_parser("recheck", help="check whether values and verdicts follow from the published runs")
     checks.add_argument("folder", type=Path, help="the results")
     checks.add_argument("scripts", nargs="+", type=Path, metavar="script", help="a script that publishes some of them")
-    packs = commands.add_parser("pack", help="copy the results of this machine into a folder to give away")
+    packs = commands.add_parser("pack", help="copy the results of this machine into a folder to contribute")
     packs.add_argument("folder", type=Path, help="the results")
-    packs.add_argument("target", type=Path, help="a new folder: docs/machines/my-machine")
-    check = commands.add_parser("check", help="accept or refuse the results of other machines")
-    check.add_argument("folder", type=Path, help="the results of a machine, or a folder with one folder for each")
+    packs.add_argument("target", type=Path, help="a new folder, such as docs/machines/my-machine")
+    check = commands.add_parser("check", help="check results of other machines; accept or refuse them")
+    check.add_argument(
+        "folder", type=Path, help="the results of one machine, or a folder with one folder for each machine"
+    )
     for command in (packs, check):
         command.add_argument("--examples", type=Path, default=Path("examples"), help="the scripts of the report")
     return parser

@@ -1,8 +1,8 @@
-"""Write several files as one: all of them are replaced, or none, wherever the writing is interrupted.
+"""Replace several files at once: all of them or none, wherever the writing is interrupted.
 
-First every new file is written beside the old ones, under a name of its own, and brought to the disk; the one that
-lists the others comes last. Once it is there the new files count: a reader takes them from where they are, and whoever
-writes next lets them take their places.
+Every new file is first written beside the old ones, under a temporary name, and flushed to disk. The file that lists
+the others comes last. As soon as it exists, the new files count: readers take them from their temporary names, and the
+next writer renames them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mlperf.results.folder import is_file_of
 
 
 def staged(folder: Path, file: str) -> Path:
-    """Return where the new version of a file waits.
+    """Return the temporary path of the new version of a file.
 
     Examples
     --------
@@ -31,7 +31,7 @@ def staged(folder: Path, file: str) -> Path:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Let one process at a time write to a folder, where its file system has locks."""
+    """Let only one process at a time write to a folder, if its file system supports locks."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         with suppress(OSError):
@@ -42,14 +42,14 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def stage(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write new files beside the old ones; leave none of them if one cannot be written.
+    """Write new files beside the old ones, under temporary names; if one cannot be written, remove them all.
 
     Parameters
     ----------
     folder : Path
         An existing folder.
     files : mapping of str to bytes
-        Names and contents. The last one is the list of the others; its arrival makes the new files count.
+        Names and contents. The last file lists the others; once it exists, the new files count.
 
     Raises
     ------
@@ -71,22 +71,22 @@ def stage(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 def finish(folder: Path, name: str, listed: Callable[[], list[str] | None]) -> None:
-    """Let staged files take their places, and clear away what is left of former ones.
+    """Rename staged files to their final names, and remove those of former versions.
 
     Parameters
     ----------
     folder : Path
-        A folder of one's own. Nothing outside it is touched, and in it only what is called like a file of the result.
+        A folder that the caller may write to. Only files that are named like files of the result are touched.
     name : str
         The result; ``<name>.json`` lists its files.
     listed : callable
-        Returns the names of the files that the staged list names; None if there is no such list, or if it is torn and
-        so does not count.
+        Returns the names of the files in the staged list; None if there is no such list, or if it is incomplete and
+        does not count.
     """
     files = listed()
     if files is not None:
         for file in [*files, f"{name}.json"]:
-            with suppress(FileNotFoundError):  # it took its place before the interruption
+            with suppress(FileNotFoundError):  # it was renamed before the interruption
                 staged(folder, file).replace(folder / file)
         _sync(folder)
     for path in folder.iterdir():
@@ -98,7 +98,7 @@ def finish(folder: Path, name: str, listed: Callable[[], list[str] | None]) -> N
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file and wait until the disk has it: else its name could outlive a power loss without its content."""
+    """Write a file and flush it to disk: otherwise a power failure could leave its name without its content."""
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -106,7 +106,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    with suppress(OSError):  # not every file system can
+    with suppress(OSError):  # not every file system supports it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -1,4 +1,4 @@
-"""The folder of results: which names its files have, and how a file is opened that anybody may have put there."""
+"""The folder of results: the names of its files, and how to open a file that anybody may have put there."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import stat
 from pathlib import Path
 
 NAME = re.compile(r"[a-z][a-z0-9_]*", re.ASCII)
-"""What a result may be called."""
+"""Valid names of results."""
 KEY = re.compile(r"[a-z0-9][a-z0-9_]*", re.ASCII)
-"""What a thing in it may be called."""
+"""Valid names of things in a result."""
 ENDINGS = ("csv", "svg", "pdf")
-"""Kinds of files that publishing writes, beside the JSON file that lists them."""
+"""Extensions of the files of a result, other than the JSON file that lists them."""
 MOST_BYTES = 200_000_000
-"""No file of a result is larger."""
+"""Maximum size of a file of a result."""
 
 _FILE = re.compile(rf"(?P<name>{NAME.pattern})(\.{KEY.pattern}\.({'|'.join(ENDINGS)})|\.json)", re.ASCII)
 
 
 class ResultError(Exception):
-    """A published result is missing, half-written, corrupt or foreign; the message says what to run."""
+    """Something published is missing, half-written, corrupt or foreign; the message says what to do."""
 
 
 def results_folder() -> Path:
-    """Return where results are: the folder named by ``MLPERF_RESULTS``, else ``results`` in the current one.
+    """Return the folder of results: the one named by ``MLPERF_RESULTS``, else ``results`` in the current folder.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def results_folder() -> Path:
 
 
 def is_file_of(name: str, file: str) -> bool:
-    """Return whether a file is called as publishing calls the files of a result.
+    """Return whether a file name is one that `publish` gives to the files of a result.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def is_file_of(name: str, file: str) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of the results in a folder, whole or not, in alphabetical order; none if it cannot be read.
+    """Return the names of the results in a folder, complete or not, in alphabetical order; none if it cannot be read.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def names_in(folder: Path) -> list[str]:
     []
     """
     try:
-        files = os.listdir(folder)  # noqa: PTH208 - names alone
+        files = os.listdir(folder)  # noqa: PTH208 - only the names
     except OSError:
         return []
     plain = [file.removeprefix(".").removesuffix(".next") if file.startswith(".") else file for file in files]
@@ -74,15 +74,15 @@ def names_in(folder: Path) -> list[str]:
 
 
 def content_of(path: Path) -> bytes | None:
-    """Return what is in a plain file, None if there is none.
+    """Return the content of a regular file; None if it does not exist.
 
-    Nothing is followed and nothing is waited for: in a folder from elsewhere there may be links that lead out of it,
+    Links are not followed, and pipes are not waited for: a folder from elsewhere may hold links that lead out of it,
     and pipes and devices that never end.
 
     Raises
     ------
     OSError
-        If it cannot be read, is no plain file, or is larger than `MOST_BYTES`.
+        If it cannot be read, is not a regular file, or is larger than `MOST_BYTES`.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Data frames as files: CSV carries the values, for any reader, and a description their types, to have them back.
+"""Data frames as CSV files, and a description of their types with which they are restored exactly.
 
-What is read back equals what was written, to the bit: index, columns and types, missing and infinite values, integers
-of any size beside anything else. What cannot be kept so is refused.
+The restored frame equals the original to the bit: index, columns and types, missing and infinite values, and integers
+of any size beside other values. A frame that cannot be restored exactly is refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Described = dict[str, Any]
 
 
 def _fraction(text: str) -> Fraction:
-    return Fraction(*map(int, text.split("/")))  # read as one, "1e999999999" would take all memory
+    return Fraction(*map(int, text.split("/")))  # Fraction("1e999999999") would take all memory
 
 
 def _tuple(text: str) -> tuple:
@@ -35,7 +35,7 @@ def _as_tuple(parts: list) -> tuple:
     return tuple(_as_tuple(part) if isinstance(part, list) else part for part in parts)
 
 
-# Cells of columns of no type: the letter that stands for the type of a cell, and how its text becomes a cell again.
+# Cells of columns of objects: a letter for the type of a cell, and how to restore the cell from its text.
 _CELLS: dict[str, Callable[[str], Any]] = {
     "s": str,
     "i": int,
@@ -61,24 +61,25 @@ _TIMES = re.compile(r"timedelta64\[(s|ms|us|ns)\]")
 
 
 def to_csv(frame: pd.DataFrame) -> tuple[bytes, Described]:
-    r"""Return a data frame as CSV, and what it takes to have it back.
+    r"""Return a data frame as CSV, and the description with which it is restored.
 
     Parameters
     ----------
     frame : DataFrame
-        With any index and columns: named or not, of several levels; holding numbers, text, booleans, dates, categories,
-        intervals and missing values of any type that pandas has for them.
+        With any index and columns: named or not, of one or several levels. They may hold numbers, text, booleans,
+        dates, categories, intervals, and missing values of any type.
 
     Returns
     -------
     content : bytes
+        The CSV file.
     described : dict
-        Its types, ready for JSON.
+        The types of index and columns, ready for JSON.
 
     Raises
     ------
     ValueError
-        If some of it cannot be kept; the message says what and where.
+        If something cannot be restored; the message says what and where.
 
     Examples
     --------
@@ -118,12 +119,12 @@ def _written(rows: Sequence[Sequence[str]]) -> str:
         file = io.StringIO(newline="")
         csv.writer(file, lineterminator=end).writerows(rows)
         if "\r" not in file.getvalue():
-            break  # else texts with a carriage return need quotes, which they get where lines end with one
+            break  # texts with a carriage return need quotes, which csv adds only if lines end with one
     return file.getvalue()
 
 
 def from_csv(content: bytes, described: Described) -> pd.DataFrame:
-    """Return the data frame that `to_csv` wrote.
+    """Return the data frame that `to_csv` described.
 
     Raises
     ------
@@ -145,7 +146,7 @@ def from_csv(content: bytes, described: Described) -> pd.DataFrame:
     index = _axis(described["index"], texts[:n_levels], len(rows))
     columns = _axis(described["columns"], described["columns"]["labels"], len(described["types"]))
     arrays = [_values(kind, part) for kind, part in zip(described["types"], texts[n_levels:], strict=True)]
-    # With its type, or pandas would choose one for a column of no type that holds text alone.
+    # With its type: pandas would choose another one for a column of objects that holds only text.
     series = {place: pd.Series(array, index=index, dtype=array.dtype) for place, array in enumerate(arrays)}
     frame = pd.DataFrame(series, index)
     frame.columns = columns
@@ -153,7 +154,7 @@ def from_csv(content: bytes, described: Described) -> pd.DataFrame:
 
 
 def _describe_axis(axis: pd.Index) -> tuple[Described, list[list[str]]]:
-    """Describe an index and return the texts of its levels; a plain range of numbers needs none."""
+    """Describe an index, and return the texts of its levels; a range of numbers needs none."""
     names = [described_cell(name, "the name of a level") for name in axis.names]
     if isinstance(axis, pd.RangeIndex):
         return {"range": [axis.start, axis.stop, axis.step], "names": names}, []
@@ -218,7 +219,7 @@ def _describe_categories(values: pd.Categorical, place: str) -> tuple[Described,
 
 
 def _describe_intervals(values: pd.IntervalIndex, place: str) -> tuple[Described, list[str]]:
-    """Describe intervals as `pandas.cut` makes them; their texts are those of mathematics."""
+    """Describe intervals as `pandas.cut` makes them; their texts are in mathematical notation."""
     opening, closing = _brackets(values.closed)
     ends, lows = _describe(values.left, place)
     _, highs = _describe(values.right, place)
@@ -237,12 +238,12 @@ def _missing(missing: Any) -> Described:
 
 
 def described_cell(value: Any, place: str) -> list[str]:
-    """Return the letter of a value's type, and its text.
+    """Return the letter for the type of a value, and its text.
 
     Raises
     ------
     ValueError
-        If it is of a type that cannot be kept; `place` says where it is.
+        If its type is not supported; `place` says where the value is, for the message.
     """
     if value is None:
         return ["-", ""]
@@ -271,7 +272,7 @@ def _item(value: Any) -> Any:
 
 
 def keepable(label: Hashable) -> Hashable:
-    """Return a label as it can be kept: as it is, or where only the script knows its type, its text.
+    """Return a label itself if its type can be restored, otherwise its text.
 
     Examples
     --------
@@ -292,16 +293,16 @@ def cell_of(letter: str, text: str) -> Any:
     Raises
     ------
     ValueError, TypeError, KeyError
-        If it described none.
+        If letter and text are not those of a value.
     """
     try:
         return _CELLS[letter](text)
     except (ArithmeticError, RecursionError):
-        raise ValueError(f"{text!r:.50} is no value") from None
+        raise ValueError(f"{text!r:.50} is not a value") from None
 
 
 def _values(described: Described, texts: Sequence[str]) -> Any:
-    """Return the array that a column was."""
+    """Return the array of a column."""
     name = described["type"]
     if _NUMPY.fullmatch(name):
         made = [_number(name, text) if text else np.nan for text in texts]

@@ -1,7 +1,7 @@
-"""Values over builds: one small file a result, to which each published build adds what it measured.
+"""Values over builds: one small file for each result, to which each published build adds its values.
 
-A file is CSV that anybody can read: a row for each value of each build, six digits of it. Files are kept between
-builds, and travel with the site that is built from them.
+The files are plain CSV, with one row for each value of each build, to six significant digits. They are kept between
+builds and published with the site.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from mlperf.results.references import cells, parse
 
 FIELDS = ("time", "machine", "commit", "key", "labels", "unit", "value", "low", "high")
 INDEX = "index.txt"
-"""Lists the files, for who fetches them from a site."""
+"""Name of the file that lists the others, for downloading them from a site."""
 
 
 class Point(NamedTuple):
-    """A value in one build: when, on which machine and at which commit it was measured, and its interval, or NaN."""
+    """A value in one build: the time, machine and commit of its measurement, and the value with its interval."""
 
     time: str
     machine: str
@@ -38,26 +38,26 @@ class Point(NamedTuple):
 
 
 def append(folder: Path, result: Result) -> bool:
-    """Add the values of a result to its history, if it was measured by the published protocol and is not there yet.
+    """Add the values of a result to its history, if it was measured by the published protocol and is not yet in it.
 
     Parameters
     ----------
     folder : Path
-        The history; it is made if it is not there.
+        The folder of the history; it is created if needed.
     result : Result
-        What was measured.
+        The result.
 
     Returns
     -------
     bool
-        Whether it was added.
+        Whether its values were added.
 
     Raises
     ------
     ResultError
         If the history of this result cannot be read.
     OSError
-        If it cannot be written.
+        If the folder cannot be written.
 
     Examples
     --------
@@ -96,14 +96,19 @@ def names(folder: Path) -> list[str]:
 
 
 def series(folder: Path, reference: str) -> list[Point]:
-    """Return a value over builds, the oldest first.
+    """Return a value over the builds, oldest first.
 
     Parameters
     ----------
     folder : Path
-        The history.
+        The folder of the history.
     reference : str
         One cell of a quantity: "training_time.fit[Large, last]".
+
+    Returns
+    -------
+    list of Point
+        Empty if no build has measured the value.
 
     Raises
     ------
@@ -127,10 +132,10 @@ def series(folder: Path, reference: str) -> list[Point]:
         quantity = _quantity(rows, folder / f"{asked.result}.csv", asked.key)
         try:
             quantity = cells(quantity, asked.labels, asked.name) if asked.labels else quantity
-        except ResultError:  # it was not measured then
+        except ResultError:  # this build did not measure it
             continue
         if len(quantity) != 1:
-            raise ResultError(f"A history is of one value. {reference!r} names {len(quantity)}.")
+            raise ResultError(f"A history has a single value in each build. {reference!r} names {len(quantity)}.")
         points.append(Point(*build, quantity))
     return points
 
@@ -154,7 +159,7 @@ def _quantity(rows: Sequence[dict[str, str]], path: Path, name: str) -> Quantity
             value, low, high = (float(row[field]) if row[field] else nan for field in ("value", "low", "high"))
             given[tuple(map(label_of_json, labels.values()))] = Given(value, low, high)
         if not all(isfinite(one.value) for one in given.values()) or not {row["unit"] for row in rows} <= set(UNITS):
-            raise ValueError("it holds what is no value")
+            raise ValueError("it holds something that is not a value")
         return Quantity(given, by, unit=rows[0]["unit"], name=name)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ResultError(f"The history {path} cannot be read ({error}). Remove it, or restore it.") from None
@@ -168,10 +173,10 @@ def _rows(folder: Path, name: str) -> Iterator[dict[str, str]]:
             return
         reader = csv.DictReader(io.StringIO(content.decode(), newline=""))
         if tuple(reader.fieldnames or ()) != FIELDS:
-            raise ValueError("its columns are others")
+            raise ValueError("its columns differ from those of a history")
         for row in reader:
             if set(row) != set(FIELDS) or None in row.values():
-                raise ValueError(f"its line {reader.line_num} is torn")
+                raise ValueError(f"its line {reader.line_num} is incomplete")
             yield row
     except (OSError, ValueError, csv.Error) as error:
         raise ResultError(f"The history {path} cannot be read ({error}). Remove it, or restore it.") from None
@@ -186,7 +191,7 @@ def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """Write a file at once: whoever reads it finds the former or the new one."""
+    """Replace a file atomically: a reader finds the former or the new one."""
     waiting = path.with_name(f".{path.name}.next")
     waiting.write_text(text, encoding="utf-8")
     waiting.replace(path)

@@ -1,4 +1,4 @@
-"""A journal of runs as they are measured: what an interrupted script has measured is not measured again."""
+"""A journal of runs: what an interrupted script has measured is not measured again."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from mlperf.results.reach import reach
 FOLDER = ".journal"
 
 _calls: Counter[tuple[Path, str]] = Counter()
-# Journals of scripts that are the main module, and that module.
+# Journals of scripts that run as the main module, with that module.
 _own: dict[Path, ModuleType] = {}
 
 
 class Journal:
-    """What is kept of one measurement: an append-only file of checked lines of JSON for each script.
+    """The stored runs of one measurement, in an append-only file for each script: lines of JSON with checksums.
 
-    Nothing here raises: a journal that cannot be read or written is no journal, and what it held is measured anew. So
-    is what a torn or altered line held.
+    No method raises an error. If the journal cannot be read or written, or a line is incomplete or altered, the runs
+    concerned are measured again.
 
     Parameters
     ----------
     script : str
-        The file that the measurement is called in. Without such a file, as in a notebook, nothing is kept.
+        The file that calls for the measurement. Without a file, as in a notebook, nothing is kept.
     depends : object
-        What decides on what is measured, other than the cell; see `mlperf.results.reach.reach`.
+        Everything that the measurement depends on, except for the cell; see `mlperf.results.reach.reach`.
 
     Examples
     --------
@@ -56,7 +56,7 @@ class Journal:
             path = _path(script)
             digest = reach((depends, _data(script)), script) if path else None
             if path and digest:
-                # The second measurement of one kind in a script is not the first one again.
+                # The same measurement twice in a script is two measurements.
                 _calls[path, digest] += 1
                 self._depends = f"{digest} {_calls[path, digest]}"
                 self.path = path
@@ -66,24 +66,24 @@ class Journal:
                     _own[path] = main
 
     def key(self, cell: Any) -> str:
-        """Return what a cell's runs are found by."""
+        """Return the key of the runs of a cell."""
         try:
             return hashlib.sha256(f"{self._depends} {reach(cell, self._script)}".encode()).hexdigest()
-        except Exception:  # then it cannot be found
+        except Exception:  # a random key: these runs are not found again
             return hashlib.sha256(os.urandom(16)).hexdigest()
 
     def get(self, key: str, process: int) -> list[dict[str, Any]] | None:
-        """Return the runs of one process of a cell; None if they are not known."""
+        """Return the runs of one process of a cell; None if they are not in the journal."""
         return self._known.get((key, process))
 
     def put(self, key: str, process: int, runs: list[dict[str, Any]]) -> None:
-        """Keep the runs of one process of a cell."""
+        """Store the runs of one process of a cell."""
         if self.path is None:
             return
         with suppress(OSError, ValueError):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             text = json.dumps([key, process, runs])
-            # After a torn line a new one begins with it, and is lost with it; an empty line in between costs nothing.
+            # Each line begins with a line break: appended to an incomplete line, it would be lost with it.
             line = f"\n{zlib.crc32(text.encode()):08x} {text}\n".encode()
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK
             descriptor = os.open(self.path, flags, 0o666)
@@ -94,7 +94,7 @@ class Journal:
 
 
 def clear(script: str | Path) -> None:
-    """Drop the journal of a script, which has published its results: its next start measures anew.
+    """Remove the journal of a script that has published its results, so that its next start measures anew.
 
     Parameters
     ----------
@@ -113,12 +113,12 @@ def clear(script: str | Path) -> None:
 
 def _path(script: str) -> Path | None:
     folder = results_folder() / FOLDER
-    # Nothing is written through a link, which may lead anywhere.
+    # Nothing is written through a link, which could lead anywhere.
     return folder / f"{Path(script).stem}.jsonl" if Path(script).is_file() and not folder.is_symlink() else None
 
 
 def _data(script: str) -> dict[str, str]:
-    """Return the digests of the data files that a script declares, as `mlperf.results.provenance.inputs` says how."""
+    """Return the digests of the data files that a script declares; see `mlperf.results.provenance.inputs`."""
     known = inputs(script).items()
     return {name: digest for name, digest in known if digest.startswith("sha256:") and not name.endswith(".py")}
 
@@ -142,9 +142,10 @@ def _remove(path: Path) -> None:
 
 @atexit.register
 def _clear_own() -> None:
-    """Drop the journal of the script that this process has run, without an error, whether or not it published.
+    """Remove the journal of the script that this process has run without an error, whether or not it published.
 
-    Not that of a script that a gallery has run as the main module for a while: the gallery goes on after an error.
+    The journal of a script that sphinx-gallery ran as the main module for a while stays: that process goes on after an
+    error.
     """
     for path, main in _own.items():
         if main is sys.modules.get("__main__") and getattr(sys, "last_value", None) is None:

@@ -1,6 +1,6 @@
-"""What can be published: each kind of thing, as an entry of the result's JSON with its files, and as a thing again.
+"""The kinds of things that can be published: how they are described in the JSON of a result, and restored from it.
 
-Reading trusts nothing: what is not as it was written is refused.
+Reading does not trust its input: whatever differs from what `describe` writes is refused.
 """
 
 from __future__ import annotations
@@ -45,16 +45,16 @@ _SLIPS = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure that was published: as it is read back, and as a notebook shows it.
+    """A published figure, as it is read back. A notebook displays it.
 
     Attributes
     ----------
     svg : bytes
-        The drawing.
+        The content of the SVG file.
     alt : str
-        What is seen, for those who do not see it: the titles of the figure.
+        The alternative text: the titles of the figure.
     width, height : int
-        In pixels.
+        The size in CSS pixels.
 
     Examples
     --------
@@ -69,26 +69,26 @@ class Picture:
     height: int
 
     def _repr_html_(self) -> str:
-        # As the source of an image, a drawing from elsewhere runs no scripts.
+        # An SVG from elsewhere cannot run scripts when it is the source of an image.
         source = base64.b64encode(self.svg).decode()
         size = f'width="{self.width}" height="{self.height}"'
         return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}" {size}>'
 
 
 def describe(thing: Any, name: str) -> tuple[Entry, Files]:
-    """Return the entry of a thing in the result's JSON, and its files by their endings.
+    """Return the entry of a thing in the JSON of its result, and its files by their extensions.
 
     Parameters
     ----------
     thing : Runs, DataFrame, Quantity, Claim, Figure, Axes, array of Axes, str, number or bool
-        What is published.
+        The thing to publish.
     name : str
-        What it is published as, for messages: "fits.bars".
+        Its name, for messages: "fits.bars".
 
     Raises
     ------
     TypeError, ValueError
-        If it cannot be published; one sentence names the slip.
+        If it cannot be published; the message says what to do instead.
     """
     if isinstance(thing, np.generic) or (isinstance(thing, np.ndarray) and thing.ndim == 0):
         thing = thing.item()
@@ -105,18 +105,18 @@ def describe(thing: Any, name: str) -> tuple[Entry, Files]:
         return _describe_figure(figure, name)
     slip = next((f": {slip}" for kind, slip in _SLIPS if isinstance(thing, kind)), "")
     raise TypeError(
-        f"What publish gets as {name!r} must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
+        f"The thing {name!r} of publish must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
         f"number. Got {type(thing).__name__} instead{slip}."
     )
 
 
 def revive(entry: Entry, files: Files) -> Any:
-    """Return the thing of an entry; of a table, None, since it is read when it is needed.
+    """Return the thing of an entry; None for a table, which is read when it is needed.
 
     Raises
     ------
     ValueError, TypeError, KeyError, AttributeError
-        If it is not as `describe` makes it.
+        If the entry is not one that `describe` makes.
     """
     kind = entry["kind"]
     if kind == "table":
@@ -154,7 +154,7 @@ def _describe_table(table: Runs | pd.DataFrame, name: str) -> tuple[Entry, Files
 
 
 def _with_kept_labels(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Return runs whose labels are of types that can be kept: anything hashable may label a level."""
+    """Return runs with labels that can be restored: anything hashable may be a label."""
     changed = {}
     for level in by:
         kept = {label: keepable(label) for label in frame[level].astype(object).unique()}
@@ -165,7 +165,7 @@ def _with_kept_labels(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
 
 
 def _check_distinct(level: str, labels: Sequence[Any]) -> None:
-    """Check that labels are told apart when they are read back."""
+    """Check that labels still differ when they are read back."""
     twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
     if twice is not None:
         raise ValueError(f"two labels of {level!r} are written alike, {twice!r}")
@@ -211,15 +211,15 @@ def _revive_quantity(entry: Entry) -> Quantity:
         value = _checked(cell["value"], float)
         low, high = (_end(cell[end]) for end in ("low", "high"))
         if len(key) != len(by) or key in cells or not isfinite(value) or isnan(low) != isnan(high) or low > high:
-            raise ValueError(f"the cell {key} is none of a quantity")
+            raise ValueError(f"{key} is not a valid cell of a quantity")
         cells[key] = Given(value, low, high, _checked(cell["runs"], int), _checked(cell["processes"], int))
     if len(set(by)) < len(by) or _checked(entry["unit"], str) not in UNITS:
-        raise ValueError("levels or unit are none of a quantity")
+        raise ValueError("the levels or the unit are not those of a quantity")
     return Quantity(cells, by, unit=entry["unit"], name=_checked(entry["name"], str))
 
 
 def described_label(label: Any) -> Any:
-    """Return a label as JSON has it: as it is if it can be, else with the letter of its type, else its text."""
+    """Return a label ready for JSON: unchanged, with the letter of its type, or as text."""
     if isinstance(label, np.generic) and not isinstance(label, np.datetime64 | np.timedelta64):
         label = label.item()
     if isinstance(label, tuple):
@@ -253,7 +253,7 @@ def _end(described: Any) -> float:
     if isinstance(described, str):
         return _INFINITE[described]
     if not isfinite(_checked(described, float)):
-        raise ValueError("an end of an interval is no number of JSON")
+        raise ValueError("an end of an interval is not a finite number")
     return described
 
 
@@ -268,7 +268,7 @@ def _revive_claim(entry: Entry) -> Claim:
     texts = _texts(given.pop("texts"))
     made = Claim(**_texts(given), evidence=evidence, texts=texts)
     if set(texts) != set(SYMBOLS) or not {made.verdict, *(one.verdict for one in evidence)} <= set(SYMBOLS):
-        raise ValueError("a verdict is none of a claim")
+        raise ValueError("there is no such verdict")
     return made
 
 
@@ -311,20 +311,20 @@ def _describe_figure(figure: Any, name: str) -> tuple[Entry, Files]:
     if not alt:
         raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
     files = {}
-    # The same figure makes the same files.
+    # The same figure always gives the same files.
     with rc_context({"svg.hashsalt": "mlperf"}):
         for ending, undated in (("svg", "Date"), ("pdf", "CreationDate")):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=ending, bbox_inches="tight", metadata={undated: None})
             files[ending] = buffer.getvalue()
-    # Points in the file; four pixels are three of them.
+    # The file has points; three points are four pixels.
     size = dict(re.findall(r'\b(width|height)="([\d.]+)pt"', files["svg"][:2_000].decode(errors="replace")))
     pixels = {side: round(float(points) * 4 / 3) for side, points in size.items()}
     return {"kind": "figure", "alt": alt, **pixels}, files
 
 
 def _checked(given: Any, kind: Any) -> Any:
-    """Return what is given if it is of a kind; for Python a boolean is an integer, here it is not."""
+    """Return a value if it has the right type; a boolean is no integer here."""
     if not isinstance(given, kind) or (isinstance(given, bool) and kind is int):
         raise TypeError(f"{given!r:.50} is of the wrong type")
     return given

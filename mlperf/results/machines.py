@@ -1,4 +1,4 @@
-"""Results of many machines: pack one's own to give them away, check what others give, set all side by side."""
+"""Results of many machines: pack your own to contribute them, check those of others, and compare all of them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mlperf.results.sources import published_names
 from mlperf.results.tables import ratio_of
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-"""What the folder of a machine may be called."""
+"""Valid names of the folder of a machine."""
 
-# Folders of people, and addresses: what tells a person by itself.
+# Home folders and e-mail addresses, which identify a person.
 _FOLDERS = rb"(?<![\w.])(?:/home/|/Users/|/root/|[A-Za-z]:\\+Users\\+)[^\s\"',;:/\\]*"
 _PRIVATE = re.compile(_FOLDERS + rb"|[\w.+-]+@[\w-]+\.[\w.]+")
-# Names of users that name nobody.
+# Names of users that do not identify a person.
 _NOBODY = {"root", "user", "admin", "runner", "ubuntu", "debian", "jenkins", "localhost"}
-# Which choice of the protocol differs between builds that are published all the same.
+# Settings of the protocol that may differ between published builds.
 _FREE = {"MODE", "FULL", "DEVICE"}
 
 EVERYWHERE = "the same on every machine"
@@ -39,7 +39,7 @@ NOWHERE = "not measured"
 
 
 class Across(NamedTuple):
-    """A claim on all machines: its statement, its verdict on each (empty where it lacks it), and what that comes to."""
+    """A claim on all machines: its verdict on each (empty if that machine lacks it), and a summary of these."""
 
     result: str
     statement: str
@@ -48,16 +48,20 @@ class Across(NamedTuple):
 
 
 def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ()) -> list[str]:
-    """Say what speaks against taking the results of a machine, a sentence each; nothing if they are accepted.
+    """Return the reasons to refuse the results of a machine, one sentence each; empty if they are accepted.
 
     Parameters
     ----------
     folder : Path
-        The results of one machine. It is only read.
+        The results of one machine; nothing is written to it.
     scripts : iterable of Path
-        The scripts of the report, which say which results there must be.
+        The scripts of the report, which tell which results there must be.
     private : sequence of str, default=()
-        Words that must not be in it: names of the user and of the host.
+        Words that must not occur in it, such as the names of user and host.
+
+    Returns
+    -------
+    list of str
 
     Examples
     --------
@@ -93,33 +97,33 @@ def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ())
     files = {file for result in results for file in _files(result)}
     for path in sorted(folder.iterdir()):
         if path.name not in files:
-            found.append(f"{path.name} is no file of a result.")
+            found.append(f"{path.name} is not a file of a result.")
             continue
         found += [f"{path.name} names a person or a place: {word!r}." for word in _named(path, private)]
     return found
 
 
 def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
-    """Copy the results of this machine into a folder to give away, if nothing speaks against it.
+    """Copy the results of this machine into a folder to contribute, if `problems` accepts them.
 
     Parameters
     ----------
     folder : Path
         The results.
     target : Path
-        A folder that is not there yet: docs/machines/my-machine.
+        A folder that does not exist yet, such as docs/machines/my-machine.
     scripts : iterable of Path
         As in `problems`.
 
     Returns
     -------
     list of str
-        What speaks against it; nothing is left then.
+        The reasons to refuse the results. If there are any, the target is removed again.
 
     Raises
     ------
     ResultError
-        If there are no results, one is broken, or the target is there.
+        If there are no results, one is broken, or the target already exists.
 
     Examples
     --------
@@ -135,7 +139,7 @@ def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
     ["The result 'my_fits' is none of the report's."]
     """
     if target.exists():
-        raise ResultError(f"{target} is there already. Remove it, or choose another name.")
+        raise ResultError(f"{target} already exists. Remove it, or choose another name.")
     results = [read(name, folder) for name in names_in(folder)]
     if not results:
         raise ResultError(f"There are no results in {folder}.")
@@ -150,20 +154,24 @@ def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
 
 
 def folders(place: Path) -> dict[str, Path]:
-    """Return the folders of machines in a folder, by their names."""
+    """Return the folders of machines in a folder, by name."""
     found = sorted(place.iterdir()) if place.is_dir() else []
     return {path.name: path for path in found if path.is_dir() and NAME.fullmatch(path.name)}
 
 
 def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
-    """Return every claim of the report on all machines; those whose verdict depends on the machine first.
+    """Return every claim with its verdict on each machine, those that depend on the machine first.
 
     Parameters
     ----------
     shelf : Shelf
         The results.
     original : bool, default=False
-        Leave out claims that the original report did not make.
+        Whether to leave out claims that the original report did not make.
+
+    Returns
+    -------
+    list of Across
 
     Examples
     --------
@@ -189,12 +197,26 @@ def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
 
 
 def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:
-    """Return a value on every machine, with its ratio to that of a chosen one; empty where a machine lacks it.
+    """Return a value on every machine as text, with its ratio to the value on a chosen machine.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        The results.
+    reference : str
+        One value: "training_time.fit[Large, last]".
+    chosen : str
+        The machine to which the ratios refer.
+
+    Returns
+    -------
+    dict of str
+        By machine; empty text for a machine that lacks the value.
 
     Raises
     ------
     ResultError
-        If there is no such machine, or the reference is not to one value.
+        If there is no such machine or value, or the reference names several values.
 
     Examples
     --------
@@ -213,7 +235,7 @@ def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:
     found: dict[str, Any] = {name: shelf.compared("values", reference, name) for name in shelf.machines}
     values = {name: thing for name, thing in found.items() if isinstance(thing, Quantity)}
     if any(len(value) != 1 for value in values.values()):
-        raise ResultError(f"Machines are compared value by value. {reference!r} names several.")
+        raise ResultError(f"Machines are compared by single values. {reference!r} names several.")
     texts = {}
     for name in shelf.machines:
         mine, theirs = values.get(name), values.get(chosen)
@@ -236,13 +258,13 @@ def _these(names: Sequence[str]) -> str:
 
 
 def _protocol(result: Result) -> list[str]:
-    """Say how the protocol of a result differs from the published one of today."""
+    """Say how the protocol of a result differs from the published protocol of today."""
     theirs = result.provenance["protocol"]
     if theirs["MODE"] != "published":
         return [f"measured by the {theirs['MODE']} protocol, not by the published one."]
     ours = constants()
     differ = [name for name in ours if name not in _FREE and theirs.get(name) != ours[name]]
-    return [f"another protocol than today's, in {', '.join(differ)}."] if differ else []
+    return [f"its protocol differs from today's in {', '.join(differ)}."] if differ else []
 
 
 def _files(result: Result) -> list[str]:
@@ -251,7 +273,7 @@ def _files(result: Result) -> list[str]:
 
 def _named(path: Path, private: Sequence[str]) -> list[str]:
     content = content_of(path) or b""
-    # What is drawn in a PDF file is drawn in the SVG file beside it, too; the bytes of the one are packed.
+    # A PDF file is compressed; what it shows is also in the SVG file beside it.
     matches = [] if path.suffix == ".pdf" else _PRIVATE.finditer(content)
     words = {match[0].decode(errors="replace") for match in matches}
     for word in private:
@@ -261,7 +283,7 @@ def _named(path: Path, private: Sequence[str]) -> list[str]:
 
 
 def _private() -> list[str]:
-    """Return the names of this user and this host, unless they name nobody."""
+    """Return the names of this user and this host that could identify a person."""
     known = {platform.node(), platform.node().partition(".")[0], Path.home().name}
     with suppress(OSError, KeyError, ImportError):
         known.add(getpass.getuser())

@@ -1,4 +1,4 @@
-"""Where a result comes from: what its script depends on, and what of it has moved since."""
+"""Provenance: what the result of a script depends on, and what of that has changed since."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ _STARTED = time.time_ns()
 
 
 FULL = "full build"
-"""Among the inputs of a script that measures more in a full build."""
+"""Name of the input of scripts that measure more in a full build."""
 
 
 def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
-    """Return everything that a script's result depends on.
+    """Return everything that the result of a script depends on, by name.
 
     Parameters
     ----------
     script : str or Path
         A Python file.
     measured : bool, default=False
-        Whether the result comes from this process. A file that was edited since the process started is then not
-        what was measured, and gets a digest that no file has: the result is out of date from the start.
+        Whether this process measured the result. A file that was edited since the process started is then not the one
+        that was measured, and gets a digest that no file has: the result is out of date from the start.
 
     Returns
     -------
     dict of str
-        The machine and its threads, the protocol, the device if the script asks for one, the version of every package
-        that the script imports, itself or through modules of one's own; and a digest for the script, for each of those
-        modules (beside the script, in packages there, or installed in editable mode) and for the data files that they
-        declare. A digest ignores comments, docstrings and layout, and is the same for every version of Python: none of
-        them moves a number.
+        The machine and the number of threads; the protocol; the device, if the script asks for one; the version of
+        every package that the script imports, directly or through local modules; and a digest of the script, of each
+        local module (beside the script, in packages there, or installed in editable mode) and of the data files that
+        they declare. The digest of Python code ignores comments, docstrings and layout, and does not depend on the
+        version of Python.
 
     Notes
     -----
-    A script declares a data file that it reads by a comment, with a path from its own folder::
+    A script declares a data file that it reads in a comment, by its path relative to the script's folder::
 
         # mlperf: depends on measurements.csv
 
@@ -74,7 +74,7 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
 
 
 def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Say what differs between the inputs of a result and those of today, empty if nothing does.
+    """Return what differs between the inputs of a result and the present ones; empty if nothing does.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     found = []
     for name in dict.fromkeys([*then, *now]):
         old, new = then.get(name, "none"), now.get(name, "none")
-        # What a full build measured is more than a plain one asks for.
+        # A result of a full build serves a plain build, too.
         if old != new and not (name == FULL and new == "none"):
             is_digest = "sha256:" in old + new
             found.append(name if is_digest else f"{name} {old} → {new}")
@@ -93,7 +93,7 @@ def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def provenance(script: str | Path) -> dict[str, Any]:
-    """Return when, where and with what a result was measured, ready for JSON.
+    """Return when, where and with what a result is measured, ready for JSON.
 
     Examples
     --------
@@ -113,7 +113,7 @@ def provenance(script: str | Path) -> dict[str, Any]:
 
 
 def _asked_for(imports: Iterable[str]) -> dict[str, str]:
-    """Return what a script depends on only if it asks for it: a full build, and a device."""
+    """Return the inputs that count only for scripts that use them: a full build, and a device."""
     known = {}
     if protocol.FULL and "mlperf.protocol.FULL" in imports:
         known[FULL] = "yes"
@@ -126,7 +126,7 @@ def _asked_for(imports: Iterable[str]) -> dict[str, str]:
 
 
 def constants() -> dict[str, Any]:
-    """Return the settings of the protocol that is in force, as JSON has them.
+    """Return the settings of the current protocol, with values as in JSON.
 
     Examples
     --------
@@ -139,7 +139,7 @@ def constants() -> dict[str, Any]:
 
 
 def _was_edited(path: Path) -> bool:
-    """Return whether a file changed since this process started; one that is dated in the future tells nothing."""
+    """Return whether a file changed since this process started; a date in the future does not count."""
     return _STARTED < path.stat().st_ctime_ns <= time.time_ns()
 
 
@@ -161,7 +161,7 @@ def _distributions() -> Mapping[str, list[str]]:
 
 @cache
 def _version(module: str) -> dict[str, str]:
-    """Return the version of the package that a module belongs to; nothing for one of Python's own."""
+    """Return the version of the package that a module belongs to; empty for the standard library."""
     if module in sys.stdlib_module_names:
         return {}
     names = _distributions().get(module)
@@ -170,7 +170,7 @@ def _version(module: str) -> dict[str, str]:
 
 @cache
 def _commit(folder: Path) -> str | None:
-    """Return the commit checked out in a folder, with a plus sign if its files differ from it."""
+    """Return the commit that is checked out in a folder, with a plus sign if files differ from it; None without git."""
     command = ["git", "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

@@ -1,7 +1,7 @@
 """Publish what a script measured, with its provenance.
 
-A result is a JSON file and the CSV, SVG and PDF files that it lists with their digests: what is missing, half-written,
-corrupt or foreign is recognised.
+A result is a JSON file and the CSV, SVG and PDF files that it lists with their digests, so that missing, half-written,
+corrupt and foreign files are recognised.
 """
 
 from __future__ import annotations
@@ -26,35 +26,39 @@ from mlperf.results.reading import FORMAT, Result, listed
 from mlperf.results.sealed import digest, seal
 
 WIDTH = 88
-"""Columns of what is printed, as of the code on a page."""
+"""Width of the printed lines in characters, the same as that of code on a page."""
 
 PREVIEW = "Measured with the quick protocol, on small settings, to see that everything works: not the report's numbers."
+"""What pages and scripts say about results of the quick protocol."""
 
 
 def publish(name: str, **things: Any) -> None:
-    """Write what a script measured to the results folder, replacing its former result at once.
+    """Publish what a script measured: write a result to the results folder, in place of the script's former one.
 
-    What it found is said on the terminal. The script's journal of runs, which an interrupted script continues from, is
-    dropped: its next start measures anew.
+    The claims with their verdicts, and warnings about unstable measurements, are printed. The script's journal of runs,
+    from which an interrupted script continues, is removed, so that the next start measures anew.
 
     Parameters
     ----------
     name : str
-        The result's name, lower case: "training_time". Written as a literal, so that the report finds the script behind
-        it without running it.
+        The name of the result: lower-case letters, digits and underscores, such as "training_time". Write it as a
+        literal, so that the report can tell, without running a script, which results it publishes.
     **things : object
-        What is published, by name; pages refer to it as "training_time.fit". What becomes of a thing follows from its
-        type: `Runs` and a DataFrame are tables (CSV), a `Quantity` gives values, a `Claim` a verdict and what to say,
-        a matplotlib Figure, its Axes or several of them a figure (SVG and PDF), and text and numbers are kept as they
-        are. The title of a figure is what those are told who do not see it, so that it must have one. A mapping of
-        claims is unpacked: ``**claims``; a name such as "scikit-learn" becomes "scikit_learn".
+        The things to publish, by name; pages refer to them as "training_time.fit". `Runs` and data frames become
+        tables (CSV), a `Quantity` becomes values and a table (CSV), and a `Claim` a verdict with its texts. A
+        matplotlib Figure, its Axes, or an array or list of them become a figure (SVG and PDF); the figure must have a
+        title, which is its alternative text. Text, numbers and booleans are kept unchanged. Unpack a mapping of claims:
+        ``**claims``. A name such as "scikit-learn" becomes "scikit_learn".
 
     Raises
     ------
-    TypeError, ValueError
-        If a name or a thing is of the wrong kind. Nothing is written then.
+    TypeError
+        If a thing is of a type that cannot be published.
+    ValueError
+        If a name is invalid, a thing cannot be restored from a file, or a figure has no title. In both cases nothing is
+        written.
     OSError
-        If the folder cannot be written. The former result is then what it was.
+        If the folder cannot be written to. The former result then stays unchanged.
 
     Examples
     --------
@@ -93,19 +97,19 @@ def publish(name: str, **things: Any) -> None:
 
 
 def finish(folder: str | Path | None = None) -> None:
-    """Let the files of interrupted calls of `publish` take their places, and clear away what is left of others.
+    """Complete interrupted calls of `publish`: give their files the final names, and remove leftovers.
 
-    Only for a folder of one's own: reading needs it not, but who links to the files does.
+    Reading works without it, but links to the files do not. Call it only for a folder that you may write to.
 
     Parameters
     ----------
     folder : str or Path, default=None
-        The results; see `mlperf.results.folder.results_folder`.
+        The folder of results; by default `mlperf.results.folder.results_folder`.
 
     Raises
     ------
     OSError
-        If it cannot be written.
+        If the folder cannot be written to.
 
     Examples
     --------
@@ -131,7 +135,7 @@ def _finish(folder: Path, name: str) -> None:
 
 
 def name_of(text: str) -> str:
-    """Return a text as a name: "scikit-learn" is "scikit_learn"; empty if nothing of it can be in one.
+    """Return a text as a name: "scikit-learn" becomes "scikit_learn"; empty if no letter or digit is left.
 
     Examples
     --------
@@ -155,20 +159,20 @@ def _check_name(name: str) -> None:
 
 
 def _named(things: Mapping[str, Any]) -> dict[str, Any]:
-    """Return things by names that files can have."""
+    """Return the things by names that are valid in names of files."""
     named: dict[str, Any] = {}
     for given, thing in things.items():
         key = given if KEY.fullmatch(given) else name_of(given)
         if not KEY.fullmatch(key):
-            raise ValueError(f"What publish gets must have a name of Latin letters and digits. Got {given!r} instead.")
+            raise ValueError(f"The names of things in publish must be Latin letters and digits. Got {given!r} instead.")
         if key in named:
-            raise ValueError(f"The names of what publish gets must differ in letters and digits. Got {key!r} twice.")
+            raise ValueError(f"The names of things in publish must differ in letters and digits. Got {key!r} twice.")
         named[key] = thing
     return named
 
 
 def _checked(name: str, folder: Path, record: dict[str, Any], files: dict[str, bytes]) -> Result:
-    """Return the result as it will be read back: what cannot be is refused before anything is written."""
+    """Return the result as it will be read back; if that fails, refuse it before anything is written."""
     try:
         return Result(name, folder, record, files)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -177,7 +181,7 @@ def _checked(name: str, folder: Path, record: dict[str, Any], files: dict[str, b
 
 def _tell(result: Result, unstable: Sequence[Instability]) -> None:
     claims = [result[key] for key in result.keys("claim")]
-    # Whichever is shorter, from the current folder or from the root.
+    # The shorter of the relative and the absolute path.
     place = min(os.path.relpath(result.folder), str(result.folder), key=len)
     lines = [_wrapped(f"{one.mark}: {one.text}") for one in claims]
     lines.append(f"Published {result.name} in {place}.")
@@ -186,7 +190,7 @@ def _tell(result: Result, unstable: Sequence[Instability]) -> None:
     else:
         lines += [_wrapped(f"Unstable: {one}") for one in unstable]
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    with suppress(OSError, ValueError):  # nobody listens any more
+    with suppress(OSError, ValueError):  # standard output may be closed
         print("\n".join(lines).encode(encoding, "replace").decode(encoding))
 
 

@@ -1,4 +1,4 @@
-"""A digest of all that a function's result depends on: its code, and whatever it reaches from there."""
+"""A digest of everything that the result of a function depends on: its code, and all that it refers to."""
 
 from __future__ import annotations
 
@@ -21,28 +21,28 @@ import mlperf
 from mlperf.results.provenance import inputs
 
 INSTALLED = tuple(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-# What makes a class and is not its content.
+# Attributes that every class has.
 BOOKKEEPING = {"__dict__", "__weakref__", "__doc__", "__module__", "__firstlineno__", "__static_attributes__"}
 
 
 def reach(value: Any, script: str) -> str | None:
-    """Return a digest of a value and of everything that it reaches.
+    """Return a digest of a value and of everything that it refers to.
 
     Parameters
     ----------
     value : object
-        A function, its arguments, or a tuple of such. Of a function that is defined in the script, the code counts,
-        and so do the global names in it, whatever they stand for. Comments, docstrings and layout do not, nor does
-        what else is in the script.
+        A function, its arguments, or a tuple of these. For a function that is defined in the script, its code counts,
+        and the values of the global names in it. Comments, docstrings and layout do not count, nor does the rest of the
+        script.
     script : str
-        The file of the script. Of what is defined in other files of one's own, the sources count, and those that they
-        import, with the machine and the protocol; of installed packages, the version.
+        The file of the script. For functions and classes from other local files, these files count with all that they
+        import, the machine and the protocol; for installed packages, the version.
 
     Returns
     -------
     str or None
-        Hexadecimal; the same in each process. None if some of it cannot be told, or if a file was edited after it was
-        loaded.
+        A hexadecimal digest, the same in each process. None if it cannot be computed, or if a file was edited after it
+        was loaded.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def reach(value: Any, script: str) -> str | None:
     try:
         digest = _Digest(script)
         digest.add(value)
-    except Exception:  # objects may do anything when they are looked at
+    except Exception:  # inspecting an object may run any code
         return None
     return digest.hash.hexdigest()
 
@@ -64,7 +64,7 @@ class _Digest:
     def __init__(self, script: str) -> None:
         self.script = script
         self.hash = hashlib.sha256()
-        # Objects are kept, so that no other one gets their number meanwhile.
+        # References are kept, so that ids are not used again.
         self.seen: dict[int, tuple[int, Any]] = {}
         self.files: set[Path] = set()
 
@@ -109,7 +109,7 @@ class _Digest:
             self.add(value)
 
     def data(self, value: Any) -> None:
-        """Add what is not code."""
+        """Add data."""
         torch = sys.modules.get("torch")
         if torch is not None and isinstance(value, torch.Tensor):
             self.several("tensor", type(value), str(value.device), value.requires_grad, value.detach().cpu().numpy())
@@ -127,7 +127,7 @@ class _Digest:
             self.reduced(value)
 
     def reduced(self, value: Any) -> None:
-        """Add an object by what it would be made from again, as a pickle does."""
+        """Add an object by its state, as a pickle does."""
         made = value.__reduce_ex__(4)
         if isinstance(made, str):
             self.several("global", made, type(value))
@@ -152,12 +152,12 @@ class _Digest:
         for instruction in dis.get_instructions(code):
             self.put(instruction.opname)
             if instruction.opcode in dis.hasconst:
-                self.add(instruction.argval)  # not its place among the constants, which a docstring moves
+                self.add(instruction.argval)  # not its index, which changes with a docstring
             else:
                 self.put(str(instruction.arg))
 
     def names(self, function: FunctionType) -> None:
-        """Add what the global names in a function stand for, and the modules that it imports."""
+        """Add the values of the global names in a function, and the modules that it imports."""
         for name in dict.fromkeys(_global_names(function.__code__)):
             if name in function.__globals__:
                 self.put("name", name)
@@ -175,7 +175,7 @@ class _Digest:
         self.several("class", *made.__bases__, *content, *content.values())
 
     def module(self, name: str) -> None:
-        """Add a module by its source or its version."""
+        """Add a module, by its source or its version."""
         module = sys.modules.get(name)
         file = getattr(module, "__file__", None)
         if module is None:
@@ -186,7 +186,7 @@ class _Digest:
     def source(self, name: str, path: Path | None) -> None:
         first = name.partition(".")[0]
         self.put("module", name)
-        # Our own package's front loads what is asked of it, and does nothing else.
+        # mlperf/__init__.py only loads the public names; the modules behind them are added by themselves.
         if path is None or not path.is_file() or first in sys.stdlib_module_names or name == "mlperf":
             return
         if any(path.is_relative_to(folder) for folder in INSTALLED):
@@ -195,7 +195,7 @@ class _Digest:
             self.file(path)
 
     def file(self, path: Path) -> None:
-        """Add a source of one's own, with all that it imports, the machine and the protocol."""
+        """Add a local source file with everything that it imports, the machine and the protocol."""
         if path in self.files:
             return
         self.files.add(path)
@@ -206,7 +206,7 @@ class _Digest:
 
 
 def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Yield a code object and those of the functions and classes inside."""
+    """Yield a code object and those of the functions and classes in it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -229,7 +229,7 @@ def _imported(code: CodeType) -> Iterator[str]:
                 base = instruction.argval
                 yield base
             elif instruction.opname == "IMPORT_FROM":
-                # "from mlperf import MLPRegressor" loads the module that defines it.
+                # "from mlperf import MLPRegressor" loads the module that defines MLPRegressor.
                 public = mlperf.PUBLIC.get(instruction.argval) if base == "mlperf" else None
                 inside = public or f"{base}.{instruction.argval}"
                 if _found(inside):
@@ -237,7 +237,7 @@ def _imported(code: CodeType) -> Iterator[str]:
 
 
 def _found(name: str) -> Any:
-    """Return where a module is, None if there is none; what it lies in is imported for that, it is not."""
+    """Return the spec of a module, None if there is none. Its parent packages are imported for that."""
     try:
         return importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):

@@ -1,7 +1,7 @@
-"""Read what was published. Nothing is written, and nothing is trusted: a folder may come from elsewhere.
+"""Read what was published. Nothing is written and no file is trusted, since a folder may come from elsewhere.
 
-A result is one JSON file and the files that it lists with their digests. A reader takes the new files from where they
-wait if their writer was interrupted, and comes again if it writes at the same moment.
+A result is one JSON file and the files that it lists with their digests. If the writer was interrupted, the reader
+takes the new files from their temporary names; if it is writing at the same moment, the reader tries again.
 """
 
 from __future__ import annotations
@@ -23,37 +23,38 @@ from mlperf.results.kinds import KINDS, Entry, Files, revive
 from mlperf.results.sealed import digest, unseal
 
 FORMAT = 2
-"""Number of the format of the JSON file; it grows when what was written before is not read any more."""
+"""Version of the format of the JSON file; it is raised when older files can no longer be read."""
 
 REMEDY = "Run the script that publishes it, or `make html`."
-# A writer that publishes without a pause is outrun in milliseconds.
+# Even beside a writer that publishes all the time, a reader needs only milliseconds.
 PATIENCE_SECONDS = 30
-# What files from elsewhere may make of being read.
+# Errors that reading an invalid file may raise.
 _SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError)
 
 
 class Result:
-    r"""A published result, as `read` returns it: what it holds, by name.
+    r"""A published result, as `read` returns it: a mapping of names to published things.
 
     Parameters
     ----------
     name : str
-        What it was published as.
+        The name of the result.
     folder : Path
-        Where it is.
+        The folder of results.
     record : dict
-        The content of its JSON file.
+        The content of the JSON file.
     files : dict of bytes
-        Its other files.
+        The contents of the other files.
 
     Attributes
     ----------
     name, folder
         As given.
     provenance : dict
-        When, where and with what it was measured: "script", "time", "machine", "protocol", "commit".
+        When, where and with what it was measured: "script", "time", "machine", "answers", "protocol", "commit".
     inputs : dict of str
-        What it depends on: versions, and digests of sources.
+        Everything that it depends on, such as versions and digests of sources; see
+        `mlperf.results.provenance.inputs`.
 
     Examples
     --------
@@ -80,7 +81,7 @@ class Result:
         Raises
         ------
         ResultError
-            If there is none of this name; the message says the nearest.
+            If there is no such thing, with the nearest name in the message; or if the table cannot be read.
         """
         if key not in self._things:
             near = get_close_matches(str(key), self._things, n=1, cutoff=0)
@@ -108,24 +109,24 @@ class Result:
         return f"Result {self.name!r}, measured {self.provenance['time']}: {held or 'empty'}"
 
     def kind(self, key: str) -> str:
-        """Return what something is: "table", "quantity", "claim", "figure" or "value"."""
+        """Return the kind of a thing: "table", "quantity", "claim", "figure" or "value"."""
         return str(self._entries[key]["kind"])
 
     def keys(self, *kinds: str) -> list[str]:
-        """Return the names of all things, or of those of some kinds."""
+        """Return the names of all things, or of the things of some kinds."""
         return [key for key in self if not kinds or self.kind(key) in kinds]
 
     def asked(self, key: str) -> dict[str, Any] | None:
-        """Return what was asked for when a table was measured; None if it is not what `mlperf.measure` returned."""
+        """Return the arguments with which `mlperf.measure` made a table of runs; None for other tables."""
         asked: dict[str, Any] | None = self._entries[key].get("asked")
         return asked
 
     def paths(self, key: str) -> dict[str, Path]:
-        """Return where the files of a thing are, by their endings: a figure's "svg" and "pdf", a table's "csv"."""
+        """Return the paths of the files of a thing by extension: "svg" and "pdf" for a figure, "csv" for a table."""
         return {ending: self.folder / f"{self.name}.{key}.{ending}" for ending in self._of(key)}
 
     def most(self, column: str) -> int:
-        """Return how many different numbers a column "process" or "repeat" has in any of the tables, 0 without one."""
+        """Return the largest number of different values that the column "process" or "repeat" has in a table."""
         return max((self._entries[key][column] for key in self.keys("table")), default=0)
 
     def _of(self, key: str) -> Files:
@@ -138,19 +139,19 @@ def read(name: str, folder: str | Path | None = None) -> Result:
     Parameters
     ----------
     name : str
-        The name that it was published under.
+        The name under which it was published.
     folder : str or Path, default=None
-        Where it is; see `mlperf.results.folder.results_folder`.
+        The folder of results; by default `mlperf.results.folder.results_folder`.
 
     Returns
     -------
     Result
-        As the last complete call of `publish` wrote it.
+        The result as the last complete call of `publish` wrote it.
 
     Raises
     ------
     ResultError
-        If it is missing, half-written, corrupt, or not one of ours.
+        If it is missing, half-written, corrupt, or not a result of this version of mlperf.
 
     Examples
     --------
@@ -173,21 +174,21 @@ def read(name: str, folder: str | Path | None = None) -> Result:
         result, problem, state = _attempt(name, folder)
         if result is not None:
             return result
-        # What did not change meanwhile is not being written: it is broken.
+        # Files that have not changed since the last attempt are not being written: they are broken.
         if state == seen:
             raise problem
         if time.monotonic() > until:
-            raise ResultError(f"The result {name!r} in {folder} is being written without a pause.")
+            raise ResultError(f"The result {name!r} in {folder} is being written again and again.")
         seen = state
         time.sleep(0.002)
 
 
 def _attempt(name: str, folder: Path) -> tuple[Result | None, ResultError, Any]:
-    """Return the result, or what is wrong with it and what of it was seen."""
+    """Return the result or None, what is wrong with it, and the digests of the files that were seen."""
     problem = ResultError(f"The result {name!r} is missing: there is no {name}.json in {folder}. {REMEDY}")
     path = folder / f"{name}.json"
     state: list[str] = []
-    # A list that waits counts: it came when all of its files were there.
+    # A staged list counts: it is written after all of its files.
     for listing in (staged(folder, path.name), path):
         try:
             content = content_of(listing)
@@ -208,12 +209,12 @@ def _attempt(name: str, folder: Path) -> tuple[Result | None, ResultError, Any]:
 
 
 def listed(name: str, content: bytes) -> dict[str, str]:
-    """Return the names of the files that a result's JSON lists, with their digests.
+    """Return the names of the files that the JSON of a result lists, with their digests.
 
     Raises
     ------
     ValueError, TypeError, KeyError, AttributeError
-        If it is not the JSON of this result.
+        If the content is not the JSON of this result.
     """
     return _listed(name, _record(name, content))
 
@@ -239,7 +240,7 @@ def _listed(name: str, record: dict[str, Any]) -> dict[str, str]:
 
 
 def _whole(name: str, folder: Path, content: bytes) -> Result:
-    """Return the result that a list describes, if all of its files are there."""
+    """Return the result that a list describes; raise an error if one of its files is missing or altered."""
     if _is_foreign(content):
         raise ResultError(
             f"{folder / name}.json is foreign: it is not a result {name!r} of this version of mlperf. {REMEDY}"
@@ -260,7 +261,7 @@ def _whole(name: str, folder: Path, content: bytes) -> Result:
 
 
 def _is_foreign(content: bytes) -> bool:
-    """Return whether it is JSON, but of another program or another version of this one."""
+    """Return whether this is JSON of another program, or of another version of this one."""
     try:
         record = json.loads(content)
     except (ValueError, RecursionError):
@@ -274,7 +275,7 @@ def _corrupt(name: str, path: Path, error: BaseException) -> ResultError:
 
 
 def _checked_provenance(given: Any) -> dict[str, Any]:
-    """Return a provenance whose parts are what pages expect of them."""
+    """Return a provenance after checking the parts that pages use."""
     datetime.fromisoformat(given["time"])
     machine, protocol = _texts(given["machine"]), given["protocol"]
     known = {"processor", "cores", "system", "torch"} <= set(machine)

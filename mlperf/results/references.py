@@ -1,4 +1,4 @@
-"""What a page refers to: a thing in a result, and the cells of it, as they are typed in a text."""
+"""References in pages: how to name a published thing, or some cells of it, in a text."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _LABEL = re.compile(r"""\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|([^,"']+?)
 
 
 class Label(NamedTuple):
-    """A label as it was typed; in quotes it stands for nothing but itself."""
+    """A label as it was typed; in quotes, it is never a keyword such as "first"."""
 
     text: str
     quoted: bool = False
 
 
 class Reference(NamedTuple):
-    """What a page refers to: "training_time.fit[Large, last]"."""
+    """A parsed reference, such as "training_time.fit[Large, last]"."""
 
     result: str
     key: str
@@ -31,25 +31,29 @@ class Reference(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What it refers to, without labels."""
+        """The reference without labels."""
         return f"{self.result}.{self.key}"
 
 
 def parse(text: str) -> Reference:
-    """Return a reference from its text.
+    """Parse the text of a reference.
 
     Parameters
     ----------
     text : str
-        The result, a dot, and the name of a thing in it; in brackets, for the cells of a quantity, a label for each of
-        its levels, in order. A label with a comma, a bracket or blanks at its ends is quoted. ``first`` and ``last``
-        stand for the smallest and the largest label of a level, or the first and the last where they are no numbers,
-        and a colon for all labels.
+        The name of the result, a dot, and the name of a thing in it. To choose cells of a quantity, labels follow in
+        brackets, one for each level, in order. A label with a comma, a bracket, or spaces at its ends must be quoted.
+        ``first`` and ``last`` stand for the smallest and the largest label of a level (for the first and the last one
+        if they are not numbers), and a colon for all labels.
+
+    Returns
+    -------
+    Reference
 
     Raises
     ------
     ResultError
-        If it is no reference.
+        If the text is not a reference.
 
     Examples
     --------
@@ -70,7 +74,7 @@ def _labels(typed: str, text: str) -> tuple[Label, ...]:
         match = _LABEL.match(typed, place)
         if match is None:
             raise ResultError(
-                f"The labels of a reference are set apart by commas, with quotes around odd ones. Got {text!r}."
+                f"The labels of a reference are separated by commas; put a label with a comma in quotes. Got {text!r}."
             )
         quoted = match[3] is None
         content = re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]) if quoted else match[3]
@@ -80,16 +84,20 @@ def _labels(typed: str, text: str) -> tuple[Label, ...]:
 
 
 def cells(quantity: Quantity, labels: Sequence[Label], name: str) -> Quantity:
-    """Return the cells of a quantity that labels choose.
+    """Return the cells of a quantity with the given labels.
 
     Parameters
     ----------
     quantity : Quantity
-        What is referred to.
+        The quantity.
     labels : sequence of Label
-        One for each level, or fewer.
+        One label for each level, in order, or for the first few levels.
     name : str
-        What it is called, for messages.
+        The name of the quantity, for messages.
+
+    Returns
+    -------
+    Quantity
 
     Raises
     ------
@@ -118,12 +126,12 @@ def cells(quantity: Quantity, labels: Sequence[Label], name: str) -> Quantity:
 
 
 def label_of(typed: Label, known: Sequence[Any], problem: str) -> Any:
-    """Return the label of a level that a text stands for.
+    """Return the label of a level that was typed as text.
 
     Raises
     ------
     ResultError
-        If there is none: `problem`, the text, and the labels that there are.
+        If there is none; the message consists of `problem`, the text, and the existing labels.
     """
     texts = {str(label): label for label in reversed(known)}
     if typed.text in texts:

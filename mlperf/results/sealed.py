@@ -1,4 +1,4 @@
-"""JSON that carries a digest of itself: one changed bit, wherever it is, is recognised."""
+"""JSON that contains its own digest, so that any changed bit is recognised."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _SEALED = re.compile(rb'(.*,\n "sha256": ")([0-9a-f]{64})("\n}\n)', re.DOTALL)
 
 
 def digest(content: bytes) -> str:
-    """Return the SHA-256 digest of some bytes, hexadecimal."""
+    """Return the hexadecimal SHA-256 digest of some bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
 def seal(record: Mapping[str, Any]) -> bytes:
-    """Return a record as JSON that any reader understands; its last entry is the digest of all in front of it.
+    """Return a record as standard JSON, whose last entry is the digest of everything before it.
 
     Raises
     ------
     ValueError
-        If JSON has no word for something in it.
+        If something in it cannot be represented in JSON.
 
     Examples
     --------
@@ -36,12 +36,12 @@ def seal(record: Mapping[str, Any]) -> bytes:
 
 
 def unseal(content: bytes) -> dict[str, Any]:
-    """Return the record again.
+    """Return the record that `seal` wrote.
 
     Raises
     ------
     ValueError
-        If it is not JSON as `seal` writes it, or not what was written.
+        If it was not written by `seal`, or was changed since.
     """
     parts = _SEALED.fullmatch(content)
     if parts is None:

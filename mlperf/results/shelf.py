@@ -1,4 +1,4 @@
-"""The results that a report shows: which script publishes which, what has moved since, what they compare with."""
+"""All results of a report: their scripts, what has changed since they were measured, and other results to compare."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ KINDS = {
     "tables": ("table", "quantity"),
     "figures": ("figure",),
 }
-"""What pages look for, and the kinds of things that it may be."""
+"""What pages can look for, with the kinds of published things that qualify."""
 HERE, OTHER = "This machine", "Other results"
-"""What a report's own results are called where all machines stand side by side, and those it is compared with."""
+"""Names of the report's own results and of those it is compared with, where machines are set side by side."""
 
 
 class ClaimRow(NamedTuple):
@@ -43,15 +43,15 @@ class ClaimRow(NamedTuple):
     Attributes
     ----------
     statement, original, measured, verdict : str
-        What was put to the test, what the original report said, what was measured, and the verdict with its symbol.
+        The statement, what the original report said, what was measured, and the verdict with its symbol.
     other : str
-        The verdict of the other results; empty if they lack it or there is nothing to compare.
+        The verdict of the other results; empty if they lack the claim or there are none.
     result, key : str
-        Where it was published.
+        The result, and the name of the claim in it.
     script : str
-        What published it.
+        The file name of the script that published it.
     claim : Claim
-        All of it.
+        The claim itself.
     """
 
     statement: str
@@ -66,14 +66,16 @@ class ClaimRow(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """What a page must say of its results.
+    """Something that a page must say about its results.
 
     Attributes
     ----------
     kind : {"measured", "warning", "note"}
+        The line about the measurement, a warning, or a note.
     title : str
-        Empty for the line that says when and on what they were measured.
+        Empty for the line that says when and on what machine they were measured.
     lines : list of str
+        The sentences of the notice.
     """
 
     kind: str
@@ -87,22 +89,22 @@ class Shelf:
     Parameters
     ----------
     folder : Path
-        Where the results are.
+        The folder of results.
     scripts : iterable of Path, default=()
         The scripts that publish them.
     other : Path, default=None
-        Other results to compare them with, from another machine or another day.
+        A folder of other results to compare with, from another machine or another day.
     machines : mapping of Path, default=None
-        Results of other machines, by what these are called.
+        Folders with the results of other machines, by the name of the machine.
 
     Attributes
     ----------
     machines : dict of Path
-        Where the results of each machine are: those here first, the other ones last.
+        The folder of the results of each machine; this machine comes first, `other` last.
     scripts : dict of Path
-        The script behind each result, by its name, in the order of the scripts.
+        The script of each result, by the name of the result, in the order of the scripts.
     problems : list of str
-        What is wrong with scripts, a sentence each; all others are not affected.
+        Problems with single scripts, one sentence each.
 
     Raises
     ------
@@ -153,15 +155,15 @@ class Shelf:
 
     @cached_property
     def names(self) -> list[str]:
-        """The results that are there or should be, in the order of their scripts."""
+        """The names of all results that exist or that a script publishes, in the order of the scripts."""
         return list(dict.fromkeys([*self.scripts, *names_in(self.folder)]))
 
     def named(self, names: Sequence[str]) -> list[str]:
-        """Return names; for "*", those of all scripts, or of all results where no script is known."""
+        """Return the names; for "*", those that scripts publish, or all names if no script is known."""
         return (list(self.scripts) or self.names) if "*" in names else list(names)
 
     def get(self, name: str, folder: Path | None = None) -> Result:
-        """Return a result; a `ResultError` names the script to run."""
+        """Return a result, by default of this machine; if that fails, the `ResultError` names its script."""
         key = name, folder or self.folder
         if key not in self._read:
             try:
@@ -172,24 +174,24 @@ class Shelf:
         return self._read[key]
 
     def find(self, kind: str, reference: str) -> tuple[Result, str, Any]:
-        """Return what a reference names.
+        """Return the thing that a reference names.
 
         Parameters
         ----------
         kind : {"values", "claims", "tables", "figures"}
-            What is looked for. A quantity is a value and a table.
+            The kind of thing. A quantity is both a value and a table.
         reference : str
-            "training_time.fit[Large, last]"; see `mlperf.results.references.parse`.
+            Such as "training_time.fit[Large, last]"; see `mlperf.results.references.parse`.
 
         Returns
         -------
         tuple of Result, str and object
-            The result, the name, and what it names.
+            The result, the name of the thing in it, and the thing itself.
 
         Raises
         ------
         ResultError
-            If there is no such thing, with the nearest name; or if its result is missing or broken.
+            If there is no such thing (the message says the nearest name), or its result is missing or broken.
         """
         asked = parse(reference)
         if asked.result in self.names and asked.key in (result := self.get(asked.result)).keys(*KINDS[kind]):
@@ -206,12 +208,12 @@ class Shelf:
         raise ResultError(f"Nothing named {asked.name!r} is published among the {kind}.{hint}")
 
     def beside(self, name: str, machine: str = OTHER) -> Result | None:
-        """Return the result of this name of a machine; None if it lacks it or there is no such machine."""
+        """Return the result of this name from another machine; None if there is no such result or machine."""
         folder = self.machines.get(machine)
         return self.get(name, folder) if folder and name in names_in(folder) else None
 
     def compared(self, kind: str, reference: str, machine: str = OTHER) -> Any:
-        """Return the same thing of a machine; None if it lacks it or there is no such machine."""
+        """Return the same thing from another machine; None if there is no such thing or machine."""
         asked = parse(reference)
         other = self.beside(asked.result, machine)
         if other is None or asked.key not in other.keys(*KINDS[kind]):
@@ -223,17 +225,26 @@ class Shelf:
             return None
 
     def say(self, kind: str, reference: str, form: str = "") -> tuple[Result, str]:
-        """Return a result, and the text of something in it, beside that of the other results.
+        """Return a result and the text of a thing in it, followed by that of the other results, if there are any.
 
         Parameters
         ----------
         kind : {"values", "claims"}
-            What is looked for.
+            The kind of thing.
         reference : str
             See `mlperf.results.references.parse`.
         form : str, default=""
-            Of a value, "short" leaves out the interval. Of a claim, "text" is what it says for its verdict, and empty
-            the verdict itself.
+            For a value, "short" leaves out the interval. For a claim, "text" gives its text, and the default its
+            verdict.
+
+        Returns
+        -------
+        tuple of Result and str
+
+        Raises
+        ------
+        ResultError
+            As `find`.
         """
         result, _, thing = self.find(kind, reference)
         other = self.compared(kind, reference)
@@ -249,7 +260,7 @@ class Shelf:
         return result, f"{said} [other results: {_text(other, form)}{f', ratio {ratio}' if ratio else ''}]"
 
     def frame(self, reference: str) -> pd.DataFrame:
-        """Return a table, or a quantity as one; its name says the unit.
+        """Return a table; a quantity becomes a table whose column names end in the unit.
 
         Raises
         ------
@@ -259,7 +270,7 @@ class Shelf:
         return _framed(self.find("tables", reference)[2])
 
     def lay(self, reference: str, frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
-        """Lay out what was chosen of a table, with its ratio to the same rows of the other results."""
+        """Lay out some rows and columns of a table, with the ratio to the same rows of the other results, if any."""
         laid = columns(frame, unit)
         other = self.compared("tables", reference)
         if other is None:
@@ -275,12 +286,16 @@ class Shelf:
         names : sequence of str
             The results; "*" stands for all.
         original : bool, default=False
-            Leave out claims that the original report did not make.
+            Whether to leave out claims that the original report did not make.
+
+        Returns
+        -------
+        list of ClaimRow
 
         Raises
         ------
         ResultError
-            If there are none, or a result is missing or broken.
+            If there are no claims, or a result is missing or broken.
         """
         rows = []
         for name in self.named(names):
@@ -296,7 +311,7 @@ class Shelf:
         return chosen
 
     def moved(self, name: str) -> list[str]:
-        """Say what differs between the inputs of a result and those of today, as far as its script is known."""
+        """Return what differs between the inputs of a result and the present ones, if its script is known."""
         script = self.scripts.get(name)
         if not script:
             return ["no script publishes it any more"] if self.scripts else []
@@ -305,7 +320,7 @@ class Shelf:
         return moved(self.get(name).inputs, self._now[script])
 
     def state(self, name: str) -> str:
-        """Return a digest of all that can be shown of a result ("*": of all results), to tell when it changes."""
+        """Return a text that changes whenever anything shown of a result (of all results for "*") changes."""
         if name == "*":
             return " ".join(map(self.state, self.named(["*"])))
         parts = []
@@ -322,16 +337,20 @@ class Shelf:
         return digest(b"\0".join(parts))
 
     def notices(self, names: Iterable[str | None]) -> list[Notice]:
-        """Return what a page that shows these results must say: when and on what they were measured, what is wrong.
+        """Return what a page with these results must say: when and on what they were measured, and any warnings.
 
         Parameters
         ----------
-        names : iterable of str
-            The results; "*" stands for all.
+        names : iterable of str or None
+            The results; "*" stands for all, and None is ignored.
+
+        Returns
+        -------
+        list of Notice
         """
         results = {}
         for name in self.named([name for name in names if name]):
-            with suppress(ResultError):  # said in the place where it is shown
+            with suppress(ResultError):  # the error is reported where the result is used
                 results[name] = self.get(name)
         if not results:
             return []
@@ -368,7 +387,7 @@ class Shelf:
 
 
 def measured(*results: Result) -> str:
-    """Say when and on what results were measured, and how often at most."""
+    """Return a sentence that says when and on what results were measured, and how often at most."""
     times = sorted(result.provenance["time"].replace("T", " ")[:16] for result in results)
     span = times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
     about = results[-1].provenance
@@ -386,18 +405,18 @@ def measured(*results: Result) -> str:
 
 
 def machines(results: Iterable[Result]) -> list[str]:
-    """Return the machines that results were measured on, each once."""
+    """Return the distinct machines that results were measured on."""
     about = [result.provenance["machine"] for result in results]
     return list(dict.fromkeys(f"{one['processor']} ({one['cores']} cores, {one['system']})" for one in about))
 
 
 def _measured(claim: Claim) -> str:
-    """Return what was measured, to stand beside the statement: in words, or by the first comparison that decided."""
+    """Return what was measured, in words or by the first deciding comparison, for the column beside the statement."""
     if claim.verdict == UNMEASURED or not claim.evidence:
         return claim.advice or claim.text
     statement = claim.statement.removesuffix(".")
     said = claim.text.removeprefix(f"{statement}: ")
-    if statement in said:  # no more than the verdict says
+    if statement in said:  # the text only repeats the statement
         first, *further = claim.deciding
         said = (
             f"{first.sentence} And {len(further)} more comparison{'s' * (len(further) > 1)}."

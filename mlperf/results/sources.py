@@ -1,4 +1,4 @@
-"""What a script consists of, read without running it: the sources that it imports, the results that it publishes."""
+"""What a script imports and publishes, determined without running it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import mlperf
 
 PACKAGE = Path(mlperf.__file__).parent
-# Of our own package these carry numbers and make none: no result depends on them.
+# Parts of this package that store and show numbers, but compute none: no result depends on them.
 CARRIERS = ("mlperf/__init__.py", "mlperf/results/", "mlperf/sphinxext/")
 
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -26,7 +26,7 @@ _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
 class Source(NamedTuple):
-    """A file that a result depends on: its name in the inputs, where it is, and the package that it is part of."""
+    """A file that a result depends on: its name among the inputs, its path, and the package that it is in."""
 
     name: str
     path: Path
@@ -34,20 +34,20 @@ class Source(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What is read from a file.
+    """What a file contains, as far as it matters for results.
 
     Attributes
     ----------
     digest : str
-        Of Python, of its syntax alone.
+        The digest of the file; of Python code, the digest of its syntax alone.
     imports : tuple of str
-        Modules, and names in them, as absolute as the file says them.
+        The imported modules, and the names imported from them, as dotted names.
     published : tuple of str
-        Names of the results that it publishes.
+        The names of the results that it publishes.
     data : tuple of str
-        Files that it declares to depend on.
+        The data files that it declares.
     problem : str
-        Why it could not be read, or what in it cannot be told without running it; empty if nothing.
+        Why it cannot be read, or what cannot be determined without running it; empty if there is no problem.
     """
 
     digest: str
@@ -58,7 +58,7 @@ class Contents(NamedTuple):
 
 
 def published_names(script: str | Path) -> list[str]:
-    """Return the names of the results that a script publishes, read from its calls of `publish`.
+    """Return the names of the results that a script publishes, according to its calls of `publish`.
 
     Examples
     --------
@@ -75,7 +75,7 @@ def published_names(script: str | Path) -> list[str]:
 
 
 def problem_of(script: str | Path) -> str:
-    """Return what is wrong with a script in a sentence; empty if nothing is.
+    """Return what is wrong with a script, as a sentence; empty if nothing is.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def problem_of(script: str | Path) -> str:
 
 
 def sources(script: Path) -> Iterator[Source]:
-    """Yield the script and every module of one's own that it imports, directly or not."""
+    """Yield the script and every local module that it imports, directly or indirectly."""
     queue, seen = [Source(script.name, script)], set()
     while queue:
         source = queue.pop(0)
@@ -106,19 +106,19 @@ def sources(script: Path) -> Iterator[Source]:
 
 
 def locate(module: str, folder: Path) -> list[Source]:
-    """Return the files of one's own that are run when a module is imported, the packages that it is in among them.
+    """Return the local files that run when a module is imported, including the packages that it is in.
 
     Parameters
     ----------
     module : str
-        Its name: "helpers.plots", or a name in it: "helpers.plots.bars".
+        The name of a module, "helpers.plots", or of something in it, "helpers.plots.bars".
     folder : Path
-        The folder of the script; modules there come first, as for Python.
+        The folder of the script, which is searched first, as Python does.
 
     Returns
     -------
     list of Source
-        Empty for a module of Python's own or of an installed package.
+        Empty for the standard library and for installed packages.
 
     Examples
     --------
@@ -148,12 +148,12 @@ def locate(module: str, folder: Path) -> list[Source]:
 
 
 def is_own(module: str, folder: Path) -> bool:
-    """Return whether a module is one's own: beside the script, or installed where it is worked on."""
+    """Return whether a module is local: beside the script, or installed in editable mode."""
     return _root(module, folder) is not None
 
 
 def contents(path: Path, package: str = "") -> Contents:
-    """Return what is read from a file, once for each of its versions."""
+    """Return what a file contains; each version of a file is read once."""
     about = path.stat()
     return _contents(path, package, (about.st_mtime_ns, about.st_ctime_ns, about.st_size))
 
@@ -172,7 +172,7 @@ def _contents(path: Path, package: str, _version: tuple[int, ...]) -> Contents:
             tree = ast.parse(content)
         data = tuple(dict.fromkeys(_DEPENDS.findall(content.decode("utf-8-sig", "replace"))))
         names, unknown = _published(tree)
-        problem = f"publishes under a name in line {unknown} that is no literal, so that the report cannot find it"
+        problem = f"publishes in line {unknown} under a name that is not a literal, so that the report cannot find it"
         digest = _digest(_syntax(tree))
         return Contents(digest, tuple(_imports(tree, package)), tuple(names), data, problem if unknown else "")
     except _UNREADABLE as error:
@@ -186,14 +186,14 @@ def _digest(value: Any) -> str:
 
 
 def _settings(path: Path) -> dict[str, str]:
-    """Return what a style sheet sets; comments do not count."""
+    """Return the settings of a style sheet, without comments."""
     from matplotlib import rc_params_from_file
 
     return {key: ascii(value) for key, value in rc_params_from_file(path, use_default_template=False).items()}
 
 
 def _syntax(node: Any) -> Any:
-    """Return the syntax of a file without its docstrings, in a form that all versions of Python agree on."""
+    """Return the syntax of a file without docstrings, in a form that is the same for all versions of Python."""
     if isinstance(node, list):
         return [_syntax(one) for one in node]
     if not isinstance(node, ast.AST):
@@ -204,13 +204,13 @@ def _syntax(node: Any) -> Any:
     body = held.get("body")
     if isinstance(body, list) and not isinstance(node, ast.If | ast.For | ast.While) and body and _is_text(body[0]):
         held["body"] = body[1:]
-    # Versions differ in which fields they have, but those are empty then.
+    # Versions differ in which fields they have; the additional ones are empty.
     kept = [(name, _syntax(value)) for name, value in held.items() if value not in (None, []) and name != "kind"]
     return type(node).__name__, kept
 
 
 def _joined(parts: list[ast.expr]) -> list[Any]:
-    """Return the parts of an f-string; versions of Python cut its text differently."""
+    """Return the parts of an f-string; versions of Python split its text differently."""
     joined: list[Any] = []
     for part in parts:
         if isinstance(part, ast.Constant) and joined and isinstance(joined[-1], str):
@@ -225,7 +225,7 @@ def _is_text(node: ast.stmt) -> bool:
 
 
 def _imports(tree: ast.Module, package: str) -> list[str]:
-    """Return the modules that a file of a package imports, also those imported inside its functions."""
+    """Return the modules that a file imports, including those imported inside functions."""
     found: list[str] = []
     ours = {"mlperf"}
     for node in ast.walk(tree):
@@ -235,8 +235,8 @@ def _imports(tree: ast.Module, package: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             parents = package.split(".")[: 1 - node.level or None] if node.level else []
             base = ".".join([*parents, *([node.module] if node.module else [])])
-            # "from mlperf.quantities import units" names a module, "from mlperf.quantities.units import written" one
-            # and something in it.
+            # "from mlperf.quantities import units" imports a module, "from mlperf.quantities.units import written"
+            # something in a module.
             names = [alias.name for alias in node.names]
             found += [base, *(f"{base}.{name}" for name in (mlperf.PUBLIC if names == ["*"] else names))]
         elif isinstance(node, ast.Constant) and re.fullmatch(r"mlperf(\.\w+)+", str(node.value)):
@@ -249,7 +249,7 @@ def _imports(tree: ast.Module, package: str) -> list[str]:
 
 
 def _published(tree: ast.Module) -> tuple[list[str], int]:
-    """Return the names of the results that a file publishes, and a line with a name that is no literal, 0 without."""
+    """Return the names of the published results, and the line of a name that is not a literal, or 0."""
     bound = {"publish": "mlperf.publish", "mlperf": "mlperf"}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -270,7 +270,7 @@ def _published(tree: ast.Module) -> tuple[list[str], int]:
 
 
 def _is_publish(function: ast.expr, bound: dict[str, str]) -> bool:
-    """Return whether what is called is our `publish`, however it was imported."""
+    """Return whether a call is one of mlperf's `publish`, however that was imported."""
     parts = []
     while isinstance(function, ast.Attribute):
         parts.append(function.attr)
@@ -282,7 +282,7 @@ def _is_publish(function: ast.expr, bound: dict[str, str]) -> bool:
 
 
 def _root(module: str, folder: Path) -> Path | None:
-    """Return the folder in which a module of one's own lies; None if it is not one."""
+    """Return the folder that contains a local module; None if the module is not local."""
     if module == "mlperf":
         return PACKAGE.parent
     if (folder / f"{module}.py").is_file() or (folder / module).is_dir():
@@ -292,7 +292,7 @@ def _root(module: str, folder: Path) -> Path | None:
 
 @cache
 def _editable(module: str) -> Path | None:
-    """Return the folder of a module that is installed where it is worked on."""
+    """Return the folder that contains a module installed in editable mode; None for others."""
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):

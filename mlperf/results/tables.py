@@ -1,4 +1,4 @@
-"""Choose from a table what a page shows, by options that are typed in a text, and compare it with other results."""
+"""Choose rows and columns of a table by options that are typed in a page, and compare it with other results."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from mlperf.results.references import Label, label_of
 def choose(
     frame: pd.DataFrame, *, where: str = "", sort: str = "", columns: str = "", limit: int | None = None
 ) -> pd.DataFrame:
-    """Choose rows and columns by options that are typed in a text.
+    """Choose rows and columns of a table by options that are typed in a page.
 
     Parameters
     ----------
     frame : DataFrame
         The table.
     where : str, default=""
-        Conditions that rows must meet: "model=Large, n_samples=last"; with quotes around one that has blanks, commas or
-        quotes in it: "'model=Large, wide'". ``first`` and ``last`` stand for the smallest and the largest label.
+        Conditions that rows must meet: "model=Large, n_samples=last". A condition with spaces, commas or quotes in it
+        must be quoted: "'model=Large, wide'". ``first`` and ``last`` stand for the smallest and the largest label.
     sort : str, default=""
-        The columns to sort by, each with a minus for the largest first.
+        The columns to sort by; with a minus sign, the largest value comes first.
     columns : str, default=""
-        The columns to keep, in this order; all by default.
+        The columns to keep, in this order; by default all.
     limit : int, default=None
-        The most rows to keep.
+        The largest number of rows to keep; by default all.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def choose(
     Raises
     ------
     ResultError
-        If there is no such column, or no row is left.
+        If there is no such column or label, or the rows cannot be sorted.
 
     Examples
     --------
@@ -54,34 +54,32 @@ def choose(
         column, label = _condition(frame, condition)
         known = list(dict.fromkeys(frame[column]))
         chosen = label_of(Label(label), known, f"The column {column!r} has no")
-        # By its text: a missing label equals nothing, a tuple is compared part by part.
+        # Compared as texts: a missing value equals nothing, and a tuple would be compared element by element.
         frame = frame[[type(one) is type(chosen) and str(one) == str(chosen) for one in frame[column]]]
     if order := _order(frame, sort):
         try:
             frame = frame.sort_values(list(order), ascending=list(order.values()), kind="stable")
         except TypeError:
-            raise ResultError(
-                f"The table cannot be sorted by {sort}: what is there is of types without an order."
-            ) from None
+            raise ResultError(f"The table cannot be sorted by {sort}: values of these types have no order.") from None
     names = [_column(frame, name) for name in typed_words(columns)]
     frame = frame[names] if names else frame
     return frame.head(len(frame) if limit is None else limit)
 
 
 def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.DataFrame]:
-    """Return the parts that a table falls into by some of its columns, without those, in the order of its rows.
+    """Split a table by the labels in some of its columns, which are left out, in the order of its rows.
 
     Parameters
     ----------
     frame : DataFrame
         The table.
     by : sequence of str
-        The columns that tell the parts apart.
+        The columns to split by.
 
     Returns
     -------
     dict of DataFrame
-        By a label for each of the columns: ("Large", "10,000 samples").
+        The parts, by a tuple with one label for each column, as displayed: ("Large", "10,000 samples").
 
     Examples
     --------
@@ -99,9 +97,9 @@ def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.Da
 
 
 def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
-    """Return a column with the ratio of each row's first estimate to that of the same row of another table.
+    """Return a column with the ratio of the first estimate in each row to that in the same row of another table.
 
-    Rows are the same where all columns in front of the estimate are; None if the tables have no such column.
+    Rows are the same if all columns before the estimate are equal. None if the tables have no such estimate.
     """
     names = [str(name) for name in frame.columns]
     place = next((i for i in range(len(names)) if is_estimate(names, i)), None)
@@ -114,14 +112,14 @@ def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
 
 
 def ratio_of(mine: Quantity, theirs: Quantity | None) -> Quantity | None:
-    """Return how many times the one is of the other, both of one cell; None where there is no other or it is zero."""
+    """Return the ratio of two quantities with one cell each; None if the second is missing or zero."""
     if theirs is None or not theirs.value:
         return None
     return mine / theirs
 
 
 def typed_words(text: str) -> list[str]:
-    """Return the words of an option, set apart by commas or blanks; in quotes they may hold these.
+    """Return the words of an option, separated by commas or spaces; quoted words may contain these.
 
     Examples
     --------
@@ -152,7 +150,7 @@ def _condition(frame: pd.DataFrame, condition: str) -> tuple[Any, str]:
 
 
 def _order(frame: pd.DataFrame, sort: str) -> dict[Any, bool]:
-    """Return the columns to sort by, and whether the smallest of each comes first."""
+    """Return the columns to sort by, and whether each is sorted in ascending order."""
     known = set(map(str, frame.columns))
     found = {}
     for word in typed_words(sort):
@@ -162,7 +160,7 @@ def _order(frame: pd.DataFrame, sort: str) -> dict[Any, bool]:
 
 
 def _column(frame: pd.DataFrame, name: str) -> Any:
-    """Return a column's label, which may be no text."""
+    """Return the label of a column, which may be something other than text."""
     known = {str(column): column for column in frame.columns}
     if name not in known:
         raise ResultError(f"There is no column {name!r} in the table, only {', '.join(known)}.")

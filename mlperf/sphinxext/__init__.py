@@ -1,6 +1,6 @@
 """A Sphinx extension for reports whose numbers, tables, figures and conclusions come from published results.
 
-``extensions = ["mlperf.sphinxext"]`` in ``conf.py`` is all that it takes.
+To use it, add ``"mlperf.sphinxext"`` to ``extensions`` in ``conf.py``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
-    """Register settings, nodes, roles, directives and transforms, and what they look like in HTML."""
+    """Register the settings, nodes, roles, directives and transforms, and their style sheet and script for HTML."""
     from mlperf import __version__
     from mlperf.results.folder import results_folder
     from mlperf.sphinxext import directives, freshness, history, machines, nodes, roles, transforms

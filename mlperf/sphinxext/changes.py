@@ -1,4 +1,4 @@
-"""Where a value changed, over builds: found by penalised least squares, not by eye."""
+"""Change points of a value over builds, found by penalised least squares."""
 
 from __future__ import annotations
 
@@ -10,28 +10,33 @@ from scipy.ndimage import median_filter
 
 from mlperf.quantities.quantity import Quantity
 
-# A series of fewer builds shows no change: its spread is not known.
+# In a series of fewer builds no change is looked for: its spread is unknown.
 FEWEST = 8
-# Builds on either side of a change.
+# Smallest number of builds on either side of a change.
 LEAST = 3
-# For each change, times the logarithm of the number of builds: of series without a change, fewer than one in fifteen is
-# marked, whatever its length (tests/sphinxext/test_changes.py).
+# Penalty of a change, as a multiple of the logarithm of the number of builds. With it, fewer than one in fifteen series
+# without a change is marked, whatever its length (tests/sphinxext/test_changes.py).
 PENALTY = 6
-# Smaller changes than a thousandth are none, not even of what is exact.
+# Smallest relative spread that is assumed, even for exact values.
 LEAST_SPREAD = 1e-3
 
 
 def changes(quantities: Sequence[Quantity]) -> list[int]:
-    """Return where a series changes its level: the place of the first value of each new level.
+    """Return where a series changes its level: the index of the first value of each new level.
 
-    The levels are those of penalised least squares (PELT, Killick, Fearnhead and Eckley, 2012, as skchange has it), of
-    logarithms where all values are positive. The spread is that from each build to the next, and no less than the
-    intervals say.
+    Change points are found by penalised least squares (PELT by Killick, Fearnhead and Eckley, 2012, in the library
+    skchange), on a logarithmic scale if all values are positive. The noise is estimated from the steps between
+    successive builds, and is at least as large as the intervals.
 
     Parameters
     ----------
     quantities : sequence of Quantity
-        One cell each, of one machine, the oldest first.
+        The values of one machine, oldest first, with one cell each.
+
+    Returns
+    -------
+    list of int
+        Empty if there are fewer than eight values.
 
     Examples
     --------
@@ -49,12 +54,12 @@ def changes(quantities: Sequence[Quantity]) -> list[int]:
     ends = np.array([[one.value, one.low, one.high] for one in quantities])
     positive = bool((ends[np.isfinite(ends)] > 0).all())
     ends = np.log(ends) if positive else ends
-    steps = np.sort(np.square(np.diff(ends[:, 0])))[:-1]  # the largest may be a change
+    steps = np.sort(np.square(np.diff(ends[:, 0])))[:-1]  # the largest step may be a change
     within = (ends[:, 2] - ends[:, 1]) / 2 / 1.96
     floor = LEAST_SPREAD if positive else LEAST_SPREAD * float(np.abs(ends[:, 0]).max() or 1)
     known = within[np.isfinite(within)]
     spread = max(float(np.sqrt(steps.mean() / 2)), float(np.median(known)) if len(known) else 0, floor)
-    # The median of three: a single build that is out of line is no level.
+    # The median of three: a single outlier is not a level.
     signal = median_filter(ends[:, 0] - ends[0, 0], 3, mode="nearest")[:, None] / spread
     detector = PELT(L2Cost(), penalty=PENALTY * log(len(signal)), min_segment_length=LEAST)
     return [int(place) for place in detector.fit(signal).predict(signal)]

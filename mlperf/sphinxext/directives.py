@@ -1,4 +1,4 @@
-"""Directives: published tables, figures and claims, and text that depends on a verdict."""
+"""Directives for published tables, figures and claims, and for text that depends on a verdict."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ from mlperf.sphinxext.nodes import data_links, folded, results_table, source_lin
 from mlperf.sphinxext.sentences import parse_conditions
 from mlperf.sphinxext.transforms import page_link
 
-# Rows of a table on a page, at most: what is longer is cut, with a link to the data.
+# Largest number of rows of a table on a page. Longer tables are cut, with a link to the data.
 MOST_ROWS = 200
-# Header of the column that stands beside other results: `mlperf.results.tables.ratios`.
+# Header of the column that `mlperf.results.tables.ratios` adds.
 RATIO = "Ratio to the other results"
 
 
 class PublishedDirective(SphinxDirective):
-    """What the directives share: the lookup with its errors, the caption, the links to data and script."""
+    """Base class of the directives: reports errors, and makes captions, tables, and links to data and script."""
 
     required_arguments = 1
-    final_argument_whitespace = True  # between labels
+    final_argument_whitespace = True  # spaces between labels
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
 
     def run(self) -> list[nodes.Node]:
-        """Return what is shown, or the error in its place."""
+        """Return the nodes to show; report an error if there are none."""
         self.domain = published(self.env)
         try:
             made = self.make()
         except (ResultError, ValueError) as error:
             self.domain.note(None)
-            if self.domain.is_empty:  # said once, for all pages
+            if self.domain.is_empty:  # reported once for all pages
                 return []
             raise self.error(str(error)) from None
         return made
 
     def make(self) -> list[nodes.Node]:
-        """Return what is shown."""
+        """Return the nodes to show."""
         raise NotImplementedError
 
     def caption(self, kind: type[nodes.TextElement], note: str = "") -> list[nodes.Node]:
-        """Return the content as a caption, in which roles work; and a note in it, which is shown as it is."""
+        """Return the content as a caption, in which roles work, followed by a note in parentheses as plain text."""
         text = " ".join(self.content)
         if not text:
             return []
@@ -70,7 +70,7 @@ class PublishedDirective(SphinxDirective):
         return [said, *messages]
 
     def source(self, found: Found, keys: Sequence[str] = ()) -> source_line:
-        """Return links to data, by their names in the result, and to the script."""
+        """Return links to the data, by the names of things in the result, and to the script."""
         line = source_line("", classes=["provenance"])
         links = [self.download(found._replace(key=key), key) for key in keys]
         if links:
@@ -86,24 +86,24 @@ class PublishedDirective(SphinxDirective):
         return line
 
     def address(self, found: Found, ending: str) -> str:
-        """Return where a file of a thing is, from the folder of the sources."""
+        """Return the path of a file of a thing, relative to the source folder."""
         return "/" + os.path.relpath(found.result.paths(found.key)[ending], self.env.srcdir)
 
     def download(self, found: Found, text: str) -> addnodes.download_reference:
-        """Return a link to the data of a thing."""
+        """Return a download link to the CSV file of a thing."""
         shown = nodes.literal("", text, classes=["xref", "download"])
         link = addnodes.download_reference("", "", shown, reftype="download", refexplicit=True)
         link["reftarget"], link["refdoc"] = self.address(found, "csv"), self.env.docname
         return link
 
     def make_target(self, node: nodes.Element, name: str | None) -> None:
-        """Make a node the target of references."""
+        """Make a node a target of references."""
         if name is not None:
             self.options["name"] = name
-            self.add_name(node)  # which takes the option away
+            self.add_name(node)  # this removes the option
 
     def table(self, columns: Sequence[Any], title: list[nodes.Node], **about: Any) -> results_table:
-        """Return a table."""
+        """Return a table of laid-out columns."""
         if not columns:
             raise ValueError(f"There is nothing to show: {' '.join(self.arguments) or 'the table'} has no columns.")
         plain = [(column.header, list(column.texts), column.numbers) for column in columns]
@@ -113,7 +113,7 @@ class PublishedDirective(SphinxDirective):
 
 
 class TableDirective(PublishedDirective):
-    """A published table or quantity, numbered; with ``tabs``, one for each label of the columns named there."""
+    """A published table or quantity as a numbered table; with ``tabs``, one for each combination of labels."""
 
     option_spec: ClassVar[dict[str, Any]] = {
         **PublishedDirective.option_spec,
@@ -123,7 +123,7 @@ class TableDirective(PublishedDirective):
     }
 
     def make(self) -> list[nodes.Node]:
-        """Return the table, or the tables in tabs, and where they are from."""
+        """Return the table, or the tables in tabs, with links to data and script."""
         found = self.domain.find("tables", self.arguments[0])
         frame = plain_frame(self.domain.shelf.frame(self.arguments[0]))
         rows = choose(frame, where=self.options.get("where", ""))
@@ -136,9 +136,9 @@ class TableDirective(PublishedDirective):
         box = tables_in_tabs(levels=list(zip(map(header, by), labels, strict=True)), group=group)
         name = self.options.get("name")
         for place, (part, some) in enumerate(several.items()):
-            # The first table has the name of all, the others add their labels to it.
+            # The first table has the given name; the others add their labels to it.
             own = f"{name} {', '.join(part)}" if name and place else name
-            # A caption names the labels. Without one, formats without tabs would not tell whose table it is.
+            # A caption contains the labels. Without a caption, formats without tabs need them above the table.
             named = [] if self.content else [plain(", ".join(part), "tab-labels")]
             box += tab("", *named, *self.shown(found, rows.loc[some.index], own, by, part), labels=list(part))
         return [box, self.source(found, [found.key])]
@@ -151,11 +151,11 @@ class TableDirective(PublishedDirective):
         by: Sequence[str] = (),
         labels: Sequence[str] = (),
     ) -> list[nodes.Node]:
-        """Return a table of some rows."""
+        """Return a table of some rows, and a note if not all of them are shown."""
         rows = choose(rows, sort=self.options.get("sort", ""))
         limit = self.options.get("limit", len(rows))
         cut = rows.head(min(limit, MOST_ROWS))
-        # How many runs are behind a quantity is said by its data.
+        # The number of runs behind a quantity is in the data file.
         hidden = [*by, *(["runs"] if isinstance(found.thing, Quantity) else [])]
         names = typed_words(self.options.get("columns", "")) or [name for name in rows.columns if name not in hidden]
         laid = columns(cut[with_ends(names, cut)], self.options.get("unit"))
@@ -164,12 +164,12 @@ class TableDirective(PublishedDirective):
         return [table, *(self.cut(found, len(cut), len(rows)) if len(cut) < min(limit, len(rows)) else [])]
 
     def ratio(self, rows: pd.DataFrame) -> list[Column]:
-        """Return a column with the ratio to the other results, where they hold the same rows."""
+        """Return a column with the ratios to the other results, if there are any."""
         laid = self.domain.shelf.lay(self.arguments[0], rows)
         return [column for column in laid if column.header == RATIO and len(column.texts) == len(rows)]
 
     def cut(self, found: Found, shown: int, rows: int) -> list[nodes.Node]:
-        """Say how much of a table is shown, and where all of it is."""
+        """Return a note that says how many rows are shown, with a link to all of them."""
         link = self.download(found, f"{found.result.name}.{found.key}.csv")
         said = nodes.paragraph("", f"The first {shown:,} of {rows:,} rows.", classes=["cut"])
         said += data_links("", "", nodes.Text(" All of them: "), link, nodes.Text("."))
@@ -177,10 +177,10 @@ class TableDirective(PublishedDirective):
 
 
 class FigureDirective(PublishedDirective):
-    """A published figure, numbered; its title says what is seen, for those who do not see it."""
+    """A published figure, numbered; its title is the alternative text."""
 
     def make(self) -> list[nodes.Node]:
-        """Return the figure and where it is from."""
+        """Return the figure, with links to data and script."""
         found = self.domain.find("figures", self.arguments[0])
         picture = found.thing
         image = nodes.image(
@@ -188,7 +188,7 @@ class FigureDirective(PublishedDirective):
             alt=picture.alt,
             width=str(picture.width),
             height=str(picture.height),
-            # Opened by itself, a drawing from elsewhere could run scripts: it is shown, not linked.
+            # Not linked: an SVG from elsewhere could run scripts if it was opened by itself.
             classes=["results-image", "no-scaled-link"],
         )
         if "pdf" in found.result.paths(found.key):
@@ -203,7 +203,7 @@ class FigureDirective(PublishedDirective):
 
 
 class ClaimDirective(PublishedDirective):
-    """One claim: its verdict and what is said for it; the evidence unfolds below."""
+    """One claim: its verdict and its text, with the evidence in a part that unfolds."""
 
     has_content = False
 
@@ -228,7 +228,7 @@ class ClaimDirective(PublishedDirective):
 
 
 class ClaimsDirective(PublishedDirective):
-    """The claims of some results, or of all, in a table."""
+    """A table of the claims of some results, or of all."""
 
     required_arguments, optional_arguments = 0, 1
     option_spec: ClassVar[dict[str, Any]] = {
@@ -244,7 +244,7 @@ class ClaimsDirective(PublishedDirective):
         self.domain.note(*names)
         claims = self.domain.shelf.claims(names, original=original)
         shown = {
-            # What the original said, beside the sentence of this machine; elsewhere each comparison.
+            # With the option, the original's words beside the claim's text; otherwise, statement and evidence.
             "The original said": [row.original for row in claims] if original else [],
             "Statement": [] if original else [row.statement for row in claims],
             "Measured here": [answer(row.claim) if original else row.measured for row in claims],
@@ -265,12 +265,12 @@ class ClaimsDirective(PublishedDirective):
 
 
 class WhenDirective(PublishedDirective):
-    """Text that stands on the page only under some verdicts: ``training_time.linear holds or is undecided``."""
+    """Content that appears only for some verdicts: ``training_time.linear holds or is undecided``."""
 
     option_spec: ClassVar[dict[str, Any]] = {}
 
     def make(self) -> list[nodes.Node]:
-        """Return the content, or nothing of it: no number, no label and no line of the contents."""
+        """Return the parsed content, or nothing; content that is left out takes no number and defines no label."""
         verdicts = [
             self.domain.find("claims", name).thing.verdict in words
             for name, words in parse_conditions(self.arguments[0])
@@ -279,15 +279,15 @@ class WhenDirective(PublishedDirective):
 
 
 def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a table with its index among its columns, if that says something, and its rows numbered."""
+    """Return a table with its index as columns, if the index has a name, and with a plain range as index."""
     frame = frame.reset_index(drop=all(name is None for name in frame.index.names), allow_duplicates=True)
-    if isinstance(frame.columns, pd.MultiIndex):  # named as in the CSV file
+    if isinstance(frame.columns, pd.MultiIndex):  # the same names as in the CSV file
         frame.columns = [" ".join(map(str, labels)).rstrip() for labels in frame.columns]
     return frame
 
 
 def with_ends(names: Sequence[str], frame: pd.DataFrame) -> list[str]:
-    """Return the columns that are shown: those chosen, each value followed by the ends of its interval.
+    """Return the columns to show: the chosen ones, each followed by the ends of its interval.
 
     Raises
     ------
@@ -302,17 +302,17 @@ def with_ends(names: Sequence[str], frame: pd.DataFrame) -> list[str]:
 
 
 def answer(claim: Claim) -> str:
-    """Return what is said for a claim's verdict, and, where it is open, what would decide it."""
+    """Return the text of a claim; if it is undecided, followed by what would decide it."""
     return f"{claim.text} {claim.advice}" if claim.verdict == UNDECIDED and claim.advice else claim.text
 
 
 def other_verdict(row: ClaimRow) -> str:
-    """Say the verdict of the other results, and whether it is another."""
+    """Return the verdict of the other results, marked if it differs."""
     return f"{row.other} (differs)" if row.other and row.other != row.verdict else row.other
 
 
 def plain(text: str, *classes: str) -> nodes.paragraph:
-    """Return a paragraph that is shown as it is."""
+    """Return a paragraph of plain text."""
     return nodes.paragraph("", text, classes=list(classes), support_smartquotes=False)
 
 

@@ -1,4 +1,4 @@
-"""What a project knows of its results: the results, which page shows which of them, and which page a script made."""
+"""The published results of a project: which page shows which of them, and which page a script has."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Found(NamedTuple):
-    """A published thing, the result that it is in, and its name there."""
+    """A published thing, its result, and its name in the result."""
 
     result: Result
     key: str
@@ -29,23 +29,23 @@ class Found(NamedTuple):
 
 
 class PublishedDomain(Domain):
-    """The published results that pages show.
+    """The published results that pages show, as a Sphinx domain.
 
-    Sphinx keeps ``data`` with the pages, takes out of it what belongs to a page that is read again, and merges what
-    several processes read. The attributes are set anew in each build, before pages are read.
+    Sphinx stores ``data`` with the pages, removes the entries of pages that are read again, and merges the data of
+    several processes. The attributes are set in each build before pages are read.
 
     Attributes
     ----------
     shelf : Shelf
         The results.
     gallery : Gallery
-        The scripts behind them.
+        The scripts that publish them.
     builder : Builder
-        What writes the pages.
+        The builder that writes the pages.
     history : Path or None
-        The values of former builds, where they are kept.
+        The folder with the values of former builds, if there is one.
     machines : Path or None
-        The folder with results of other machines.
+        The folder with the results of other machines, if there is one.
     """
 
     name = "mlperf"
@@ -60,40 +60,40 @@ class PublishedDomain(Domain):
 
     @property
     def shown(self) -> dict[str, dict[str | None, str]]:
-        """For each page the results that it shows, and the state that they were in."""
+        """For each page, the results that it shows, and their states at that time."""
         return cast("dict[str, dict[str | None, str]]", self.data["shown"])
 
     def note(self, *names: str | None) -> None:
-        """Note which results the page shows that is read; None stands for one that it could not show."""
+        """Record results that the current page shows; None stands for something that it could not show."""
         states = self.shown.setdefault(self.env.docname, {})
         states.update({name: self.shelf.state(name) if name else "" for name in names})
 
     @property
     def watched(self) -> dict[str, dict[str, str]]:
-        """For each page the folders that it shows something of, and the state that they were in."""
+        """For each page, the folders whose content it shows, and their states at that time."""
         return cast("dict[str, dict[str, str]]", self.data["watched"])
 
     def watch(self, folder: Path) -> None:
-        """Note that the page that is read shows what is in a folder, whatever that is."""
+        """Record that the current page shows the content of a folder."""
         self.watched.setdefault(self.env.docname, {})[str(folder)] = _state(folder)
 
     @property
     def is_empty(self) -> bool:
-        """Whether there are no results at all, for one reason that is said once."""
+        """Whether there are no results at all, which is reported only once."""
         return not names_in(self.shelf.folder)
 
     def find(self, kind: str, reference: str) -> Found:
-        """Return what a reference names, and note that the page shows it: see `mlperf.results.shelf.Shelf.find`."""
+        """Return the thing that a reference names, and record that the current page shows its result."""
         found = Found(*self.shelf.find(kind, reference))
         self.note(found.result.name)
         return found
 
     def page_of(self, name: str) -> str | None:
-        """Return the page that the gallery made of the script behind a result, if it is there."""
+        """Return the gallery's page of the script that publishes a result; None if there is none."""
         return self.gallery.page(self.shelf.scripts.get(name))
 
     def notices(self, page: str) -> list[Notice]:
-        """Return what a page must say of the results that it shows; on the page of a script, of all of that."""
+        """Return what a page must say about the results that it shows; on a script's page, about all of its results."""
         self.note(*(name for name in self.shelf.scripts if self.page_of(name) == page))
         notices = self.shelf.notices(self.shown.get(page, {}))
         if self.gallery.is_edited(page):
@@ -101,7 +101,7 @@ class PublishedDomain(Domain):
         return notices
 
     def outdated(self) -> list[str]:
-        """Return the pages that show a result that changed or became stale, or could not show one."""
+        """Return the pages that show something that has changed or become stale, or could not show something."""
         moved = [page for page, states in self.shown.items() if any(map(self._changed, states, states.values()))]
         folders = self.watched.items()
         return [*moved, *(page for page, was in folders if any(_state(Path(at)) != then for at, then in was.items()))]
@@ -110,32 +110,32 @@ class PublishedDomain(Domain):
         return name is None or was != self.shelf.state(name)
 
     def incomplete(self) -> bool:
-        """Return whether some page could not show something."""
+        """Return whether there is a page that could not show something."""
         return any(None in states for states in self.shown.values())
 
     def clear_doc(self, docname: str) -> None:
-        """Forget a page."""
+        """Remove the entries of a page."""
         self.shown.pop(docname, None)
         self.watched.pop(docname, None)
 
     def merge_domaindata(self, docnames: Set[str], otherdata: dict[str, Any]) -> None:
-        """Take over what another process read."""
+        """Merge the entries of pages that another process read."""
         for key, ours in self.data.items():
             if key != "version":
                 ours.update({page: states for page, states in otherdata[key].items() if page in docnames})
 
     def resolve_any_xref(self, *_: Any) -> list[tuple[str, Any]]:
-        """Nothing here is the target of a reference."""
+        """Return nothing: this domain has no targets of references."""
         return []
 
 
 def _state(folder: Path) -> str:
-    """Return what tells when something in a folder changes: its files, their sizes and times."""
+    """Return a digest of the names, sizes and times of the files in a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
     about = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     return digest(repr(about).encode())
 
 
 def published(env: BuildEnvironment) -> PublishedDomain:
-    """Return what a project knows of its results."""
+    """Return the domain of published results of a project."""
     return cast("PublishedDomain", env.get_domain("mlperf"))

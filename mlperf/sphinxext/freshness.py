@@ -1,4 +1,4 @@
-"""Run again what is out of date, one build at a time, and read again what shows something that changed."""
+"""Run the scripts that are out of date again, and read the pages again that show something that has changed."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ logger = logging.getLogger(__name__)
 
 
 class Build:
-    """One build of a project, from before its scripts run until its pages are written."""
+    """One build of a project, from before the scripts run until the pages are written."""
 
     def start(self, app: Sphinx) -> None:
-        """Lock the sources, and let the gallery run the scripts whose results are missing, broken or out of date."""
+        """Lock the project, and make the gallery run the scripts whose results are missing, broken or out of date."""
         self._lock(app)
-        # It stays when a build is killed or fails: nothing then tells which pages were read and written. Another format
-        # shares the pages that were read.
+        # This file is left behind when a build is killed or fails. Which pages were written is then unknown, and the
+        # next build reads all of them again; so do builds of other formats, which share the pages that were read.
         folder = Path(app.doctreedir)
         folder.mkdir(parents=True, exist_ok=True)
         self.anew = any(folder.glob("*.unfinished"))
@@ -51,7 +51,7 @@ class Build:
         self.runs = str(getattr(app.config, "plot_gallery", True)) not in ("0", "False")
         self.take_stock(app)
         if self.runs:
-            # Where the pages look for results is where the scripts must leave them.
+            # Scripts must publish to the folder that the pages read.
             self.folder_before = os.environ.get("MLPERF_RESULTS")
             os.environ["MLPERF_RESULTS"] = str(self.shelf.folder)
             self.gallery.refresh(self.shelf)
@@ -67,16 +67,16 @@ class Build:
             lock.parent.mkdir(exist_ok=True)
             self.lock.acquire(blocking=False)
         except Timeout:
-            # An error of Sphinx would be a page of text about Sphinx.
+            # An exception of Sphinx would print a long report about Sphinx.
             raise SystemExit(f"Another build is under way in {app.srcdir}: wait until it is done.") from None
         except (NotImplementedError, OSError) as error:
-            logger.info("Other builds are not kept out: %s cannot be locked (%s).", lock, error)
+            logger.info("Other builds at the same time are not prevented: %s cannot be locked (%s).", lock, error)
 
     def _leave_out(self, conf: dict[str, Any]) -> None:
-        """Keep from the gallery the locks of editors, and scripts that it would end the build at."""
+        """Exclude from the gallery hidden files, and scripts that would end the build."""
         left_out = [r"^\."]
         for file in self.gallery.hidden:
-            logger.info("%s is left out: a hidden file belongs to an editor or a notebook.", file.name)
+            logger.info("%s is left out: hidden files belong to editors and notebooks.", file.name)
         for script, problem in self.gallery.unreadable().items():
             logger.warning("%s is left out: %s.", script.name, problem, type="mlperf", subtype="script")
             left_out.append(f"^{re.escape(script.name)}$")
@@ -84,10 +84,10 @@ class Build:
             conf["ignore_pattern"] = "|".join([conf["ignore_pattern"], *left_out])
 
     def take_stock(self, app: Sphinx) -> None:
-        """Read the results anew: before the scripts run, and when they have run."""
+        """Read the results, once before and once after the scripts run."""
         folder, other = Path(app.srcdir, app.config.mlperf_results).resolve(), app.config.mlperf_compare
         machines = Path(app.srcdir, app.config.mlperf_machines).resolve() if app.config.mlperf_machines else None
-        with suppress(OSError):  # a folder that only can be read is read
+        with suppress(OSError):  # a read-only folder can still be read
             publishing.finish(folder)
         try:
             others = folders(machines) if machines else {}
@@ -101,7 +101,7 @@ class Build:
         domain.history = Path(app.srcdir, app.config.mlperf_history).resolve() if app.config.mlperf_history else None
 
     def after_scripts(self, app: Sphinx) -> None:
-        """Take stock of what the scripts published, and say what is wrong with scripts."""
+        """Read the results that the scripts published, and warn of problems with scripts."""
         self.take_stock(app)
         left_out = tuple(script.name for script in self.gallery.unreadable())
         for problem in self.shelf.problems:
@@ -119,47 +119,49 @@ class Build:
                 os.environ["MLPERF_RESULTS"] = self.folder_before
 
     def _remember(self, folder: Path) -> None:
-        """Add to the history what was measured since the last build."""
+        """Add the results that were measured since the last build to the history."""
         for name in self.shelf.names:
             try:
                 result = self.shelf.get(name)
-            except ResultError:  # it is missing or broken, which is said where it is shown
+            except ResultError:  # it is missing or broken, which is reported where it is used
                 continue
             try:
                 append(folder, result)
             except (ResultError, OSError) as error:
-                logger.warning("The history of %s is not kept: %s", name, error, type="mlperf", subtype="history")
+                logger.warning(
+                    "The history of %s could not be updated: %s", name, error, type="mlperf", subtype="history"
+                )
 
     def outdated(self, _app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
-        """Return the pages to be read again."""
+        """Return the pages that have to be read again."""
         return sorted(env.found_docs) if self.anew else published(env).outdated()
 
     def say_what_is_missing(self, _app: Sphinx, env: BuildEnvironment) -> None:
-        """Say once that there are no results, not at every place that shows one."""
+        """Report once that there are no results, instead of at every place that shows one."""
         domain = published(env)
         pages = [page for page, states in domain.shown.items() if None in states]
         if pages and domain.is_empty:
             logger.error(
-                "There are no results in %s, and %s shows some. Run the scripts that publish them, or name their "
+                "There are no results in %s, but %s shows some. Run the scripts that publish them, or name their "
                 "folder in conf.py, as in mlperf_results = '../results'.",
                 domain.shelf.folder,
                 pages[0] if len(pages) == 1 else f"each of {len(pages)} pages",
             )
 
     def list_anew(self, _app: Sphinx, env: BuildEnvironment) -> list[str]:
-        """Return every page where one came, went or has another title: each lists the others beside its text."""
+        """Return all pages if one was added, removed or renamed: the navigation of each page lists the others."""
         titles = {page: title.astext() for page, title in env.titles.items()}
         data = published(env).data
         before, data["titles"] = data["titles"], titles
         return [] if titles == before else sorted(titles)
 
     def excuse(self, app: Sphinx, _domain: Any, node: Element) -> bool | None:
-        """Leave it at that where a label is missing because nothing can be shown: its target may be among that."""
+        """Suppress warnings about missing labels if there are no results: what is not shown has no label."""
         domain = published(app.env)
         return True if domain.is_empty and domain.incomplete() and node.get("refdomain") == "std" else None
 
     def finish(self, app: Sphinx, exception: Exception | None) -> None:
-        """Release the sources; fail where something could not be shown, even when warnings are no errors."""
+        """Unlock the project; fail if something could not be shown, even if warnings are not errors."""
         if published(app.env).incomplete():
             app.statuscode = 1
         failed_on_warnings = getattr(app, "_fail_on_warnings", False) and app._warncount
@@ -171,7 +173,7 @@ class Build:
         self.lock.release()
 
     def _give_along(self, app: Sphinx) -> None:
-        """Put the history into the site: the next build elsewhere takes it from there."""
+        """Copy the history into the site, from which a later build on another machine can take it."""
         if self.history and self.history.is_dir() and app.builder.format == "html":
             for name in (INDEX, *(f"{name}.csv" for name in names(self.history))):
                 target = Path(app.outdir, "_history", name)
@@ -179,7 +181,7 @@ class Build:
                 shutil.copyfile(self.history / name, target)
 
     def _remove_former_pages(self, app: Sphinx) -> None:
-        """Remove what was written of scripts that are gone: Sphinx leaves it, and search engines find it."""
+        """Remove the pages of scripts that no longer exist, which Sphinx leaves and search engines would find."""
         if not isinstance(app.builder, StandaloneHTMLBuilder) or app.builder.name not in ("html", "dirhtml"):
             return
         written = {Path(app.builder.get_outfilename(page)) for page in app.env.found_docs}
@@ -189,7 +191,7 @@ class Build:
 
 
 def setup(app: Sphinx) -> None:
-    """Connect to the events: before the gallery at first, after it then."""
+    """Connect to the events: before sphinx-gallery to start with, and after it."""
     build = Build()
     app.connect("builder-inited", build.start, priority=1)
     app.connect("builder-inited", build.after_scripts, priority=900)

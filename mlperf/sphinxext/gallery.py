@@ -1,4 +1,4 @@
-"""Which script makes which page of a gallery, and which of them must run again."""
+"""The scripts of a gallery and their pages, and which scripts must run again."""
 
 from __future__ import annotations
 
@@ -18,15 +18,22 @@ from mlperf.sphinxext.outputs import carry_over, is_same_code
 
 
 class Gallery:
-    """The scripts that sphinx-gallery runs, and the pages that it makes of them.
+    """The scripts that sphinx-gallery runs, and the pages that it generates from them.
 
     Parameters
     ----------
     source : Path
-        The folder of the report's sources.
+        The source folder of the Sphinx project.
     examples, targets : str or list of str
-        The folders of the scripts and those of their pages, as sphinx-gallery is given them
-        (``examples_dirs``, ``gallery_dirs``).
+        The folders of the scripts and of their pages, as in sphinx-gallery's settings ``examples_dirs`` and
+        ``gallery_dirs``.
+
+    Attributes
+    ----------
+    pages : dict of str
+        The document name of the page of each script.
+    hidden : list of Path
+        Hidden files, which are left out.
     """
 
     def __init__(self, source: Path, examples: str | list[str], targets: str | list[str]) -> None:
@@ -43,23 +50,23 @@ class Gallery:
             for file in sorted((source / folder).resolve().rglob("*.py"))
             if _is_hidden(file.relative_to((source / folder).resolve()))
         ]
-        # What each page was made from, while the gallery is kept from making it again.
+        # The former digest files of pages that the gallery is prevented from generating again.
         self._kept: dict[Path, str] = {}
-        # The former pages of scripts of which only the text was edited.
+        # The former pages of scripts in which only the text was edited.
         self._former: dict[Path, str] = {}
 
     def page(self, script: Path | None) -> str | None:
-        """Return the document that was made of a script, if it is there."""
+        """Return the document name of the page of a script; None if there is no such page yet."""
         page = self.pages.get(script) if script else None
         return page if page and self._file(page, ".rst").is_file() else None
 
     def unreadable(self) -> dict[Path, str]:
-        """Return the scripts that sphinx-gallery would end the build at, and why."""
+        """Return the scripts at which sphinx-gallery would end the build, with the reasons."""
         problems = {script: _problem(script) for script in self.pages}
         return {script: problem for script, problem in problems.items() if problem}
 
     def tidy(self) -> None:
-        """Remove what was made of scripts that are gone: nothing would lead to it."""
+        """Remove the generated files of scripts that no longer exist."""
         made = {self._file(page, ".py.md5") for page in self.pages.values()}
         for target in self.targets:
             for left in set((self.source / target).rglob("*.py.md5")) - made:
@@ -67,16 +74,16 @@ class Gallery:
                     file.unlink(missing_ok=True)
 
     def refresh(self, shelf: Shelf) -> None:
-        """Make the gallery run each script again whose result is missing, broken or out of date."""
+        """Make sphinx-gallery run the scripts whose results are missing, broken or out of date."""
         for script in self.pages:
             names = [name for name, publisher in shelf.scripts.items() if publisher == script]
             current = all(self._current(name, script, shelf) for name in names) if names else self._unmoved(script)
             if not (current and self._carries_over(script)):
-                # sphinx-gallery skips a script by this file alone.
+                # sphinx-gallery skips a script if this file holds its digest.
                 self._file(self.pages[script], ".py.md5").unlink(missing_ok=True)
 
     def keep(self) -> None:
-        """Keep the gallery, which is to run nothing, from making pages without tables and figures."""
+        """In a build that runs no scripts, prevent sphinx-gallery from generating pages without their outputs."""
         for script, page in self.pages.items():
             known = self._file(page, ".py.md5")
             if known.is_file() and self.page(script) and not self._carries_over(script):
@@ -84,7 +91,7 @@ class Gallery:
                 known.write_text(_md5(script))
 
     def _carries_over(self, script: Path) -> bool:
-        """Return whether a page is that of its script, or can be made so without running it."""
+        """Return whether a page is up to date, or can be brought up to date without running its script."""
         page, known = (self._file(self.pages[script], suffix) for suffix in (".rst", ".py.md5"))
         if not known.is_file() or known.read_text() == _md5(script):
             return True
@@ -95,16 +102,16 @@ class Gallery:
         return True
 
     def runs(self, pattern: str) -> str:
-        """Return a pattern for the scripts that are run: those of a pattern, without those whose text was edited."""
+        """Return a pattern for the scripts to run: those of the given pattern, except those with only edited text."""
         edited = "|".join(re.escape(script.name) for script in self._former)
         return rf"^(?!.*(?:{edited})$)(?=.*{pattern})" if edited else pattern
 
     def release(self) -> None:
-        """Give edited pages their outputs, and let the gallery make again what it was kept from."""
+        """Put the former outputs into edited pages, and restore the digest files that `keep` replaced."""
         for script, former in self._former.items():
             page = self._file(self.pages[script], ".rst")
             made = carry_over(former, page.read_text(encoding="utf-8"))
-            page.unlink()  # it is read-only
+            page.unlink()  # the file is read-only
             page.write_text(made, encoding="utf-8")
             self._file(self.pages[script], ".py.md5").write_text(_md5(script))
         for known, was in self._kept.items():
@@ -115,12 +122,12 @@ class Gallery:
         return self._file(page, ".py.md5") in self._kept
 
     def settle(self, shelf: Shelf) -> None:
-        """Make each page as new as its result: the gallery leaves a page alone whose text did not change."""
+        """Make each page at least as new as its result: sphinx-gallery leaves a page alone if its text is unchanged."""
         for name, script in shelf.scripts.items():
-            with suppress(FileNotFoundError):  # nothing was made of the script
+            with suppress(FileNotFoundError):  # the script has no page or result
                 page, result = self._times(name, script, shelf)
                 if page < result:
-                    # Not now: a result may be dated in the future.
+                    # The time of the result, not the present: a result may be dated in the future.
                     os.utime(self._file(self.pages[script], ".rst"), ns=(result, result))
         for script in set(self.pages) - set(shelf.scripts.values()):
             if self.page(script):
@@ -128,14 +135,14 @@ class Gallery:
 
     def _current(self, name: str, script: Path, shelf: Shelf) -> bool:
         try:
-            # A page that is older than its result was not written: the build was killed in between.
+            # If a page is older than its result, the build was killed before the page was written.
             page, result = self._times(name, script, shelf)
             return not shelf.moved(name) and page >= result and not self._is_empty(script)
         except (ResultError, FileNotFoundError):
             return False
 
     def _unmoved(self, script: Path) -> bool:
-        """Return whether a script that publishes nothing is what its page was made from."""
+        """Return whether the page of a script that publishes nothing is up to date."""
         known = self._file(self.pages[script], ".py.inputs")
         return known.is_file() and known.read_text() == _digest(script) and not self._is_empty(script)
 
@@ -153,7 +160,7 @@ class Gallery:
 
 
 def _scripts(folder: Path) -> list[Path]:
-    """Return the scripts of a folder before those of the folders in it, as the gallery shows them; nothing hidden."""
+    """Return the scripts of a folder before those of its subfolders, as in the gallery, without hidden files."""
     found = [path for path in folder.rglob("*.py") if not _is_hidden(path.relative_to(folder))]
     return sorted(found, key=lambda path: (len(path.parts), path))
 
@@ -175,14 +182,14 @@ def _is_hidden(path: Path) -> bool:
 
 
 def _files_of(folder: Path, stem: str) -> Iterator[Path]:
-    """Yield what the gallery made of a script."""
+    """Yield the files that sphinx-gallery generated from a script."""
     yield from folder.glob(f"{stem}.*")
     picture = re.compile(rf"sphx_glr_{re.escape(stem)}_(\d{{3}}|thumb)\b.*")
     yield from (path for path in (folder / "images").rglob("sphx_glr_*") if picture.fullmatch(path.name))
 
 
 def _md5(script: Path) -> str:
-    """Return what sphinx-gallery tells versions of a script apart by: ends of lines do not count."""
+    """Return the digest by which sphinx-gallery recognises a script, which ignores the kind of line breaks."""
     content = script.read_text(encoding="utf-8", errors="surrogateescape")
     return hashlib.md5(content.encode(errors="surrogateescape"), usedforsecurity=False).hexdigest()
 

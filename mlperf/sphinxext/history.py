@@ -1,4 +1,4 @@
-"""Values over builds on a page: a directive that draws each with its intervals, and marks where it changed."""
+"""A directive for values over builds, which draws each value with its intervals and marks changes."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from mlperf.sphinxext.changes import changes
 from mlperf.sphinxext.directives import PublishedDirective, plain
 
 NONE_YET = (
-    "No build has left its values here yet. Each published build adds those that it measured; from the second one on, "
-    "this page draws them."
+    "There is no history yet. Each published build adds the values that it measured, and this page shows them from "
+    "then on."
 )
 
 
 class HistoryDirective(PublishedDirective):
-    """Values over published builds: each line of the content is a reference, and what readers call it."""
+    """Values over published builds: each line of the content is a reference, followed by a title."""
 
     required_arguments = 0
     has_content = True
     option_spec: ClassVar[dict[str, Any]] = {"name": directives.unchanged}
 
     def make(self) -> list[nodes.Node]:
-        """Return a table of the values and a figure of each, or a sentence that says there are none yet."""
+        """Return a table of the values and a figure of each, or a sentence that there is no history yet."""
         lines = [line.strip() for line in self.content if line.strip()]
         if not lines:
-            raise ResultError("results-history lists values, a line each: training_time.fit[Large, last] One fit")
+            raise ResultError("results-history needs a value in each line: training_time.fit[Large, last] One fit")
         folder = self.domain.history
         values = dict(map(split, lines))
-        for reference in values.values():  # a label may be missing on this machine, a name is mistyped
+        for reference in values.values():  # an unknown name is an error; a label may be missing on this machine
             self.domain.find("values", parse(reference).name)
         found = {title: series(folder, reference) if folder else [] for title, reference in values.items()}
         if folder:
@@ -54,7 +54,7 @@ class HistoryDirective(PublishedDirective):
         return [self.overview(known, marks), *(self.drawn(title, known[title], marks[title]) for title in known)]
 
     def overview(self, known: dict[str, list[Point]], marks: dict[str, list[Point]]) -> nodes.Node:
-        """Return a table with the latest of each value, and when it changed last."""
+        """Return a table with the latest value and the last change of each."""
         texts: dict[str, list[str]] = {
             "Value": list(known),
             "Latest": [str(points[-1].quantity) for points in known.values()],
@@ -68,7 +68,7 @@ class HistoryDirective(PublishedDirective):
         return table
 
     def drawn(self, title: str, points: list[Point], marks: list[Point]) -> nodes.Node:
-        """Return the figure of a value over builds."""
+        """Return the figure of a value over the builds."""
         folder = Path(self.env.doctreedir, "history")
         folder.mkdir(parents=True, exist_ok=True)
         about, files = describe(draw(title, points, marks), title)
@@ -90,14 +90,14 @@ class HistoryDirective(PublishedDirective):
 
 
 def split(line: str) -> tuple[str, str]:
-    """Return what readers call a value, and the reference to it."""
+    """Return the title of a value and the reference to it; without a title, the reference stands for both."""
     end = line.find("]") + 1 if "[" in line.partition(" ")[0] else line.find(" ")
     reference, title = (line[:end], line[end:].strip()) if end > 0 else (line, "")
     return title or reference, reference
 
 
 def changed(points: Sequence[Point]) -> list[Point]:
-    """Return the builds at which a value changed, machine by machine: different machines are no change."""
+    """Return the builds at which a value changed, for each machine by itself."""
     found = []
     for machine in dict.fromkeys(point.machine for point in points):
         of_machine = [point for point in points if point.machine == machine]
@@ -106,30 +106,30 @@ def changed(points: Sequence[Point]) -> list[Point]:
 
 
 def last_change(points: Sequence[Point], marks: Sequence[Point]) -> str:
-    """Say when a value changed last, from what to what, and between which commits."""
+    """Return a text that says when a value changed last, from what to what, and between which commits."""
     return f"{told(points, marks[-1])}{commits(points, marks[-1])}" if marks else "none"
 
 
 def told(points: Sequence[Point], change: Point) -> str:
-    """Say a change: when, and from what to what."""
+    """Return a text that says when a value changed, and from what to what."""
     before = previous(points, change)
     return f"{change.time[:10]}: {before.quantity:short} to {change.quantity:short}"
 
 
 def previous(points: Sequence[Point], change: Point) -> Point:
-    """Return the last build of the same machine before a change."""
+    """Return the last build on the same machine before a change."""
     of_machine = [point for point in points if point.machine == change.machine]
     return of_machine[of_machine.index(change) - 1]
 
 
 def commits(points: Sequence[Point], change: Point) -> str:
-    """Say between which commits a change lies, where they are known."""
+    """Return a text that says between which commits a change lies; empty if they are unknown."""
     before = previous(points, change)
     return f", commit {before.commit} to {change.commit}" if before.commit and change.commit else ""
 
 
 def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
-    """Return a figure of a value over builds, with a dashed line at each change."""
+    """Return a figure of a value over the builds, with a dashed line at each change."""
     from matplotlib import pyplot as plt
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
@@ -163,7 +163,7 @@ def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
 
 
 def ends(quantities: Sequence[Quantity]) -> tuple[list[float], list[float]]:
-    """Return the ends of the intervals; of a value without one, itself."""
+    """Return the ends of the intervals; for a value without an interval, the value itself."""
     low = [one.low if one.low == one.low else one.value for one in quantities]
     high = [one.high if one.high == one.high else one.value for one in quantities]
     return low, high

@@ -1,4 +1,4 @@
-"""All machines side by side on a page: which there are, each claim on each of them, and values with their ratios."""
+"""Directives that set all machines side by side: a list of them, each claim on each machine, values with ratios."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from mlperf.sphinxext.directives import PublishedDirective, plain
 from mlperf.sphinxext.history import split
 
 ALONE = (
-    "There are no results of other machines here yet: this machine stands alone. As soon as others contribute theirs, "
-    "this page sets them side by side."
+    "There are no results of other machines yet. As soon as there are some, this page compares them with those of this "
+    "machine."
 )
 
 
 class MachinesDirective(PublishedDirective):
-    """Which machines there are; where there is only one, a sentence that says so."""
+    """A table of all machines; a sentence if there is only one."""
 
     required_arguments = 0
 
     def make(self) -> list[nodes.Node]:
-        """Return what is shown."""
+        """Return the nodes to show."""
         shelf = self.domain.shelf
         self.domain.note("*")
         if self.domain.machines:
@@ -35,43 +35,43 @@ class MachinesDirective(PublishedDirective):
         return self.together() if len(shelf.machines) > 1 else self.alone()
 
     def alone(self) -> list[nodes.Node]:
-        """Return what is shown of a single machine."""
+        """Return the nodes to show if there is only one machine."""
         return [plain(ALONE)]
 
     def together(self) -> list[nodes.Node]:
-        """Return what is shown of several."""
+        """Return the nodes to show if there are several machines."""
         shelf = self.domain.shelf
         said = {}
         for machine, folder in shelf.machines.items():
             results = [shelf.get(name, folder) for name in names_in(folder)]
-            said[machine] = measured(*results) if results else "Nothing is measured."
+            said[machine] = measured(*results) if results else "Nothing has been measured."
         shown = [Column("Machine", list(said), None), Column("Its results", list(said.values()), None)]
         return [self.named(self.table(shown, self.caption(nodes.title)))]
 
     def named(self, table: nodes.Element) -> nodes.Element:
-        """Return a table as the target of references."""
+        """Return a table as a target of references."""
         self.make_target(table, self.options.get("name"))
         return table
 
 
 class MachineClaimsDirective(MachinesDirective):
-    """Every claim on each machine: what holds everywhere, and what depends on the machine."""
+    """A table with the verdict of every claim on each machine."""
 
     option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "original": directives.flag}
 
     def alone(self) -> list[nodes.Node]:
-        """Return nothing: all claims of one machine have a page of their own."""
+        """Return nothing: for a single machine, the page of all claims says it."""
         return []
 
     def together(self) -> list[nodes.Node]:
-        """Return a sentence with the numbers, and the table."""
+        """Return a sentence with the numbers of claims, and the table."""
         shelf = self.domain.shelf
         rows = across(shelf, original="original" in self.options)
         counts = {what: sum(row.comes_to == what for row in rows) for what in (EVERYWHERE, DEPENDS, OPEN, NOWHERE)}
         said = (
-            f"Claims with the same verdict on every machine that measured them: {counts[EVERYWHERE]}. Those that "
-            f"depend on the machine: {counts[DEPENDS]}. Undecided on some machines: {counts[OPEN]}. Measured nowhere: "
-            f"{counts[NOWHERE]}."
+            f"Claims with the same verdict on every machine that measured them: {counts[EVERYWHERE]}. Claims that "
+            f"depend on the machine: {counts[DEPENDS]}. Undecided on some machines: {counts[OPEN]}. Not measured on "
+            f"any machine: {counts[NOWHERE]}."
         )
         shown = [Column("Statement", [row.statement for row in rows], None)]
         for machine in shelf.machines:
@@ -86,12 +86,12 @@ class MachineClaimsDirective(MachinesDirective):
 
 
 class MachineValuesDirective(MachinesDirective):
-    """Values on each machine, a line each, with their ratios to those of a chosen machine."""
+    """A table of values on each machine, with their ratios to those of a chosen machine."""
 
     option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "relative-to": directives.unchanged}
 
     def alone(self) -> list[nodes.Node]:
-        """Return nothing, but fail where a value is not there."""
+        """Return nothing, but raise an error if a value does not exist."""
         for line in filter(None, map(str.strip, self.content)):
             self.domain.find("values", split(line)[1])
         return []
@@ -102,7 +102,7 @@ class MachineValuesDirective(MachinesDirective):
         chosen = self.options.get("relative-to", HERE)
         values = dict(split(line) for line in filter(None, map(str.strip, self.content)))
         if not values:
-            raise ResultError("machines-values lists values, a line each: training_time.fit[Large, last] One fit")
+            raise ResultError("machines-values needs a value in each line: training_time.fit[Large, last] One fit")
         rows = {title: side_by_side(shelf, reference, chosen) for title, reference in values.items()}
         shown = [Column("Value", list(rows), None)]
         shown += [Column(machine, [row[machine] for row in rows.values()], None) for machine in shelf.machines]

@@ -1,6 +1,6 @@
-"""The nodes that pages are made of, beside those of docutils, and how HTML shows them.
+"""Nodes of the extension, and how they are written in HTML.
 
-In other formats each becomes the node of docutils that it derives from: `mlperf.sphinxext.transforms.FitFormat`.
+In other formats, `mlperf.sphinxext.transforms.FitFormat` replaces each by the node of docutils from which it derives.
 """
 
 from __future__ import annotations
@@ -12,48 +12,48 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 
-class results_table(nodes.table):  # noqa: N801 - docutils writes names of nodes so
-    """A whole table as one node until a page is written: Sphinx reads pages anew for each number it refers to.
+class results_table(nodes.table):  # noqa: N801 - docutils names nodes in lower case
+    """A whole table as one node until a page is written: Sphinx loads a page again for each reference to it.
 
-    Attributes: ``columns``, a list of (header, texts, numbers or None); ``pages``, for the last column the document
-    that each text leads to; ``rows``, a class for each row.
+    Attributes: ``columns``, a list of (header, texts, numbers or None); ``pages``, the document to which each text of
+    the last column links; ``rows``, a class for each row.
     """
 
 
 class number(nodes.entry):  # noqa: N801
-    """A cell with a number: aligned right, and sorted by what it is (``sort``), not by its text."""
+    """A cell with a number: right-aligned, and sorted by its value (``sort``) instead of its text."""
 
 
 class tables_in_tabs(nodes.container):  # noqa: N801
-    """Tables of which one shows at a time.
+    """Tables in tabs, of which one is visible at a time.
 
-    Attributes: ``levels``, a list of (name, labels); ``group``, unique in the project. Its children have ``labels``,
-    one for each level.
+    Attributes: ``levels``, a list of (name, labels); ``group``, a name that is unique in the project. Its children have
+    ``labels``, one for each level.
     """
 
 
 class tab(nodes.container):  # noqa: N801
-    """One of `tables_in_tabs`."""
+    """One table of `tables_in_tabs`."""
 
 
 class folded(nodes.container):  # noqa: N801
-    """A `summary` that always shows, and what unfolds below it."""
+    """A `summary` that is always visible, and content that unfolds below it."""
 
 
 class summary(nodes.paragraph):  # noqa: N801
-    """The part of `folded` that always shows."""
+    """The part of `folded` that is always visible."""
 
 
 class source_line(nodes.paragraph):  # noqa: N801
-    """Links to the data and the script behind what stands above."""
+    """Links to the data and the script of a table or figure."""
 
 
 class data_links(nodes.inline):  # noqa: N801
-    """Links to files, which not every format has."""
+    """Links to files, which not every format supports."""
 
 
 def visit_number(self: Any, node: number) -> None:
-    """Write a cell that carries what it is sorted by."""
+    """Write a cell with the value by which it is sorted."""
     node.parent.column += 1
     self.body.append(self.starttag(node, "td", "", CLASS="numeric", **{"data-sort": repr(node["sort"])}))
     self.context.append("</td>\n")
@@ -65,7 +65,7 @@ def depart_number(self: Any, node: number) -> None:
 
 
 def visit_tabs(self: Any, node: tables_in_tabs) -> None:
-    """Write a strip of choices for each level. Without scripting all tables show."""
+    """Write a row of buttons for each level. Without JavaScript, all tables are visible."""
     self.body.append(self.starttag(node, "div", CLASS="results-tabs"))
     for place, (name, labels) in enumerate(node["levels"]):
         self.body.append(f'<fieldset class="tab-strip"><legend>{self.encode(name)}</legend>')
@@ -87,22 +87,22 @@ def depart_box(self: Any, _node: nodes.Element) -> None:
 
 
 def visit_folded(self: Any, node: folded) -> None:
-    """Write what unfolds."""
+    """Begin the box that unfolds."""
     self.body.append(self.starttag(node, "details"))
 
 
 def depart_folded(self: Any, _node: folded) -> None:
-    """End it."""
+    """End the box."""
     self.body.append("</details>\n")
 
 
 def visit_summary(self: Any, node: summary) -> None:
-    """Write what always shows."""
+    """Begin the part that is always visible."""
     self.body.append(self.starttag(node, "summary", ""))
 
 
 def depart_summary(self: Any, _node: summary) -> None:
-    """End it."""
+    """End that part."""
     self.body.append("</summary>\n")
 
 
@@ -115,7 +115,7 @@ PLAIN: dict[type[nodes.Element], type[nodes.Element]] = {
     source_line: nodes.paragraph,
     data_links: nodes.inline,
 }
-"""What each node is where it is nothing special."""
+"""The node of docutils that replaces each node in formats without a counterpart."""
 
 
 def setup(app: Sphinx) -> None:

@@ -1,6 +1,6 @@
-"""The page of a script whose text was edited, but no code, keeps its tables and figures: nothing is measured for it.
+"""Keep the outputs of a script in which only the text was edited, so that nothing is measured again.
 
-sphinx-gallery makes the page anew without running the script; what the script gave out is taken from the former page.
+sphinx-gallery generates the page without running the script; the outputs are taken from the former page.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import NamedTuple
 
-# How sphinx-gallery writes a page: each block of the script begins with a comment, and below the last one stand the
-# time that the script took, its tags and its links.
+# How sphinx-gallery writes a page: each block of the script begins with a comment. Below the last block are the running
+# time of the script, its tags and its links.
 _BLOCK = re.compile(r"^(?=\.\. GENERATED FROM PYTHON SOURCE LINES )", re.MULTILINE)
 _CODE = re.compile(
     r"(?P<before>.*?^\.\. code-block:: Python\n\n)(?P<code>(?: {4}[^\n]*\n|\n)*)", re.DOTALL | re.MULTILINE
@@ -22,7 +22,7 @@ _TIME = re.compile(r"\.\. rst-class:: sphx-glr-timing\n\n.*\n\n\n")
 
 
 class _Block(NamedTuple):
-    """A block of a page: text, or code and what it gave out."""
+    """A block of a page: text, or code with its output."""
 
     before: str
     code: str
@@ -30,18 +30,18 @@ class _Block(NamedTuple):
 
 
 def is_same_code(page: str, script: Path) -> bool:
-    """Return whether a page was made from the code that a script holds, block by block; comments do not count."""
+    """Return whether a page and a script have the same code, block by block; comments do not count."""
     from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 
     _, blocks = split_code_and_text_blocks(str(script))[:2]
     ours = [block.content for block in blocks if block.type == "code"]
     theirs = [block.code for block in _blocks(page)[1] if block.code]
-    # With a single block, output stands in front of the code.
+    # If there is only one block of code, its output comes before the code.
     return len(blocks) > 2 and [_syntax(code) for code in ours] == [_syntax(code) for code in theirs]
 
 
 def carry_over(former: str, made: str) -> str:
-    """Return a page that was made without running its script, with the outputs of the former one."""
+    """Return a page that was generated without running its script, with the outputs of the former page."""
     outputs = iter([block.output for block in _blocks(former)[1] if block.code])
     head, blocks, foot = _blocks(made)
     kept = [block._replace(output=next(outputs)) if block.code else block for block in blocks]
@@ -50,7 +50,7 @@ def carry_over(former: str, made: str) -> str:
 
 
 def _blocks(page: str) -> tuple[str, list[_Block], str]:
-    """Return what stands in front of the blocks, the blocks, and what stands below them."""
+    """Return the part before the blocks, the blocks, and the part after them."""
     head, *parts = _BLOCK.split(page)
     last, *foot = _FOOT.split(parts[-1], maxsplit=1) if parts else ("", "")
     blocks = []

@@ -1,4 +1,4 @@
-"""Roles: a value, a verdict or what a claim says, in a sentence."""
+"""Roles that put a value, a verdict or the text of a claim into a sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mlperf.sphinxext.sentences import errors, join, parse_sentences, tally
 
 
 class PublishedRole(SphinxRole):
-    """What the roles share: text that is shown as it is, or the error in its place."""
+    """Base class of the roles: shows plain text, or reports an error."""
 
     kind = ""
     node: type[nodes.TextElement] = nodes.inline
@@ -24,15 +24,15 @@ class PublishedRole(SphinxRole):
             said = self.say(domain)
         except (ResultError, ValueError) as error:
             domain.note(None)
-            if domain.is_empty:  # said once, for all pages
+            if domain.is_empty:  # reported once for all pages
                 return [nodes.inline(self.rawtext, self.text)], []
             message = self.inliner.reporter.error(str(error), line=self.lineno)
             return [self.inliner.problematic(self.rawtext, self.rawtext, message)], [message]
-        # Not even quotes are made typographic: it may be code.
+        # Quotes stay as they are: the text may be code.
         return [self.node(self.rawtext, said, classes=[self.kind], support_smartquotes=False)], []
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return what is shown."""
+        """Return the text to show."""
         raise NotImplementedError
 
 
@@ -42,7 +42,7 @@ class ValueRole(PublishedRole):
     kind = "value"
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return the value, with its unit and its interval."""
+        """Return the value with its unit and, unless it is short, its interval."""
         reference, space, form = self.text.rpartition(" ")
         reference, form = (reference, form) if form == "short" and space else (self.text, "")
         result, said = domain.shelf.say("values", reference, form)
@@ -56,19 +56,19 @@ class VerdictRole(PublishedRole):
     kind = "verdict"
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return the verdict with its sign."""
+        """Return the verdict with its symbol."""
         result, said = domain.shelf.say("claims", self.text)
         domain.note(result.name)
         return said
 
 
 class SaysRole(PublishedRole):
-    """What claims say for their verdicts, as a sentence: ``training_time.grows, but training_time.linear``."""
+    """The texts of claims, joined to a sentence: ``training_time.grows, but training_time.linear``."""
 
     kind = "says"
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return the sentence; where other results are beside ours, it says whether their verdicts are others."""
+        """Return the sentence, followed by the verdicts of the other results where they differ."""
         names, joints, form = parse_sentences(self.text)
         claims = [domain.find("claims", name).thing for name in names]
         others = [domain.shelf.compared("claims", name) for name in names]
@@ -79,13 +79,13 @@ class SaysRole(PublishedRole):
 
 
 class AnswerRole(SaysRole):
-    """The same in bold: the answer to what a paragraph is about."""
+    """The same in bold, for the answer that opens a paragraph."""
 
     node = nodes.strong
 
 
 class TallyRole(PublishedRole):
-    """How many claims hold, do not hold, are undecided or were not measured: of the ``original`` report, or of ``all``.
+    """The number of claims with each verdict: ``original`` counts those of the original report, ``all`` all of them.
 
     ``errors`` says how many of all verdicts may be wrong by chance.
     """
@@ -93,7 +93,7 @@ class TallyRole(PublishedRole):
     kind = "tally"
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return the numbers as part of a sentence, or as a sentence."""
+        """Return the numbers as part of a sentence; for ``errors``, a whole sentence."""
         if self.text not in ("original", "all", "errors"):
             raise ValueError(f"The role tally must be 'original', 'all' or 'errors'. Got {self.text!r} instead.")
         domain.note("*")

@@ -1,4 +1,4 @@
-"""Sentences that claims say are joined, and conditions on their verdicts are read, as authors type them."""
+"""Join the texts of claims to sentences, and parse conditions on their verdicts, as authors type them."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from mlperf.results import folder
 
 NAME = rf"{folder.NAME.pattern}\.{folder.KEY.pattern}"
 _CONDITION = re.compile(rf"(?P<name>{NAME})\s+(is\s+)?(?P<negated>not\s+(?!measured\b))?(?P<verdicts>.+)")
-# Words that begin a sentence and are no names: within a sentence they are written small.
+# Words that are written in lower case within a sentence. Others may be names.
 STARTERS = frozenset(
     """
     A About After All Although An And Another As At Because Before Below Between Both But By Each Every Everything Few
     For From Half Here How If In Into It Its Less Like Many More Most Neither No None Not Nothing Of On One Only Or
     Other Over Per So Some Such Ten That The Their Then There These They This Those Three Through To Two Under Unlike
     Until Up What When Where Whether Which While With Within Without
-    """.split()  # noqa: SIM905 - it is read as a text
+    """.split()  # noqa: SIM905 - easier to read as a text
 )
 
 
 def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
-    """Return the claims that a text names, what joins them, and the form: ``a.x, but b.y``.
+    """Parse claims that are joined to a sentence, such as ``a.x, but b.y``.
 
     Examples
     --------
@@ -38,23 +38,27 @@ def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
     form = parts[-1].strip()
     if parts[0] or not names or form not in ("", "clause", "open"):
         raise ValueError(
-            f"Claims are named by a result and a name in it, joined by words, and may be followed by clause or open: "
-            f"training_time.grows, but training_time.linear. Got {text!r} instead."
+            f"Claims have the form result.name; words may join several, and 'clause' or 'open' may follow, as in "
+            f"'training_time.grows, but training_time.linear'. Got {text!r} instead."
         )
     return names, joints, form
 
 
 def join(sentences: list[str], joints: list[str], form: str = "") -> str:
-    """Join sentences: within a sentence none ends with a full stop, and only names are written large.
+    """Join sentences into one, with full stops and capital letters adapted.
 
     Parameters
     ----------
     sentences : list of str
-        Each with its full stop.
+        The sentences, with their full stops.
     joints : list of str
-        What stands between them, such as ", but "; sentences that only a space separates stay as they are.
+        The texts between them, such as ", but ". Sentences that are only separated by a space stay separate sentences.
     form : {"", "clause", "open"}, default=""
-        "open" leaves the last full stop out, for a sentence that goes on; "clause" also begins with a small letter.
+        "open" leaves out the last full stop, for a sentence that goes on; "clause" also begins in lower case.
+
+    Returns
+    -------
+    str
 
     Examples
     --------
@@ -76,20 +80,20 @@ def opened(sentence: str) -> str:
 
 
 def lowered(sentence: str) -> str:
-    """Return a sentence as it stands within another one."""
+    """Return a sentence as it is written within another one: it begins in lower case unless it begins with a name."""
     first, space, rest = sentence.partition(" ")
     return first.lower() + space + rest if first.rstrip(",") in STARTERS else sentence
 
 
 class Condition(NamedTuple):
-    """A claim, and the verdicts under which something is said."""
+    """A claim, and the verdicts for which the condition is true."""
 
     name: str
     verdicts: frozenset[str]
 
 
 def parse_conditions(text: str) -> list[Condition]:
-    """Return the conditions that a text states, joined by "and".
+    """Parse conditions on the verdicts of claims, joined by "and".
 
     Examples
     --------
@@ -117,11 +121,11 @@ COUNTED = {
     UNDECIDED: ("is undecided", "are undecided"),
     UNMEASURED: ("was not measured", "were not measured"),
 }
-"""How one claim and several with a verdict are said."""
+"""Each verdict in words, for one claim and for several."""
 
 
 def tally(verdicts: Sequence[str]) -> str:
-    """Return how many claims have each verdict.
+    """Return the number of claims with each verdict, in words.
 
     Examples
     --------
@@ -138,7 +142,7 @@ def tally(verdicts: Sequence[str]) -> str:
 
 
 def errors(verdicts: Sequence[str]) -> str:
-    """Return how many of the decided verdicts may be wrong by chance: each is, once in twenty times at most.
+    """Return a sentence that says how many decided verdicts may be wrong by chance: at most about one in twenty.
 
     Examples
     --------

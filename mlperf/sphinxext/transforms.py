@@ -1,4 +1,4 @@
-"""What happens to a page on its way: notices under its title, figures for each format, tables as docutils has them."""
+"""Transforms of pages: notices below the title, tables of docutils, and adaptations to each format."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.nodes import PLAIN, data_links, number, results_table, source_line
 
-# Characters that a line of a page on paper holds in a table, and lines of one that is not divided between pages.
+# In LaTeX: characters in a line of a table, and most lines of a table that is kept on one page.
 LINE = 90
 MOST_LINES = 24
-# Of the line that a figure takes on paper: its text is as large there as the text around it.
+# Width of a figure in LaTeX, relative to the line: its text is then as large as the text around it.
 PAPER_WIDTH = "75%"
 
 
 class InsertNotices(SphinxTransform):
-    """Put under a page's title what to beware of, and below its lead when and on what its numbers were measured."""
+    """Put warnings below the title of a page, and below its first paragraph when and on what it was measured."""
 
     default_priority = 880
 
@@ -45,7 +45,7 @@ class InsertNotices(SphinxTransform):
 
 
 class ExpandTables(SphinxPostTransform):
-    """Make a docutils table of each `results_table`, with a node for each cell."""
+    """Replace each `results_table` by a table of docutils, with a node for each cell."""
 
     default_priority = 5  # before links are resolved
 
@@ -53,12 +53,12 @@ class ExpandTables(SphinxPostTransform):
         """Expand the tables."""
         for node in list(self.document.findall(results_table)):
             on_paper = published(self.env).builder.format == "latex"
-            if on_paper and node.get("pages"):  # which only leads to pages that are not there
+            if on_paper and node.get("pages"):  # the last column only links to pages that LaTeX does not have
                 node["columns"], node["pages"] = node["columns"][:-1], None
             columns = node["columns"]
             table = nodes.table("", *node.children, ids=node["ids"], names=node["names"], classes=node["classes"])
             if on_paper:
-                # Each column would have the same part of the line; see `column_spec`.
+                # With it, all columns would have the same width; see `column_spec`.
                 table["classes"].remove("colwidths-auto")
                 if lines(columns) > MOST_LINES:
                     table["classes"].append("longtable")
@@ -71,7 +71,7 @@ class ExpandTables(SphinxPostTransform):
 
 
 def rows(node: results_table) -> Iterator[nodes.row]:
-    """Yield the rows of a table; a text of the last column may lead to a page."""
+    """Yield the rows of a table; texts of the last column may be links to pages."""
     columns, pages, classes = node["columns"], node.get("pages"), node.get("rows")
     for place in range(len(columns[0][1])):
         row = nodes.row(classes=[classes[place]] if classes else [])
@@ -108,20 +108,20 @@ def page_link(text: str, page: str) -> addnodes.pending_xref:
 
 
 def column_widths(columns: list[Any]) -> list[int]:
-    """Return a width for each column in characters, for formats without automatic widths."""
+    """Return the width of each column in characters, for formats without automatic widths."""
     return [max(2, min(60, max(map(len, [header, *texts])))) for header, texts, _ in columns]
 
 
 def column_shares(columns: list[Any]) -> list[int]:
-    """Return a width for each column in characters: none breaks a number or a word, long texts share what is left."""
+    """Return a width for each column in characters that breaks no word, and no line of up to 40 characters."""
     words = [max(len(word) for text in [header, *texts] for word in text.split(" ")) for header, texts, _ in columns]
     widths = [max(map(len, texts), default=0) for _, texts, _ in columns]
-    # A column's edges take the room of two characters.
+    # The margins of a column are as wide as two characters.
     return [2 + max(word, min(width, 40)) for word, width in zip(words, widths, strict=True)]
 
 
 def lines(columns: list[Any]) -> int:
-    """Return about how many lines a table takes on paper."""
+    """Return roughly how many lines a table takes in LaTeX."""
     shares = column_shares(columns)
     room = [share * max(1, LINE / sum(shares)) for share in shares]
     cells = [[ceil(len(text) / width) for text in texts] for width, (_, texts, _) in zip(room, columns, strict=True)]
@@ -129,9 +129,9 @@ def lines(columns: list[Any]) -> int:
 
 
 def column_spec(columns: list[Any]) -> str:
-    """Return the columns in the notation of LaTeX: numbers to the right, long texts sharing what the others leave."""
+    """Return the columns in LaTeX's notation: numbers right-aligned, and widths only if the table is wide."""
     widths = column_widths(columns)
-    # Sphinx breaks what is longer than an equal part of the line.
+    # Sphinx wraps columns that are wider than an equal share of the line.
     if sum(widths) <= LINE and max(widths) <= LINE / len(columns):
         return "".join("r" if numbers is not None else "l" for _, _, numbers in columns)
     shares = column_shares(columns)
@@ -145,18 +145,18 @@ def column_spec(columns: list[Any]) -> str:
 
 
 class FitFormat(SphinxPostTransform):
-    """Leave out what a format does not have: files to download, what is chosen on a screen, sizes in pixels."""
+    """Remove what a format does not support: downloads, interactive elements, and sizes in pixels."""
 
     default_priority = 6
 
     def run(self, **_: Any) -> None:
-        """Leave it out."""
+        """Adapt the page to the format."""
         builder = published(self.env).builder
         if not getattr(builder, "download_support", False):
             for links in list(self.document.findall(data_links)):
                 links.parent.remove(links)
             for line in list(self.document.findall(source_line)):
-                if not line.children or builder.format == "latex":  # on paper, a script's name leads nowhere
+                if not line.children or builder.format == "latex":  # in LaTeX, the name of a script links to nothing
                     line.parent.remove(line)
             for legend in [legend for legend in self.document.findall(nodes.legend) if not legend.children]:
                 legend.parent.remove(legend)
@@ -173,13 +173,37 @@ class FitFormat(SphinxPostTransform):
                     image.replace_self(nodes.paragraph("", image["alt"]))
 
 
+class NumberText(SphinxPostTransform):
+    """Number captions in plain text, and the references to them.
+
+    Sphinx's writer of plain text shows neither: captions have no number, and a reference is "Fig. %s", the template.
+    """
+
+    default_priority = 12  # after references are resolved
+    formats = ("text",)
+
+    def run(self, **_: Any) -> None:
+        """Put the numbers into the text."""
+        for reference in list(self.document.findall(addnodes.number_reference)):
+            reference.replace_self(reference.children)
+        standard = self.env.domains.standard_domain
+        numbers = self.env.toc_fignumbers.get(self.env.docname, {})
+        for node in list(self.document.findall(nodes.Element)):
+            kind = standard.get_enumerable_node_type(node)
+            if kind not in numbers or not node["ids"] or node["ids"][0] not in numbers[kind]:
+                continue
+            number = ".".join(map(str, numbers[kind][node["ids"][0]]))
+            for caption in [part for part in node if isinstance(part, nodes.title | nodes.caption)]:
+                caption.insert(0, nodes.Text(f"{self.config.numfig_format[kind] % number}: "))
+
+
 def is_ours(node: nodes.Node) -> bool:
     """Return whether a node is the image of a published figure."""
     return isinstance(node, nodes.image) and "results-image" in node["classes"]
 
 
 def offer_pdf(app: Sphinx, document: nodes.document) -> None:
-    """Let each format choose between SVG and PDF, once Sphinx has collected the images of a page."""
+    """Offer each figure as SVG and as PDF, after Sphinx has collected the images of a page."""
     for image in document.findall(is_ours):
         image["candidates"] = {"image/svg+xml": image["uri"]}
         if "pdf" in image:
@@ -194,4 +218,5 @@ def setup(app: Sphinx) -> None:
     app.add_transform(InsertNotices)
     app.add_post_transform(ExpandTables)
     app.add_post_transform(FitFormat)
+    app.add_post_transform(NumberText)
     app.connect("doctree-read", offer_pdf, priority=600)

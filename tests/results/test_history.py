@@ -79,7 +79,7 @@ def test_what_was_not_measured_in_a_build_is_no_point(folder, results):
 
 def test_a_reference_to_several_values_is_refused(folder, results):
     append(folder, fits(folder=results))
-    with pytest.raises(ResultError, match=r"A history is of one value. 'fits.fit' names 2."):
+    with pytest.raises(ResultError, match=r"A history has a single value in each build. 'fits.fit' names 2."):
         series(folder, "fits.fit")
 
 

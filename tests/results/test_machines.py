@@ -68,7 +68,7 @@ def test_what_is_packed_is_accepted_and_equal_to_the_bit(machine, results, scrip
         (lambda folder: (folder / "scores.json").unlink(), "The result 'scores' is missing"),
         (lambda folder: (folder / "fits.fit.csv").write_text("altered"), "The result 'fits' is corrupt"),
         (lambda folder: (folder / "fits.fit.csv").unlink(), "The result 'fits' is half-written"),
-        (lambda folder: (folder / "notes.txt").write_text("hello"), "notes.txt is no file of a result."),
+        (lambda folder: (folder / "notes.txt").write_text("hello"), "notes.txt is not a file of a result."),
         (
             lambda folder: change(folder, "fits", lambda record: record["provenance"]["protocol"].update(MODE="quick")),
             "The result 'fits': measured by the quick protocol",
@@ -77,7 +77,7 @@ def test_what_is_packed_is_accepted_and_equal_to_the_bit(machine, results, scrip
             lambda folder: change(
                 folder, "fits", lambda record: record["provenance"]["protocol"].update(BATCH_SIZE=1_000)
             ),
-            "The result 'fits': another protocol than today's, in BATCH_SIZE.",
+            "The result 'fits': its protocol differs from today's in BATCH_SIZE.",
         ),
         (
             lambda folder: change(folder, "fits", lambda record: record["provenance"]["machine"].update(processor="B")),
@@ -124,7 +124,7 @@ def test_who_packs_is_not_named(tmp_path, results, scripts, monkeypatch):
 
 
 def test_nothing_is_packed_over_what_is_there(machine, results, scripts):
-    with pytest.raises(ResultError, match="is there already"):
+    with pytest.raises(ResultError, match="already exists"):
         pack(results, machine, scripts)
 
 

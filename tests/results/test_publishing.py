@@ -208,7 +208,7 @@ def test_keys_are_made_into_names():
         ({"x": None}, "Got NoneType instead: there is nothing to publish."),
         (
             {"x": fact("it is so", True)},
-            "What publish gets as 'fits.x' must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
+            "The thing 'fits.x' of publish must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
             "number. Got Check instead: a check is not a claim yet: put it into one, claim('what it says', check).",
         ),
         (
@@ -239,7 +239,7 @@ def test_keys_are_made_into_names():
             "The table 'fits.runs' cannot be kept: two labels of 'x' are written alike, 'frozenset({1})'.",
         ),
         ({"q": Quantity.from_estimates({(): (1, 3, 2)})}, "The result 'fits' could not be read back: "),
-        ({"模型": 1}, "What publish gets must have a name of Latin letters and digits. Got '模型' instead."),
+        ({"模型": 1}, "The names of things in publish must be Latin letters and digits. Got '模型' instead."),
         ({"a-b": 1, "a_b": 2}, "The names of what publish gets must differ in letters and digits. Got 'a_b' twice."),
     ],
 )

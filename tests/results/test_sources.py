@@ -198,6 +198,9 @@ def test_digests_are_the_same_for_each_version_of_python(tmp_path):
         ('import mlperf\nmlperf.publish("fits")\nmlperf.publish("more")', ["fits", "more"]),
         ('import mlperf as mp\nmp.publish("fits")', ["fits"]),
         ('from mlperf import publish as write\nwrite("fits")', ["fits"]),
+        ('from mlperf import results\nresults.publish("fits")', ["fits"]),
+        ('from mlperf.results import publish\npublish("fits")', ["fits"]),
+        ('import mlperf.results as results\nresults.publish("fits")', ["fits"]),
         ('from mlperf import results\nresults.publishing.publish("fits")', ["fits"]),
         ('from mlperf.results import publishing\npublishing.publish("fits")', ["fits"]),
         ('import mlperf.results.publishing\nmlperf.results.publishing.publish("fits")', ["fits"]),
@@ -220,7 +223,7 @@ def test_computed_name_is_told(script):
     path = script('from mlperf import publish\nNAME = "fits"\npublish(NAME)\npublish("more")')
     assert published_names(path) == ["more"]
     assert problem_of(path) == (
-        "plot_fits.py publishes under a name in line 3 that is no literal, so that the report cannot find it."
+        "plot_fits.py publishes in line 3 under a name that is not a literal, so that the report cannot find it."
     )
 
 

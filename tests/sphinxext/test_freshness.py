@@ -69,7 +69,7 @@ def test_missing_folder_of_results_is_told_once(project, capfd):
         page(project, *lines, options=option, fails=True)
         said = capfd.readouterr().err
         assert (said.count("ERROR"), said.count("WARNING")) == (1, 0)
-        assert f"There are no results in {project / 'nowhere'}, and index shows some." in said
+        assert f"There are no results in {project / 'nowhere'}, but index shows some." in said
         assert "mlperf_results = '../results'" in said
     (project / "results").rename(project / "nowhere")
     build(project, *option)

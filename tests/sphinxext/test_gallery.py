@@ -214,7 +214,7 @@ def test_hidden_files_are_left_out_and_told_in_a_sentence(gallery):
     settings["args"].remove("-q")
     done = subprocess.run(**settings, stdout=subprocess.PIPE, check=True)
     for name in ("plot_one-checkpoint.py", ".#plot_one.py"):
-        assert f"{name} is left out: a hidden file belongs to an editor or a notebook." in done.stdout
+        assert f"{name} is left out: hidden files belong to editors and notebooks." in done.stdout
 
 
 def test_every_page_lists_the_pages_that_there_are(gallery):

@@ -51,14 +51,14 @@ def write_history(project, values, *, machine="A processor (2 cores)"):
 def test_without_builds_a_sentence_says_so(project):
     (project / "docs/conf.py").write_text(CONF)
     made = page(project, *HISTORY)
-    assert "No build has left its values here yet." in text(made)
+    assert "There is no history yet." in text(made)
     assert not made.select("figure")
     assert not (project / "docs/_build/html/_history").exists()
 
 
 def test_a_published_build_adds_its_values_and_gives_them_along(project):
     made = page(project, *HISTORY)
-    assert "No build has left" not in text(made)
+    assert "There is no history yet" not in text(made)
     assert text(made.select("table tbody tr")[0]).startswith("Fit of Large 1.00 s")
     for folder in ("docs/_history", "docs/_build/html/_history"):
         assert (project / folder / "index.txt").read_text() == "fits.csv\n"
@@ -71,7 +71,7 @@ def test_a_preview_adds_nothing(project, monkeypatch):
     monkeypatch.setattr("mlperf.protocol.MODE", "quick")
     publish_fits()
     made = page(project, *HISTORY)
-    assert "No build has left its values here yet." in text(made)
+    assert "There is no history yet." in text(made)
     assert not (project / "docs/_history").exists()
 
 
@@ -104,8 +104,8 @@ def test_a_page_is_made_anew_when_the_history_has_grown(project):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ([".. results-history::", "", "   fits.fit[Large]"], "A history is of one value"),
-        ([".. results-history::"], "results-history lists values, a line each"),
+        ([".. results-history::", "", "   fits.fit[Large]"], "A history has a single value in each build"),
+        ([".. results-history::"], "results-history needs a value in each line"),
         ([".. results-history::", "", "   fits.fitt[Large, 1000]"], "The nearest name is 'fits.fit'."),
     ],
 )
@@ -118,5 +118,5 @@ def test_a_history_that_cannot_be_read_is_told_and_not_written_over(project, cap
     (project / "docs/_history").mkdir()
     (project / "docs/_history/fits.csv").write_text("not a history\n")
     page(project, "Words.", fails=True)
-    assert "The history of fits is not kept" in capsys.readouterr().err
+    assert "The history of fits could not be updated" in capsys.readouterr().err
     assert (project / "docs/_history/fits.csv").read_text() == "not a history\n"

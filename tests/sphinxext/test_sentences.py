@@ -40,7 +40,7 @@ def test_a_sentence_can_go_on_and_be_a_clause_of_another():
 
 @pytest.mark.parametrize("typed", ["", "grows", "so fits.grows", "fits.grows loudly", "fits.grows, but"])
 def test_what_names_no_claim_is_refused(typed):
-    with pytest.raises(ValueError, match="Claims are named by a result"):
+    with pytest.raises(ValueError, match=r"Claims have the form result\.name"):
         parse_sentences(typed)
 
 
