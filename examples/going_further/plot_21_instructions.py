@@ -11,7 +11,7 @@ fixed: the mini-batch, one thread.
 
 # sphinx_gallery_tags = ["profile", "engines"]
 
-from mlperf import claim, draw_reason, headline, publish, subplots
+from mlperf import claim, headline, not_measured, publish
 from mlperf.profilers.instructions import CountingError, instructions
 from mlperf.protocol import BATCH_SIZE, MODE, MODELS, N_FEATURES
 from mlperf.training.engines import ENGINES
@@ -45,10 +45,9 @@ def prepare(model, engine):
 
 # %%
 # Where Valgrind is not installed nothing can be counted. Previews leave it out, as it
-# would make them several times longer. The reason is kept, for the figure and for every
-# statement: not measured is a verdict too.
+# would make them several times longer. The reason is kept: "not measured" is a verdict
+# too.
 
-counts = None
 if MODE == "quick":
     reason = "counting is left out of previews"
 else:
@@ -61,44 +60,38 @@ status = reason or "counted"
 print(status)
 
 # %%
-# With counts, the figure shows what a step's instructions are spent on. Counts have no
-# interval: repeated, they differ by less than is shown. Without counts, the figure says
-# why there are none.
+# The figure shows what a step's instructions are spent on. Counts have no interval:
+# repeated, they differ by less than is shown.
 
-if counts is None:
-    figure, axes = subplots()
-    draw_reason(axes, f"Instructions were not counted here: {reason}.")
-    values = {}
-else:
-    by_part = counts["instructions"].exact() / STEPS
+
+def draw(by_part):
     total = by_part.sum("part")
     share_of_eager = (total[:, "compiled"] / total[:, "eager"]).to("fraction")
-    figure = by_part.plot(
+    panels = by_part.plot(
         x="engine", by="part", panels="model", kind="bar", horizontal=True
     )
     headline(
-        figure,
+        panels,
         f"A compiled step takes {share_of_eager:short} of the instructions of an eager "
         "one",
     )
-    values = {"runs": counts, "total": total, "by_part": by_part}
+    return panels
+
 
 # %%
-# And each statement gets its number, model by model: the parts of an eager step against
+# Each statement gets its number, model by model: the parts of an eager step against
 # each other, and the steps of one engine against those of another.
 
-if counts is None:
-    claims = {
-        name: claim(statement, reason=reason) for name, statement in STATEMENTS.items()
-    }
-else:
+
+def claims_on(by_part):
+    total = by_part.sum("part")
     eager_products = by_part[:, "eager", "matrix products"]
     products = (eager_products / total[:, "eager"]).to("fraction")
     python = by_part[:, "eager", "Python"] / eager_products
     fused = (total[:, "fused"] / total[:, "eager"]).to("fraction")
     compiled = (total[:, "compiled"] / total[:, "fused"]).to("fraction")
     loops = by_part[:, "compiled", "compiled step"] / eager_products
-    claims = {
+    return {
         "products": claim(
             STATEMENTS["products"],
             products < 0.25,
@@ -136,7 +129,23 @@ else:
         ),
     }
 
+
+# %%
+# With counts, all of this is published; without them, the reason why there are none.
+
+if reason:
+    results = not_measured(STATEMENTS, reason=reason, figure="counts")
+else:
+    by_part = counts["instructions"].exact() / STEPS
+    results = {
+        "runs": counts,
+        "by_part": by_part,
+        "total": by_part.sum("part"),
+        "counts": draw(by_part),
+        **claims_on(by_part),
+    }
+
 # %%
 # The report takes everything from the results folder.
 
-publish("instructions", status=status, counts=figure, **values, **claims)
+publish("instructions", status=status, **results)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
-from mlperf import claim, draw_reason, headline, measure, publish, reference
+from mlperf import claim, headline, measure, not_measured, publish, reference
 from mlperf import seconds_per_call, stack, subplots
 from mlperf.profilers.timing import fit_costs
 from mlperf.profilers.work import step_flops
@@ -329,12 +329,7 @@ def measured():
 
 
 if REASON:
-    figure, axes = subplots()
-    draw_reason(axes, f"Not measured here: {REASON}.")
-    values = {}
-    claims = {
-        name: claim(statement, reason=REASON) for name, statement in STATEMENTS.items()
-    }
+    results = not_measured(STATEMENTS, reason=REASON, figure="map")
 else:
     runs, step = measured()
     others = {"eager": step[:, "eager"], "fused": step[:, "fused"]}
@@ -342,9 +337,12 @@ else:
         others["JAX"] = step.at(way=VARIANTS).min("way")
     times_as_fast = stack(others, "other") / step[:, "compiled"]
     ahead = times_as_fast.min("other")
-    figure = draw_map(ahead)
-    values = {**runs, "step": step, "times_as_fast": times_as_fast, "ahead": ahead}
-    claims = {
+    results = {
+        **runs,
+        "step": step,
+        "times_as_fast": times_as_fast,
+        "ahead": ahead,
+        "map": draw_map(ahead),
         "default": default_claim(step),
         "compiled": compiled_claim(ahead),
         "on_average": average_claim(times_as_fast),
@@ -353,9 +351,9 @@ else:
 # %%
 # On which shapes is the compiled engine the fastest?
 
-claims["compiled"]
+results["compiled"]
 
 # %%
 # The report takes everything from the results folder.
 
-publish("map_of_shapes", map=figure, **values, **claims)
+publish("map_of_shapes", **results)

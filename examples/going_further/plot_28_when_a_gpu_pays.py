@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from mlperf import claim, draw_reason, headline, measure, publish, reference
+from mlperf import claim, headline, measure, not_measured, publish, reference
 from mlperf import seconds_per_call, subplots
 from mlperf.machine import devices
 from mlperf.profilers.device import device_peak
@@ -290,10 +290,7 @@ def draw(speed):
 # Measure, where there is a GPU.
 
 if REASON:
-    figure, axes = subplots()
-    draw_reason(axes, f"Not measured here: {REASON}.")
-    values = {}
-    claims = {name: claim(said, reason=REASON) for name, said in STATEMENTS.items()}
+    results = not_measured(STATEMENTS, reason=REASON, figure="speeds")
 else:
     options = {**TIMES, "threads": joblib.cpu_count(), "warmup": False}
     runs = measure(run, **options, device=["cpu", GPU])
@@ -301,30 +298,29 @@ else:
     launch_runs = measure(run_launches, **options)
     speed = runs["step_seconds"]["cpu"] / runs["step_seconds"][GPU]
     step = engine_runs["step_seconds"]
-    figure = draw(speed)
-    claims = {}
-    for varied in LABELS:
-        claims[varied] = pays_claim(varied, speed.at(varied=varied))
-    claims["report"] = report_claim(step)
-    claims["launches"] = launches_claim(step)
-    claims["graph"] = graph_claim(step)
-    values = {
+    results = {
         "runs": runs,
         "engine_runs": engine_runs,
         "speed": speed,
         "step": step,
         "launch": launch_runs["launch_seconds"],
+        "speeds": draw(speed),
+        "report": report_claim(step),
+        "launches": launches_claim(step),
+        "graph": graph_claim(step),
     }
+    for varied in LABELS:
+        results[varied] = pays_claim(varied, speed.at(varied=varied))
     if GPU == "cuda":
         memory_runs = measure(run_memory, **UNTIMED, model=RACED)
-        values["peak"] = memory_runs["peak_bytes"]
+        results["peak"] = memory_runs["peak_bytes"]
 
 # %%
 # From how many rows on does the GPU pay?
 
-claims["rows"]
+results["rows"]
 
 # %%
 # The report takes everything from the results folder.
 
-publish("when_a_gpu_pays", speeds=figure, **values, **claims)
+publish("when_a_gpu_pays", **results)

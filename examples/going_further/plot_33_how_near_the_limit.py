@@ -11,8 +11,8 @@ thread, float32.
 
 # sphinx_gallery_tags = ["time", "engines", "machine"]
 
-from mlperf import claim, draw_reason, exact, headline, measure, publish, reference
-from mlperf import seconds_per_call, stack, subplots
+from mlperf import claim, exact, headline, measure, not_measured, publish
+from mlperf import reference, seconds_per_call, stack
 from mlperf.profilers.ceilings import copy_rate, libraries, product_rate
 from mlperf.profilers.work import n_parameters, step_flops
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, by_mode
@@ -135,32 +135,27 @@ def roofline_claim(of_roofline):
 
 if "compiled" not in available():
     reason = "no C++ compiler works"
-    figure, axes = subplots()
-    draw_reason(axes, f"Not measured here: {reason}.")
-    values = {}
-    claims = {
-        name: claim(statement, reason=reason) for name, statement in STATEMENTS.items()
-    }
+    results = not_measured(STATEMENTS, reason=reason, figure="limits")
 else:
     runs = measure(run, **TIMES, warmup=False, network=list(NETWORKS))
     shares = shares_of_step(runs)
     of_peak = shares[MODEL, "arithmetic"]
     of_roofline = shares["Wide", BOTH]
     axes = shares.plot(x="limit", by="network", kind="dot", horizontal=True)
+    axes.set_xlabel("Share of a step's time (%)")
     reference(axes, 1, "the whole step")
     headline(
         axes,
         f"Arithmetic at a core's peak would take {of_peak:short} of a step of {MODEL}",
     )
-    values = {
+    results = {
         "runs": runs,
         "step": runs["step_seconds"],
         "rate": runs["peak_flop_per_second"],
         "product": runs["product_flop_per_second"],
         "copied": runs["copied_bytes_per_second"],
         "shares": shares,
-    }
-    claims = {
+        "limits": axes,
         "of_peak": peak_claim(of_peak),
         "of_roofline": roofline_claim(of_roofline),
     }
@@ -168,9 +163,9 @@ else:
 # %%
 # How near is the step of the report's network to what a core can do?
 
-claims["of_peak"]
+results["of_peak"]
 
 # %%
 # The report takes everything from the results folder.
 
-publish("how_near_the_limit", limits=axes, **values, **claims)
+publish("how_near_the_limit", **results)

@@ -222,28 +222,6 @@ def reference(axes: Any, value: float, label: str, *, vertical: bool | None = No
             axes.set_title(axes.get_title(loc="left"), loc="left", pad=24)
 
 
-def draw_reason(axes: Any, reason: str) -> None:
-    """Write the reason into axes in which nothing is drawn.
-
-    Parameters
-    ----------
-    axes : Axes
-        The empty axes; their frame and ticks are switched off.
-    reason : str
-        One sentence, which is wrapped.
-
-    Examples
-    --------
-    >>> from mlperf.quantities.drawing import draw_reason, subplots
-    >>> figure, axes = subplots()
-    >>> draw_reason(axes, "Not counted here: valgrind is not installed")
-    >>> axes.get_title(loc="left"), axes.axison
-    ('Not counted here: valgrind is not installed', False)
-    """
-    axes.set_title(textwrap.fill(reason, 60), loc="left", y=0.5, color=QUIET)
-    axes.set_axis_off()
-
-
 @contextmanager
 def _style() -> Iterator[None]:
     """Use the style of the report while something is drawn, whatever style the caller has set."""

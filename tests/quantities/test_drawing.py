@@ -9,7 +9,7 @@ import pytest
 from matplotlib import colors
 from matplotlib import pyplot as plt
 
-from mlperf import Quantity, Runs, draw_reason, exact, headline, reference, subplots
+from mlperf import Quantity, Runs, exact, headline, reference, subplots
 from mlperf.quantities.drawing import COLORS, QUIET
 from mlperf.quantities.labels import CONTRAST, Labels, broken, contrast, legible, spread
 from mlperf.quantities.scales import LogTicks, Prefixed
@@ -470,19 +470,6 @@ def test_reference_in_a_row_of_panels_is_named_once():
     for axes in panels:
         reference(axes, 2, "noise")
     assert [len(beside(axes)) for axes in panels] == [0, 0, 1]
-
-
-def test_reason_for_drawing_nothing_fits_the_figure():
-    reason = "The engine needs a C++ compiler, and none was found. Install one, or name another in CXX."
-    figure, axes = subplots()
-    draw_reason(axes, reason)
-    figure.canvas.draw()
-    (text,) = (text for text in axes.get_children() if getattr(text, "get_text", str)() == axes.get_title(loc="left"))
-    box = text.get_window_extent(figure.canvas.get_renderer())
-    assert " ".join(axes.get_title(loc="left").split()) == reason
-    assert box.x0 >= 0
-    assert box.x1 <= figure.bbox.x1
-    assert not axes.axison
 
 
 # Slips
