@@ -32,7 +32,7 @@ if FULL:  # these take minutes
 EPOCHS = by_mode(published=2, quick=2)
 N_SAMPLES = 600
 TIMES = by_mode(
-    published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
 )
 
 # %%
@@ -95,17 +95,18 @@ def by_jax(model, n_networks):
     return {JAX: seconds(lambda: train(EPOCHS))}
 
 
-def run(model, library):
+def run(library):
     times = {}
-    for n_networks in COUNTS:
-        for way, way_seconds in library(model, n_networks).items():
-            times[n_networks, way] = way_seconds
+    for model, hidden in MODELS.items():
+        for n_networks in COUNTS:
+            for way, way_seconds in library(hidden, n_networks).items():
+                times[model, n_networks, way] = way_seconds
     frame = pd.DataFrame({"seconds": times})
-    return frame.rename_axis(["n_networks", "way"])
+    return frame.rename_axis(["model", "n_networks", "way"])
 
 
 # %%
-# Each library has processes of its own.
+# Each library has processes of its own, which train every model.
 
 LIBRARIES = {"torch": by_torch}
 if any(name.startswith("JAX") for name in installed()):
@@ -115,7 +116,6 @@ runs = measure(
     **TIMES,
     warmup=False,
     clean_environment=CLEAN_ENVIRONMENT,
-    model=MODELS,
     library=LIBRARIES,
 )
 
