@@ -67,7 +67,13 @@ class Cell(ABC):
 
 
 class Exact(Cell):
-    """A number that is known, not measured."""
+    """A number that is known, not measured.
+
+    Parameters
+    ----------
+    value : float
+        The number, in the base unit.
+    """
 
     def __init__(self, value: float) -> None:
         self._value = value
@@ -85,7 +91,17 @@ class Exact(Cell):
 
 
 class Given(Cell):
-    """A value that comes with its 95 % interval, such as a score over rows or a published value that was read back."""
+    """A value that comes with its 95 % interval, such as a score over rows or a published value that was read back.
+
+    Parameters
+    ----------
+    value, low, high : float
+        The value and the ends of its interval, in the base unit; the ends are NaN if no interval is known.
+    n_runs, n_processes : int, default=0
+        The numbers of runs and processes behind it.
+    machine : str, default=""
+        The machine that it was measured on.
+    """
 
     def __init__(
         self, value: float, low: float, high: float, n_runs: int = 0, n_processes: int = 0, machine: str = ""
@@ -122,6 +138,21 @@ class Sampled(Cell):
 
     Runs of one `source` with the same process and repeat belong to the same round: whatever disturbed one also
     disturbed the other.
+
+    Parameters
+    ----------
+    runs : ndarray of shape (n_runs,)
+        The measurements, in the base unit.
+    process, repeat : ndarray of shape (n_runs,)
+        The number of the process of each run, and of the repeat within it.
+    source : object
+        Identifies the measurement.
+    statistic : {"median", "mean"}, default="median"
+        What is estimated from the runs.
+    machine : str, default=""
+        The machine that all runs were measured on.
+    disturbed : ndarray of shape (n_runs,), default=None
+        Which of the runs were disturbed; by default none.
     """
 
     def __init__(
@@ -183,13 +214,31 @@ class Sampled(Cell):
         )
 
     def pairs_with(self, other: Sampled) -> bool:
-        """Return whether every run has a partner from the same round."""
+        """Return whether every run has a partner from the same round.
+
+        Parameters
+        ----------
+        other : Sampled
+            Another cell.
+
+        Returns
+        -------
+        bool
+        """
         same_rounds = np.array_equal(self.process, other.process) and np.array_equal(self.repeat, other.repeat)
         return (self.source, self.machine) == (other.source, other.machine) and same_rounds
 
 
 class Derived(Cell):
-    """A function of cells that were measured independently of each other."""
+    """A function of cells that were measured independently of each other.
+
+    Parameters
+    ----------
+    function : callable
+        Takes a number or an array for each cell, and works element by element.
+    leaves : sequence of Cell
+        The arguments of the function.
+    """
 
     def __init__(self, function: Callable[..., Any], leaves: Sequence[Cell]) -> None:
         self.function, self.leaves = function, tuple(leaves)

@@ -132,7 +132,22 @@ class Quantity:
     # Looking at it
 
     def labels(self, level: str) -> list[Any]:
-        """Return the labels of a level, in order."""
+        """Return the labels of a level, in order.
+
+        Parameters
+        ----------
+        level : str
+            Name of the level.
+
+        Returns
+        -------
+        list
+
+        Raises
+        ------
+        KeyError
+            If there is no such level; the message suggests the nearest one.
+        """
         at = self._place(level)
         return list(dict.fromkeys(key[at] for key in self.cells))
 
@@ -229,7 +244,18 @@ class Quantity:
         return self.cell.interval()[1]
 
     def interval(self, level: float = LEVEL) -> tuple[float, float]:
-        """Return the ends of the interval at a confidence level from 0 to below 1, in the base unit."""
+        """Return the ends of the interval at any confidence level.
+
+        Parameters
+        ----------
+        level : float, default=0.95
+            Confidence level, from 0 to below 1.
+
+        Returns
+        -------
+        low, high : float
+            In the base unit; NaN if no interval is known.
+        """
         return self.cell.interval(level)
 
     @property
@@ -277,7 +303,22 @@ class Quantity:
         return self * -1
 
     def to(self, unit: str) -> Quantity:
-        """Return the same numbers in another unit without dimension: ``share.to("fraction")`` is shown in percent."""
+        """Return the same numbers in another unit of the same dimension.
+
+        Parameters
+        ----------
+        unit : str
+            Such as "fraction" for a ratio: ``share.to("fraction")`` is shown in percent.
+
+        Returns
+        -------
+        Quantity
+
+        Raises
+        ------
+        ValueError
+            If the unit has another dimension; the message lists those that are possible.
+        """
         if unit not in UNITS or UNITS[unit].dimension != UNITS[self.unit].dimension:
             same = [name for name, known in UNITS.items() if known.dimension == UNITS[self.unit].dimension]
             raise ValueError(f"{self._called()} can be shown as {', '.join(same)}. Got {unit!r} instead.")
@@ -285,6 +326,10 @@ class Quantity:
 
     def exact(self) -> Quantity:
         """Return the same numbers as an exact quantity, for what follows from shapes and counts and cannot vary.
+
+        Returns
+        -------
+        Quantity
 
         Raises
         ------
@@ -302,24 +347,63 @@ class Quantity:
     # Over levels
 
     def mean(self, *levels: str) -> Quantity:
-        """Return the mean over levels (by default all), run by run.
+        """Return the mean over levels, run by run.
 
         It is geometric for times, sizes, rates and ratios, and arithmetic for other units.
+
+        Parameters
+        ----------
+        *levels : str
+            The levels; by default all of them.
+
+        Returns
+        -------
+        Quantity
         """
         if UNITS[self.unit].is_scale:
             return self._reduce(levels, lambda *x: np.exp(np.mean(np.log(x), axis=0)), "mean")
         return self._reduce(levels, lambda *x: np.mean(x, axis=0), "mean")
 
     def sum(self, *levels: str) -> Quantity:
-        """Return the sum over levels (by default all), run by run; a label that a run lacks counts as zero."""
+        """Return the sum over levels, run by run; a label that a run lacks counts as zero.
+
+        Parameters
+        ----------
+        *levels : str
+            The levels; by default all of them.
+
+        Returns
+        -------
+        Quantity
+        """
         return self._like_filled()._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
 
     def max(self, *levels: str) -> Quantity:
-        """Return the largest number over levels (by default all), run by run."""
+        """Return the largest number over levels, run by run.
+
+        Parameters
+        ----------
+        *levels : str
+            The levels; by default all of them.
+
+        Returns
+        -------
+        Quantity
+        """
         return self._reduce(levels, lambda *x: np.max(x, axis=0), "largest")
 
     def min(self, *levels: str) -> Quantity:
-        """Return the smallest number over levels (by default all), run by run."""
+        """Return the smallest number over levels, run by run.
+
+        Parameters
+        ----------
+        *levels : str
+            The levels; by default all of them.
+
+        Returns
+        -------
+        Quantity
+        """
         return self._reduce(levels, lambda *x: np.min(x, axis=0), "smallest")
 
     def along(self, level: str, function: Callable[[Any, Any], float], *, unit: str = "number") -> Quantity:
@@ -358,17 +442,41 @@ class Quantity:
         )
 
     def idxmax(self) -> Any:
-        """Return the label of the largest number; a tuple of labels if there are several levels."""
+        """Return the label of the largest number.
+
+        Returns
+        -------
+        hashable
+            A tuple of labels if there are several levels.
+        """
         key = max(self.cells, key=lambda key: self.cells[key].value)
         return key[0] if len(key) == 1 else key
 
     def idxmin(self) -> Any:
-        """Return the label of the smallest number; a tuple of labels if there are several levels."""
+        """Return the label of the smallest number.
+
+        Returns
+        -------
+        hashable
+            A tuple of labels if there are several levels.
+        """
         key = min(self.cells, key=lambda key: self.cells[key].value)
         return key[0] if len(key) == 1 else key
 
     def nlargest(self, n: int, level: str) -> Quantity:
-        """Return the cells of the `n` labels of a level with the largest sums over all other levels, largest first."""
+        """Return the cells of the `n` labels of a level with the largest sums over all other levels, largest first.
+
+        Parameters
+        ----------
+        n : int
+            How many labels.
+        level : str
+            Name of the level.
+
+        Returns
+        -------
+        Quantity
+        """
         at = self._place(level)
         totals: dict[Any, float] = {}
         for key, cell in self.cells.items():
@@ -390,7 +498,22 @@ class Quantity:
         return self._check(other, above=False)
 
     def within(self, low: float, high: float) -> Check:
-        """Return the check that every number lies from `low` to `high`, both included, in the base unit."""
+        """Return the check that every number lies between `low` and `high`, both included.
+
+        Parameters
+        ----------
+        low, high : float
+            Ends of the expected range, in the base unit.
+
+        Returns
+        -------
+        Check
+
+        Raises
+        ------
+        ValueError
+            If the ends are not in order, or are probably percentages where the quantity is a fraction.
+        """
         ends = [check_threshold(end, self.unit, f"the quantity {self.name!r}") for end in (low, high)]
         if not ends[0] < ends[1]:
             raise ValueError(f"The ends of within must be in order. Got {low} and {high} instead.")
@@ -398,6 +521,15 @@ class Quantity:
 
     def rises(self, *levels: str) -> Check:
         """Return the check that the numbers rise from each label to the next, along each of these levels.
+
+        Parameters
+        ----------
+        *levels : str
+            Names of the levels.
+
+        Returns
+        -------
+        Check
 
         Examples
         --------
@@ -452,13 +584,32 @@ class Quantity:
     # Showing itself
 
     def frame(self) -> pd.DataFrame:
-        """Return a data frame with one row for each cell: labels, value, the ends of its interval, number of runs."""
+        """Return a data frame with one row for each cell.
+
+        Returns
+        -------
+        DataFrame
+            Columns for the levels; the value and the ends of its interval in base units, named like the quantity, with
+            "_low" and "_high"; and "runs", the number of runs, if any cell has some.
+        """
         rows = [(*key, cell.value, *cell.interval(), cell.n_runs) for key, cell in self.cells.items()]
         frame = pd.DataFrame(rows, columns=[*self.by, self.name, f"{self.name}_low", f"{self.name}_high", "runs"])
         return frame if frame["runs"].any() else frame.drop(columns="runs")
 
     def plot(self, x: str | None = None, by: str | None = None, **options: Any) -> Any:
-        """Draw the quantity: see `mlperf.quantities.drawing.plot`."""
+        """Draw the quantity.
+
+        Parameters
+        ----------
+        x, by : str, default=None
+            The levels along the axis, and by colour.
+        **options
+            Further options of `mlperf.quantities.drawing.plot`.
+
+        Returns
+        -------
+        Axes, or ndarray of Axes
+        """
         # Only those who draw load matplotlib.
         from mlperf.quantities.drawing import plot
 

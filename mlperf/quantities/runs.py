@@ -165,6 +165,11 @@ class Runs:
     def medians(self) -> pd.DataFrame:
         """Return the medians of all numeric measurements, with one row for each cell.
 
+        Returns
+        -------
+        DataFrame
+            Columns for the levels, then one for each numeric measurement.
+
         Examples
         --------
         >>> import pandas as pd

@@ -90,6 +90,15 @@ def fit(form: str, sizes: ArrayLike, costs: ArrayLike) -> Cost:
 def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
     """Return the exponent of the power model; it is 1 if the cost is proportional to the size.
 
+    Parameters
+    ----------
+    sizes, costs : array-like of shape (n,)
+        As for `fit`.
+
+    Returns
+    -------
+    float
+
     Examples
     --------
     >>> from mlperf.quantities.scaling import exponent
@@ -102,7 +111,17 @@ def exponent(sizes: ArrayLike, costs: ArrayLike) -> float:
 def break_even(sizes: ArrayLike, costs: ArrayLike) -> float:
     """Return the size at which the fixed and the proportional part of the affine model are equal.
 
-    Below this size, the fixed part dominates. It is infinite if the costs do not grow at all.
+    Below this size, the fixed part dominates.
+
+    Parameters
+    ----------
+    sizes, costs : array-like of shape (n,)
+        As for `fit`.
+
+    Returns
+    -------
+    float
+        A size; infinite if the costs do not grow at all.
 
     Examples
     --------

@@ -118,6 +118,15 @@ def _cell(value: float, low: float, high: float, scale: float) -> str:
 def header(name: str) -> str:
     """Return the name of a column as a header: "n_samples" becomes "Samples".
 
+    Parameters
+    ----------
+    name : str
+        Name of a column.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> from mlperf.quantities.tables import header

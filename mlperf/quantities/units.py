@@ -71,6 +71,16 @@ UNITS = {
 def unit_of(column: str) -> str:
     """Return the unit in which the name of a column ends; "number" if there is none.
 
+    Parameters
+    ----------
+    column : str
+        Name of a column, such as "peak_bytes".
+
+    Returns
+    -------
+    str
+        One of `UNITS`.
+
     Examples
     --------
     >>> from mlperf.quantities.units import unit_of
@@ -83,6 +93,16 @@ def unit_of(column: str) -> str:
 
 def product(a: str, b: str) -> str:
     """Return the unit of a product.
+
+    Parameters
+    ----------
+    a, b : str
+        The units of the factors, each one of `UNITS`.
+
+    Returns
+    -------
+    str
+        One of `UNITS`.
 
     Raises
     ------
@@ -104,6 +124,16 @@ def product(a: str, b: str) -> str:
 
 def quotient(a: str, b: str) -> str:
     """Return the unit of a quotient; for two equal units, it is "ratio".
+
+    Parameters
+    ----------
+    a, b : str
+        The units of dividend and divisor, each one of `UNITS`.
+
+    Returns
+    -------
+    str
+        One of `UNITS`.
 
     Raises
     ------
@@ -176,6 +206,20 @@ def written(value: float, low: float, high: float, unit: str, *, short: bool = F
 def prefix_of(unit: str, size: float) -> tuple[str, float]:
     """Return the prefix that suits a number of this size, and the prefixed unit in base units.
 
+    Parameters
+    ----------
+    unit : str
+        One of `UNITS`.
+    size : float
+        The absolute value of the number, in the base unit.
+
+    Returns
+    -------
+    prefix : str
+        Empty if the unit takes none.
+    scale : float
+        The number divided by it is what is written.
+
     Examples
     --------
     >>> from mlperf.quantities.units import prefix_of
@@ -192,7 +236,19 @@ def prefix_of(unit: str, size: float) -> tuple[str, float]:
 
 
 def decimals(value: float, low: float, high: float, scale: float) -> int | None:
-    """Return how many decimals the interval supports in units of `scale`; None for an exact or infinite number.
+    """Return how many decimals the interval supports in units of `scale`.
+
+    Parameters
+    ----------
+    value, low, high : float
+        The number and the ends of its interval, in the base unit, as for `written`.
+    scale : float
+        The prefixed unit in base units.
+
+    Returns
+    -------
+    int or None
+        Negative if not even all digits before the decimal point are supported; None for an exact or infinite number.
 
     Examples
     --------
@@ -217,6 +273,17 @@ def decimals(value: float, low: float, high: float, scale: float) -> int | None:
 
 def digits(value: float, places: int | None) -> str:
     """Return a number with `places` decimals (None if it is exact), a comma at thousands, and a true minus sign.
+
+    Parameters
+    ----------
+    value : float
+        The number, in the unit in which it is written.
+    places : int or None
+        As `decimals` returns it.
+
+    Returns
+    -------
+    str
 
     Examples
     --------

@@ -26,6 +26,11 @@ class ResultError(Exception):
 def results_folder() -> Path:
     """Return the folder of results: the one named by ``MLPERF_RESULTS``, else ``results`` in the current folder.
 
+    Returns
+    -------
+    Path
+        An absolute path. The folder need not exist.
+
     Examples
     --------
     >>> import os
@@ -39,6 +44,17 @@ def results_folder() -> Path:
 def is_file_of(name: str, file: str) -> bool:
     """Return whether a file name is one that `publish` gives to the files of a result.
 
+    Parameters
+    ----------
+    name : str
+        Name of the result.
+    file : str
+        Name of the file.
+
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> from mlperf.results.folder import is_file_of
@@ -50,7 +66,17 @@ def is_file_of(name: str, file: str) -> bool:
 
 
 def names_in(folder: Path) -> list[str]:
-    """Return the names of the results in a folder, complete or not, in alphabetical order; none if it cannot be read.
+    """Return the names of the results in a folder, complete or not.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder of results.
+
+    Returns
+    -------
+    list of str
+        In alphabetical order; empty if the folder cannot be read.
 
     Examples
     --------
@@ -74,10 +100,20 @@ def names_in(folder: Path) -> list[str]:
 
 
 def content_of(path: Path) -> bytes | None:
-    """Return the content of a regular file; None if it does not exist.
+    """Return the content of a regular file.
 
     Links are not followed, and pipes are not waited for: a folder from elsewhere may hold links that lead out of it,
     and pipes and devices that never end.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    bytes or None
+        None if the file does not exist.
 
     Raises
     ------

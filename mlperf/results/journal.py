@@ -66,18 +66,51 @@ class Journal:
                     _own[path] = main
 
     def key(self, cell: Any) -> str:
-        """Return the key of the runs of a cell."""
+        """Return the key under which the runs of a cell are stored.
+
+        Parameters
+        ----------
+        cell : object
+            The labels of the cell.
+
+        Returns
+        -------
+        str
+        """
         try:
             return hashlib.sha256(f"{self._depends} {reach(cell, self._script)}".encode()).hexdigest()
         except Exception:  # a random key: these runs are not found again
             return hashlib.sha256(os.urandom(16)).hexdigest()
 
     def get(self, key: str, process: int) -> list[dict[str, Any]] | None:
-        """Return the runs of one process of a cell; None if they are not in the journal."""
+        """Return the runs of one process of a cell.
+
+        Parameters
+        ----------
+        key : str
+            As `key` returns it.
+        process : int
+            Number of the process.
+
+        Returns
+        -------
+        list of dict, or None
+            None if the runs are not in the journal.
+        """
         return self._known.get((key, process))
 
     def put(self, key: str, process: int, runs: list[dict[str, Any]]) -> None:
-        """Store the runs of one process of a cell."""
+        """Store the runs of one process of a cell.
+
+        Parameters
+        ----------
+        key : str
+            As `key` returns it.
+        process : int
+            Number of the process.
+        runs : list of dict
+            What was measured in each run, ready for JSON.
+        """
         if self.path is None:
             return
         with suppress(OSError, ValueError):

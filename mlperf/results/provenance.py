@@ -74,7 +74,17 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
 
 
 def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return what differs between the inputs of a result and the present ones; empty if nothing does.
+    """Return what differs between the inputs of a result and the present ones.
+
+    Parameters
+    ----------
+    then, now : mapping of str
+        Both as `inputs` returns them.
+
+    Returns
+    -------
+    list of str
+        Names of files, and names with both values for all others; empty if nothing differs.
 
     Examples
     --------

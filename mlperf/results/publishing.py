@@ -137,6 +137,15 @@ def _finish(folder: Path, name: str) -> None:
 def name_of(text: str) -> str:
     """Return a text as a name: "scikit-learn" becomes "scikit_learn"; empty if no letter or digit is left.
 
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> from mlperf.results.publishing import name_of

@@ -109,24 +109,77 @@ class Result:
         return f"Result {self.name!r}, measured {self.provenance['time']}: {held or 'empty'}"
 
     def kind(self, key: str) -> str:
-        """Return the kind of a thing: "table", "quantity", "claim", "figure" or "value"."""
+        """Return the kind of a thing.
+
+        Parameters
+        ----------
+        key : str
+            Name of the thing.
+
+        Returns
+        -------
+        {"table", "quantity", "claim", "figure", "value"}
+        """
         return str(self._entries[key]["kind"])
 
     def keys(self, *kinds: str) -> list[str]:
-        """Return the names of all things, or of the things of some kinds."""
+        """Return the names of all things, or of the things of some kinds.
+
+        Parameters
+        ----------
+        *kinds : {"table", "quantity", "claim", "figure", "value"}
+            By default all kinds.
+
+        Returns
+        -------
+        list of str
+        """
         return [key for key in self if not kinds or self.kind(key) in kinds]
 
     def asked(self, key: str) -> dict[str, Any] | None:
-        """Return the arguments with which `mlperf.measure` made a table of runs; None for other tables."""
+        """Return the arguments with which `mlperf.measure` made a table of runs.
+
+        Parameters
+        ----------
+        key : str
+            Name of the table.
+
+        Returns
+        -------
+        dict or None
+            As `mlperf.results.stored.asked_for` returns them; None for other tables.
+        """
         asked: dict[str, Any] | None = self._entries[key].get("asked")
         return asked
 
     def paths(self, key: str) -> dict[str, Path]:
-        """Return the paths of the files of a thing by extension: "svg" and "pdf" for a figure, "csv" for a table."""
+        """Return the paths of the files of a thing.
+
+        Parameters
+        ----------
+        key : str
+            Name of the thing.
+
+        Returns
+        -------
+        dict of Path
+            By extension: "svg" and "pdf" for a figure, "csv" for a table or a quantity.
+        """
         return {ending: self.folder / f"{self.name}.{key}.{ending}" for ending in self._of(key)}
 
     def most(self, column: str) -> int:
-        """Return the largest number of different values that the column "process" or "repeat" has in a table."""
+        """Return the largest number of processes or of repeats in any table.
+
+        Parameters
+        ----------
+        column : {"process", "repeat"}
+            The column whose different values are counted.
+
+        Returns
+        -------
+        int
+            0 if no table has this column.
+        """
         return max((self._entries[key][column] for key in self.keys("table")), default=0)
 
     def _of(self, key: str) -> Files:

@@ -159,11 +159,39 @@ class Shelf:
         return list(dict.fromkeys([*self.scripts, *names_in(self.folder)]))
 
     def named(self, names: Sequence[str]) -> list[str]:
-        """Return the names; for "*", those that scripts publish, or all names if no script is known."""
+        """Return names of results, with "*" replaced.
+
+        Parameters
+        ----------
+        names : sequence of str
+            If "*" is among them, it stands for all results that scripts publish, or for all that there are if no script
+            is known.
+
+        Returns
+        -------
+        list of str
+        """
         return (list(self.scripts) or self.names) if "*" in names else list(names)
 
     def get(self, name: str, folder: Path | None = None) -> Result:
-        """Return a result, by default of this machine; if that fails, the `ResultError` names its script."""
+        """Return a result.
+
+        Parameters
+        ----------
+        name : str
+            Name of the result.
+        folder : Path, default=None
+            The folder of results; by default that of this machine.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        ResultError
+            If it is missing or broken; the message names the script that publishes it.
+        """
         key = name, folder or self.folder
         if key not in self._read:
             try:
@@ -208,12 +236,38 @@ class Shelf:
         raise ResultError(f"Nothing named {asked.name!r} is published among the {kind}.{hint}")
 
     def beside(self, name: str, machine: str = OTHER) -> Result | None:
-        """Return the result of this name from another machine; None if there is no such result or machine."""
+        """Return the result of the same name from another machine.
+
+        Parameters
+        ----------
+        name : str
+            Name of the result.
+        machine : str, default="Other results"
+            Name of the machine.
+
+        Returns
+        -------
+        Result or None
+            None if there is no such result or machine.
+        """
         folder = self.machines.get(machine)
         return self.get(name, folder) if folder and name in names_in(folder) else None
 
     def compared(self, kind: str, reference: str, machine: str = OTHER) -> Any:
-        """Return the same thing from another machine; None if there is no such thing or machine."""
+        """Return the same thing from another machine.
+
+        Parameters
+        ----------
+        kind, reference : str
+            As for `find`.
+        machine : str, default="Other results"
+            Name of the machine.
+
+        Returns
+        -------
+        object
+            None if there is no such thing or machine.
+        """
         asked = parse(reference)
         other = self.beside(asked.result, machine)
         if other is None or asked.key not in other.keys(*KINDS[kind]):
@@ -262,6 +316,15 @@ class Shelf:
     def frame(self, reference: str) -> pd.DataFrame:
         """Return a table; a quantity becomes a table whose column names end in the unit.
 
+        Parameters
+        ----------
+        reference : str
+            See `mlperf.results.references.parse`.
+
+        Returns
+        -------
+        DataFrame
+
         Raises
         ------
         ResultError
@@ -270,7 +333,21 @@ class Shelf:
         return _framed(self.find("tables", reference)[2])
 
     def lay(self, reference: str, frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
-        """Lay out some rows and columns of a table, with the ratio to the same rows of the other results, if any."""
+        """Lay out some rows and columns of a table, with the ratio to the same rows of the other results, if any.
+
+        Parameters
+        ----------
+        reference : str
+            The table, as for `frame`.
+        frame : DataFrame
+            The chosen rows and columns.
+        unit : str, default=None
+            The unit of numeric columns whose name does not end in one.
+
+        Returns
+        -------
+        list of Column
+        """
         laid = columns(frame, unit)
         other = self.compared("tables", reference)
         if other is None:
@@ -311,7 +388,18 @@ class Shelf:
         return chosen
 
     def moved(self, name: str) -> list[str]:
-        """Return what differs between the inputs of a result and the present ones, if its script is known."""
+        """Return what differs between the inputs of a result and the present ones.
+
+        Parameters
+        ----------
+        name : str
+            Name of the result.
+
+        Returns
+        -------
+        list of str
+            Empty if nothing differs, or if no scripts are known.
+        """
         script = self.scripts.get(name)
         if not script:
             return ["no script publishes it any more"] if self.scripts else []
@@ -320,7 +408,17 @@ class Shelf:
         return moved(self.get(name).inputs, self._now[script])
 
     def state(self, name: str) -> str:
-        """Return a text that changes whenever anything shown of a result (of all results for "*") changes."""
+        """Return a text that changes whenever anything that pages show of a result changes.
+
+        Parameters
+        ----------
+        name : str
+            Name of the result; "*" stands for all.
+
+        Returns
+        -------
+        str
+        """
         if name == "*":
             return " ".join(map(self.state, self.named(["*"])))
         parts = []

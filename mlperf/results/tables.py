@@ -121,6 +121,20 @@ def ratio_of(mine: Quantity, theirs: Quantity | None) -> Quantity | None:
 def typed_words(text: str) -> list[str]:
     """Return the words of an option, separated by commas or spaces; quoted words may contain these.
 
+    Parameters
+    ----------
+    text : str
+        The option as it was typed.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    ResultError
+        If a quote is not closed.
+
     Examples
     --------
     >>> from mlperf.results.tables import typed_words

@@ -14,7 +14,7 @@ from mlperf.quantities.quantity import Quantity
 FEWEST = 8
 # Smallest number of builds on either side of a change.
 LEAST = 3
-# Penalty of a change, as a multiple of the logarithm of the number of builds. With it, fewer than one in fifteen series
+# Penalty of a change, as a multiple of the logarithm of the number of builds. With it, fewer than one in ten series
 # without a change is marked, whatever its length (tests/sphinxext/test_changes.py).
 PENALTY = 6
 # Smallest relative spread that is assumed, even for exact values.

@@ -27,6 +27,25 @@ STARTERS = frozenset(
 def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
     """Parse claims that are joined to a sentence, such as ``a.x, but b.y``.
 
+    Parameters
+    ----------
+    text : str
+        References to claims, with words between them, and optionally "clause" or "open" at the end.
+
+    Returns
+    -------
+    names : list of str
+        The claims.
+    joints : list of str
+        The texts between them.
+    form : {"", "clause", "open"}
+        As for `join`.
+
+    Raises
+    ------
+    ValueError
+        If the text does not have this form.
+
     Examples
     --------
     >>> from mlperf.sphinxext.sentences import parse_sentences
@@ -94,6 +113,20 @@ class Condition(NamedTuple):
 
 def parse_conditions(text: str) -> list[Condition]:
     """Parse conditions on the verdicts of claims, joined by "and".
+
+    Parameters
+    ----------
+    text : str
+        Such as "fits.grows holds or is undecided and fits.linear is not undecided".
+
+    Returns
+    -------
+    list of Condition
+
+    Raises
+    ------
+    ValueError
+        If the text does not have this form.
 
     Examples
     --------
