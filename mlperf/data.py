@@ -1,4 +1,4 @@
-"""The data: a linear regression problem with known noise, or one's own, split for training, validation and test."""
+"""The data, split for training, validation and test: a linear problem with known noise, or your own."""
 
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ from sklearn.model_selection import train_test_split
 
 
 class Samples(NamedTuple):
-    """The eight arrays of one problem; unpacks in this order.
+    """The eight arrays of one problem, which unpack in this order.
 
     Attributes
     ----------
     X, y : ndarray of shape (n_samples, n_features) and (n_samples,)
-        All samples. From `split`, data frames or targets of several outputs where it got such.
+        All samples. Data frames, or targets with several outputs, if `split` was given such.
     Xtr, Xval, Xte : ndarray of shape (n, n_features)
         Features of the training, validation and test split (60, 20 and 20 % of the samples).
     ytr, yval, yte : ndarray of shape (n,)
@@ -59,7 +59,7 @@ def generate_samples(n_samples: int, n_features: int = 5, noise: float = 1, rand
     noise : float, default=1
         Standard deviation of the noise in the target, in units of the target; not negative.
     random_state : int or None, default=42
-        Seed of the generator and of both splits; None draws anew at each call.
+        Seed of the generator and of both splits; with None, each call gives other samples.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def generate_samples(n_samples: int, n_features: int = 5, noise: float = 1, rand
 
 
 def split(X: Any, y: Any, *, random_state: int | None = 42, stratify: bool | None = None) -> Samples:
-    """Split one's own data 60 / 20 / 20, for training, validation and test.
+    """Split your own data 60 / 20 / 20, for training, validation and test.
 
     Two calls of :func:`sklearn.model_selection.train_test_split` are made: 20 % of the samples become the test split,
     then 25 % of the rest the validation split, with the same `random_state`.
@@ -116,7 +116,7 @@ def split(X: Any, y: Any, *, random_state: int | None = 42, stratify: bool | Non
     y : array-like or Series of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     random_state : int or None, default=42
-        Seed of both splits; None draws anew at each call.
+        Seed of both splits; with None, each call splits differently.
     stratify : bool, default=None
         Whether each class has the same share in every split. By default, if the targets are labels: a single column, no
         floating-point numbers, and at least 5 samples of each class.
@@ -124,12 +124,12 @@ def split(X: Any, y: Any, *, random_state: int | None = 42, stratify: bool | Non
     Returns
     -------
     Samples
-        ``X, y, Xtr, Xval, Xte, ytr, yval, yte``: data frames of data frames, else arrays.
+        ``X, y, Xtr, Xval, Xte, ytr, yval, yte``: data frames where data frames were given, otherwise arrays.
 
     Raises
     ------
     ValueError
-        If `X` and `y` differ in length, or are too short to be split.
+        If `X` and `y` differ in length or have too few samples to be split.
 
     Examples
     --------
@@ -169,6 +169,6 @@ def _are_labels(y: Any) -> bool:
     values = np.asarray(y)
     if values.ndim != 1 or values.dtype.kind in "fc":
         return False
-    # Text of pandas is made of objects, which need not be comparable.
+    # pandas may hold text as objects, which need not be comparable.
     _, counts = np.unique(values.astype(str) if values.dtype == object else values, return_counts=True)
     return bool(counts.min() >= 5)

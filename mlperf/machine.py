@@ -18,7 +18,7 @@ import psutil
 UNREADABLE = "not readable here"
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas")
-"""Packages whose version can move a measured number."""
+"""Packages whose version can change a measured number."""
 
 
 PREFIXES = (
@@ -41,10 +41,10 @@ PREFIXES = (
     "VECLIB_",
     "XLA_",
 )
-"""Of environment variables: those that numerical libraries, their threads and allocators read begin so."""
+"""Prefixes of the environment variables that numerical libraries, their thread pools and allocators read."""
 
 LEFT_OUT = ("_NUM_THREADS", "_DIR", "_PATH", "KMP_DUPLICATE_LIB_OK", "KMP_INIT_AT_FORK")
-"""Of these, names that end so are left out: `mlperf.measure` sets the threads, scikit-learn the last two itself."""
+"""Endings of those left out: numbers of threads, set by `mlperf.measure`; folders; two that scikit-learn sets."""
 
 VARIABLES = (
     "CUBLAS_WORKSPACE_CONFIG",
@@ -60,24 +60,24 @@ VARIABLES = (
 
 
 ANSWERS = "MLPERF_ANSWERS"
-"""Environment variable with the answers of another machine, as JSON: of the one whose runs are checked again."""
+"""Environment variable with the answers of another machine, as JSON, while the runs of that machine are rechecked."""
 
 answers: dict[str, Any] = {}
-"""What this machine has answered in this process."""
+"""The answers given in this process, by question."""
 
 
 def answer(question: str, ask: Callable[[], Any]) -> Any:
-    """Return what this machine answers to a question on which it depends what is measured, and keep it.
+    """Ask this machine a question that decides what is measured, and keep the answer.
 
-    Answers are published with what was measured. Where that is checked again, the machine is not asked: it may be
-    another one, with other libraries.
+    Answers are published with the measurements. When these are rechecked, perhaps on another machine with other
+    libraries, the published answers are taken and the machine is not asked.
 
     Parameters
     ----------
     question : str
-        A name for it: "engines".
+        A name for the question, such as "engines".
     ask : callable
-        Returns the answer, as JSON has it.
+        Called without arguments; returns the answer, which must be of a type that JSON has.
 
     Returns
     -------
@@ -97,13 +97,13 @@ def answer(question: str, ask: Callable[[], Any]) -> Any:
 
 @functools.cache
 def fingerprint() -> dict[str, str]:
-    """Return what tells this machine and its versions from others, without loading torch.
+    """Describe what tells this machine and its versions from others, without loading torch.
 
     Returns
     -------
     dict of str
-        Processor, usable cores, operating system, Python, the version of each package that can move a number, and
-        the environment variables that can (see `environment`).
+        Processor, usable cores, operating system, Python, the version of each of `PACKAGES`, and the environment
+        variables that change how libraries compute (see `environment`).
 
     Examples
     --------
@@ -124,13 +124,14 @@ def fingerprint() -> dict[str, str]:
 
 @functools.cache
 def identity() -> str:
-    """Return a name that tells this machine from others, and does not tell its host's name.
+    """Return a name that tells this machine from others without revealing its host name.
 
     Returns
     -------
     str
-        Its processor, and eight digits of a digest of its host's name, its installation and its `fingerprint`. With
-        other versions, or other variables that change how libraries compute, it counts as another machine.
+        The processor, and eight hexadecimal digits of a digest of the host name, the installation and the
+        `fingerprint`. With other versions, or other variables that change how libraries compute, it counts as another
+        machine.
 
     Examples
     --------
@@ -152,8 +153,8 @@ def environment() -> dict[str, str]:
     Returns
     -------
     dict of str
-        Those that choose a kernel, a layout, a policy of threads or an allocator, in alphabetical order. The numbers of
-        threads are not among them, as `mlperf.measure` sets them itself, nor are folders.
+        Those that choose a kernel, a memory layout, a thread policy or an allocator, in alphabetical order. The numbers
+        of threads are not among them, as `mlperf.measure` sets them itself, nor are folders.
 
     Examples
     --------
@@ -177,8 +178,9 @@ def blas() -> str:
     Returns
     -------
     str
-        Of each library its name, its version and the processor that its kernel is written for, as threadpoolctl tells
-        them. What is linked into another library, as MKL is into torch and Eigen into JAX, is not seen.
+        The name and version of each library, and the processor that its kernel is written for, as threadpoolctl reports
+        them; "none" if there are none. Libraries linked into another one, as MKL is into torch and Eigen into JAX, are
+        not seen.
 
     Examples
     --------
@@ -199,9 +201,9 @@ def machine() -> dict[str, str]:
     Returns
     -------
     dict of str
-        Processor, cores (those that this process may use: limits of a container and of affinity count), caches,
-        memory, operating system, Python, versions, torch's BLAS, vector instructions and threads, and the
-        environment variables that change how libraries compute. What cannot be read says so.
+        Processor; cores, and how many of them this process may use, given the limits of its container and its affinity;
+        caches, memory, operating system, Python, versions; BLAS, vector instructions and threads of torch; GPU; and the
+        environment variables that change how libraries compute. A value that cannot be read is "not readable here".
 
     Examples
     --------
@@ -238,7 +240,7 @@ DEVICES = ("cpu", "cuda", "mps")
 
 
 def devices() -> list[str]:
-    """Return on which of `DEVICES` torch can compute here: the processor, and a graphics processor if there is one.
+    """Return those of `DEVICES` that torch can use here: the CPU, and a GPU if there is one.
 
     Returns
     -------
@@ -267,9 +269,9 @@ def check_device(device: str, *, owner: str = "MLPRegressor") -> str:
     Parameters
     ----------
     device : {"cpu", "cuda", "mps", "auto"}
-        Where to train. ``"auto"`` stands for the graphics processor if there is one, else for the processor.
+        Where to train. ``"auto"`` stands for the GPU if there is one, otherwise for the CPU.
     owner : str, default="MLPRegressor"
-        Whose parameter it is, for the message.
+        The class or function that has the parameter, for the error message.
 
     Returns
     -------
@@ -279,7 +281,7 @@ def check_device(device: str, *, owner: str = "MLPRegressor") -> str:
     Raises
     ------
     ValueError
-        If there is no such device here; the message names those that are.
+        If there is no such device here; the message names those that there are.
 
     Examples
     --------
@@ -299,7 +301,7 @@ def check_device(device: str, *, owner: str = "MLPRegressor") -> str:
 
 
 def _why_not(device: object) -> str:
-    """Say why a device is not there."""
+    """Say why a device is missing."""
     import torch
 
     if device == "cuda":
@@ -313,12 +315,12 @@ def _why_not(device: object) -> str:
 
 @functools.cache
 def accelerator() -> str:
-    """Name the graphics processor and its driver, without loading torch.
+    """Name the GPU and its driver, without loading torch.
 
     Returns
     -------
     str
-        As the driver names it; several of one kind are named once. Empty where none can be seen.
+        As the driver names it; several of one kind are named once. Empty if no GPU is found.
 
     Examples
     --------
@@ -378,7 +380,7 @@ def _processor() -> str:
 
 def _output(*command: str) -> str:
     try:
-        # Untranslated: labels are looked for by their English names.
+        # Untranslated output: labels are searched by their English names.
         environment = {**os.environ, "LC_ALL": "C"}
         return subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

@@ -27,10 +27,10 @@ from mlperf.training.streamed import Stream, predicted, rows_of_a_chunk, slices
 # A block of this many rows keeps the widest activations of a prediction in the processor's cache.
 PREDICT_ROWS = 2_048
 
-# To a device the launch of an operator costs as much for many rows as for few.
+# On a GPU, launching an operator costs as much for many rows as for few.
 DEVICE_ROWS = 65_536
 
-# Data that are streamed are tried with so many rows before a whole pass over them begins.
+# Rows of streamed data that are validated before a pass over all of them begins.
 FIRST_ROWS = 64
 
 FLOATS = [np.float64, np.float32]
@@ -39,8 +39,9 @@ FLOATS = [np.float64, np.float32]
 class MLPRegressor(RegressorMixin, BaseEstimator):
     """Multi-layer perceptron regressor: ReLU, mean squared error, Adam.
 
-    Features and targets are standardised inside, from the training data alone; predictions come back in the
-    units of the target. Parameters that :class:`sklearn.neural_network.MLPRegressor` has too mean the same.
+    Features and targets are standardised internally, with the means and standard deviations of the training data;
+    predictions are in the units of the target. Parameters that :class:`sklearn.neural_network.MLPRegressor` also has
+    mean the same there.
 
     Data that do not fit into memory are trained on chunk by chunk: a :class:`numpy.memmap`, or whatever can be sliced
     like one (:mod:`mlperf.training.streamed` says how they are shuffled). Processes that ``torchrun`` starts share
@@ -55,24 +56,26 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     max_iter : int, default=200
         Epochs: passes over the training data.
     batch_size : int, default=64
-        Samples of one mini-batch, of all processes together. The short last one of an epoch is kept.
+        Samples of one mini-batch, over all processes together. The last mini-batch of an epoch may be smaller; it is
+        used, too.
     random_state : int, RandomState instance or None, default=None
-        Determines the initial weights and the order of samples in each epoch, whatever torch's global seed.
+        Determines the initial weights and the order of samples in each epoch, independently of torch's global seed.
     progress : bool, default=False
         Show a progress bar over the epochs.
     engine : {"auto", "eager", "fused", "compiled", "cuda_graph"}, default="auto"
-        How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding.
-        "auto" takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves
-        at least twice what compiling takes, as :func:`mlperf.training.engines.suited` says; else "fused". Only "fused"
-        is shared by several processes, and "auto" takes it there. "compiled" trains on the CPU alone, "cuda_graph" on
-        CUDA alone, where "auto" takes it.
+        How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding. "auto"
+        takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves at least
+        twice the time that compiling takes, as estimated by :func:`mlperf.training.engines.suited`; otherwise "fused".
+        Several processes can share a fit with "fused" only, which "auto" then takes. "compiled" works on the CPU only,
+        and "cuda_graph" on CUDA only, where "auto" takes it.
     chunk_bytes : int, default=16777216
-        Bytes of the data, in float32, that are held at a time where they are not loaded: 16 MiB. The larger a chunk,
-        the more thoroughly they are shuffled. What fits into one chunk is loaded.
+        Bytes of streamed data that are held in memory at a time, in float32; the default is 16 MiB. The larger the
+        chunk, the more thoroughly the rows are shuffled. Data that fit into one chunk are loaded as a whole.
     device : {"cpu", "cuda", "mps", "auto"}, default="cpu"
-        Where it trains and predicts. "auto" takes the graphics processor if torch can use one here, else the CPU:
-        which of them is faster depends on the shapes, as "When does a GPU pay?" in the gallery shows. Data that are
-        held in memory are moved there once. Weights and orders are drawn on the CPU, the same for every device.
+        Where it trains and predicts. "auto" takes the GPU if torch can use one here, otherwise the CPU; which of them
+        is faster depends on the shapes, as "When does a GPU pay?" in the gallery shows. Data that are held in memory
+        are moved there once. Initial weights and the order of samples are drawn on the CPU, so that they are the same
+        on every device.
 
     Attributes
     ----------
@@ -81,20 +84,20 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
     loss_curve_ : list of float
         Mean squared error of the standardised target over each epoch's mini-batches, as they were trained on.
     validation_curve_ : list of float
-        The same error on the validation data after each epoch. Only there if `fit` got validation data.
+        The same error on the validation data after each epoch. Exists only if `fit` was given validation data.
     n_iter_ : int
         Epochs run.
     engine_ : str
         Engine that carried out the fit.
     device_ : str
-        Where `module_` lies: the device that carried out the fit. A fitted model that is pickled or copied lies on the
-        CPU then, so that it can be used on any machine.
+        The device that carried out the fit and holds `module_`. A pickled or copied model is on the CPU, so that it can
+        be used on any machine.
     n_outputs_ : int
-        Targets predicted.
+        Number of targets.
     n_features_in_ : int
         Features seen during `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
-        Names of the features, where `X` was a data frame with string column names.
+        Names of the features, if `X` was a data frame whose column names are strings.
 
     See Also
     --------
@@ -150,7 +153,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.chunk_bytes = chunk_bytes
         self.device = device
 
-    # However the caller has set NumPy to warn or to raise, what leaves the range of numbers is handled here.
+    # Overflows are handled here, however the caller has set NumPy to warn or to raise.
     @np.errstate(all="ignore")
     def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Self:
         """Train from scratch.
@@ -158,11 +161,12 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Training features. A memmap, or what can be sliced like one, is never loaded as a whole.
+            Training features. A memmap, or anything that can be sliced like one, is streamed unless it fits into one
+            chunk.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Training targets, likewise.
         X_val, y_val : array-like, optional
-            Validation data, shaped like `X` and `y`; only watched, never trained on.
+            Validation data, with as many columns as `X` and `y`; evaluated after each epoch, never trained on.
 
         Returns
         -------
@@ -174,7 +178,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         ValueError
             If a parameter or the data are invalid, or the loss stops being finite.
         RuntimeError
-            If another process that shares the fit has ended, hangs or cannot be reached.
+            If ``engine="compiled"`` has to compile and no C++ compiler works, or if another process that shares the fit
+            has ended, hangs or cannot be reached.
         """
         parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         validate_parameter_constraints(self._parameter_constraints, parameters, caller_name=type(self).__name__)
@@ -206,7 +211,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 settings["workers"] = workers
             epochs = data.epochs(ENGINES[engine], module, **settings)
             shown: Iterable[int] = range(self.max_iter)
-            # A bar that is not shown would take a lock of the system all the same.
+            # Even a hidden progress bar would take a lock of the system.
             if self.progress and (workers is None or workers.rank == 0):
                 shown = tqdm(shown, desc="Training", unit="epoch")
             losses: list[float] = []
@@ -242,7 +247,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            Features. A memmap, or what can be sliced like one, is read piece by piece.
+            Features. A memmap, or anything that can be sliced like one, is read piece by piece.
 
         Returns
         -------
@@ -255,7 +260,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         sklearn.exceptions.NotFittedError
             If `fit` has not been completed.
         ValueError
-            If `X` is invalid or has other features than in `fit`.
+            If `X` is invalid or has other features than those in `fit`.
         """
         if slices(X):
             return predicted(self.predict, X)
@@ -268,7 +273,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
                 rows = slice(start, start + n_rows)
                 outputs = standardised(features[rows], self._x_scaler)
                 outputs = outputs if on_cpu else outputs.to(self.device_)
-                # Its layers one by one: a call of the module itself costs as much again for a few rows.
+                # Layer by layer: for a few rows, calling the module itself would take twice as long.
                 for layer in self.module_:
                     outputs = layer.forward(outputs) if isinstance(layer, nn.Linear) else outputs.relu_()
                 predictions[rows] = outputs.numpy() if on_cpu else outputs.cpu().numpy()
@@ -316,7 +321,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         return features, target
 
     def _engine(self, sizes: Sequence[int], n_samples: int, workers: Workers | None, device: str) -> str:
-        """Return the name of the engine that carries out the fit; check that it can, there and by these processes."""
+        """Return the engine that carries out the fit; check that it works on the device and with these processes."""
         if ONLY_ON.get(self.engine, device) != device:
             able = [repr(name) for name in ENGINES if ONLY_ON.get(name, device) == device]
             raise ValueError(
@@ -351,17 +356,17 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         }
 
     def _checked(self, X: ArrayLike) -> np.ndarray:
-        """Return valid features; plain arrays that pass at a glance are spared scikit-learn's full validation."""
+        """Return valid features; plain arrays that pass a quick check skip scikit-learn's full validation."""
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype in FLOATS and len(X):
             fitted = hasattr(self, "module_") and not hasattr(self, "feature_names_in_")
-            # A sum of finite numbers may overflow, but it never is finite where one of them is not.
+            # A sum of finite numbers may overflow, but a sum with a number that is not finite never is finite.
             if fitted and X.shape[1] == self.n_features_in_ and math.isfinite(X.sum()):
                 return X
         check_is_fitted(self, "module_")
         return validate_data(self, X, dtype=FLOATS, reset=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is pickled: with the network on the CPU, as there may be no such device where it is read."""
+        """Return what is pickled: with the network on the CPU, as the machine that reads it may lack the device."""
         state = super().__getstate__()
         if state.get("device_", "cpu") == "cpu":
             return state
@@ -384,7 +389,7 @@ def _layer_sizes(hidden_layer_sizes: int | Sequence[int]) -> tuple[int, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a number as Python's own, whatever type or array of no dimension it came in; anything else as it is."""
+    """Return a number of any type, or in a zero-dimensional array, as Python's own; anything else unchanged."""
     if isinstance(value, np.generic | np.ndarray) and np.ndim(value) == 0:
         value = value.item()
     return float(value) if isinstance(value, Real) and not isinstance(value, Integral) else value

@@ -1,10 +1,10 @@
 """What is measured: the published protocol in one place, and its quick variant.
 
-The published protocol is what the report's numbers mean. The quick variant, chosen by setting the
-environment variable ``MLPERF_QUICK`` to anything but ``0``, runs the same scripts on smaller settings, to see
-that everything works; its numbers are a preview and every page says so. Experiments that take many minutes wait for
-a full build, ``make html FULL=1``, which sets ``MLPERF_FULL``. ``make html DEVICE=cuda`` sets ``MLPERF_DEVICE``: the
-networks of the chapter are then trained there.
+The published protocol is what the report's numbers mean. The quick variant, chosen by setting the environment variable
+``MLPERF_QUICK`` to anything but ``0``, runs the same scripts on smaller settings, to see that everything works; its
+numbers are a preview and every page says so. Experiments that take many minutes run only if ``MLPERF_FULL`` is set, as
+it is by ``make html FULL=1``. ``make html DEVICE=cuda`` sets ``MLPERF_DEVICE``: the networks of the chapter are then
+trained there.
 """
 
 import os
@@ -28,14 +28,14 @@ def by_mode(*, published: Setting, quick: Setting) -> Setting:
     Parameters
     ----------
     published : object
-        The value that the report's numbers stand for.
+        The value in the published protocol.
     quick : object
         A smaller value with which the same code runs in seconds.
 
     Returns
     -------
     object
-        The one that fits :data:`MODE`.
+        The value for the current :data:`MODE`.
 
     Examples
     --------
@@ -54,7 +54,7 @@ MODELS: dict[str, tuple[int, ...]] = {
 """Hidden layer sizes of each model; one linear output follows."""
 
 RACED: dict[str, tuple[int, ...]] = by_mode(published=MODELS, quick={name: MODELS[name] for name in ("Small", "Large")})
-"""Models on which engines and libraries race each other: a preview saves the time to compile one."""
+"""Models on which engines and libraries are compared. A preview leaves one out, to save the time to compile it."""
 
 SAMPLE_SIZES: tuple[int, ...] = by_mode(published=(1_000, 5_000, 10_000), quick=(250, 500, 1_000))
 """Samples generated, before the 60 / 20 / 20 split."""
@@ -85,9 +85,9 @@ TIMED: dict[str, Any] = by_mode(
 )
 """How a timing is repeated, as options of `mlperf.measure`: rounds in a fresh process each, with one run of each cell.
 
-Runs of one process resemble each other, so precision is bought with processes, each of which takes seconds to load the
-libraries and therefore visits every cell. From eight on, an interval bears that one of them was disturbed. A single
-process, as in the quick variant, supports no interval and decides nothing.
+Runs within one process resemble each other, so more processes add more precision than more runs do. Each process takes
+seconds to load the libraries and therefore visits every cell. With eight or more processes, an interval tolerates one
+that was disturbed. A single process, as in the quick variant, supports no interval and decides nothing.
 """
 
 UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "warmup": False}
@@ -96,7 +96,7 @@ UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "wa
 PROFILED: dict[str, Any] = by_mode(
     published={"processes": 4, "repeats": 1, "n_jobs": 2, "fresh": "round"}, quick={"processes": 1, "repeats": 1}
 )
-"""How a profile is repeated, as options of `mlperf.measure`: two runs share the machine, as tables take far longer."""
+"""How a profile is repeated, as options of `mlperf.measure`: two at a time, since tables take far longer than runs."""
 
 THREADS = 1
 """Threads that each measured process may use inside one operator."""
@@ -104,7 +104,8 @@ THREADS = 1
 CLEAN_ENVIRONMENT: bool = by_mode(published=True, quick=False)
 """Whether other libraries are measured without the environment variables that change how they compute.
 
-They can halve a library. A preview keeps them, as tests do: they may be set to avoid a build that computes wrongly.
+They can halve the speed of a library. A preview keeps them, as the tests do, since they may be set to avoid a faulty
+kernel.
 """
 
 FRESH_PROCESSES: bool = by_mode(published=True, quick=False)

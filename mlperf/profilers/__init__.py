@@ -1,1 +1,1 @@
-"""Profilers: what a callable or an estimator takes, measured in fresh processes; none knows our own models."""
+"""Profilers: the time, memory, work and accuracy of any callable or estimator, measured in fresh processes."""

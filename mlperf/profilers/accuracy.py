@@ -1,4 +1,4 @@
-"""How good a fitted estimator is on every split: errors of a regressor, right answers of a classifier."""
+"""How good a fitted estimator is on every split: errors of a regressor, accuracy of a classifier."""
 
 from typing import Any
 
@@ -19,19 +19,20 @@ def accuracy(estimator: Any, samples: Samples) -> pd.DataFrame:
     Parameters
     ----------
     estimator : object
-        Anything fitted that has ``predict(X)``. Of scikit-learn's estimators it is known which are classifiers; any
-        other one is a classifier if neither its predictions nor the targets are floating-point numbers.
+        Anything fitted that has ``predict(X)``. scikit-learn's estimators say whether they are classifiers; any other
+        counts as one if neither its predictions nor the targets are floating-point numbers.
     samples : Samples
         The data it was fitted to, from :func:`mlperf.data.split` or :func:`mlperf.data.generate_samples`.
 
     Returns
     -------
     pandas.DataFrame
-        One row for each split, indexed by ``split``: "training", "validation" or "test". Of a regressor, ``mse``, the
-        mean squared error in squared units of the target, and ``r2``, the share of the target's variance in the split
-        that is explained. Of a classifier, ``accuracy_fraction``, the share of right answers. Each with the ends of its
-        95 % interval, ``mse_low`` to ``accuracy_fraction_high``. NaN is what cannot be told: R2 and the intervals of a
-        regressor on a single row, R2 of a constant target, errors of predictions that are not finite.
+        One row for each split, indexed by ``split``: "training", "validation" or "test". For a regressor, ``mse``, the
+        mean squared error in squared units of the target, and ``r2``, the fraction of the target's variance in the
+        split that is explained. For a classifier, ``accuracy_fraction``, the fraction of correct predictions. Each is
+        followed by the ends of its 95 % interval, such as ``mse_low`` and ``mse_high``. NaN stands for what is
+        undefined: R2 and the intervals of a regressor on a single row, R2 of a constant target, errors of predictions
+        that are not finite.
 
     Raises
     ------
@@ -40,10 +41,10 @@ def accuracy(estimator: Any, samples: Samples) -> pd.DataFrame:
 
     Notes
     -----
-    The intervals tell how much depends on the rows that happen to be in a split. For the mean of the squared errors,
-    see `mlperf.quantities.intervals.interval`; R2 follows from it, with the variance of the split as it is. The
-    interval of the share of right answers is by E. B. Wilson, "Probable Inference, the Law of Succession, and
-    Statistical Inference", Journal of the American Statistical Association 22, 1927.
+    The intervals show how much depends on the rows that happen to be in a split. That of the mean squared error is
+    `mlperf.quantities.intervals.interval`; that of R2 follows from it, with the variance of the split taken as given.
+    The interval of the fraction of correct predictions is by E. B. Wilson, "Probable Inference, the Law of Succession,
+    and Statistical Inference", Journal of the American Statistical Association 22, 1927.
 
     Examples
     --------
@@ -68,7 +69,7 @@ def accuracy(estimator: Any, samples: Samples) -> pd.DataFrame:
 
 
 def _array(values: Any) -> np.ndarray:
-    # A tensor that is part of a graph is no array.
+    # A tensor that is part of a graph cannot become an array.
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
@@ -91,7 +92,7 @@ def _classifies(estimator: Any, predicted: np.ndarray, target: np.ndarray) -> bo
 
 
 def _right(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    """Return the share of right answers with Wilson's interval."""
+    """Return the fraction of correct predictions with Wilson's interval."""
     right = (predicted == target).reshape(len(target), -1).all(axis=1)
     n, share = len(right), float(right.mean())
     centre = (share + Z**2 / (2 * n)) / (1 + Z**2 / n)

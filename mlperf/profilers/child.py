@@ -26,7 +26,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
 
-# Innermost frames of a failed run that its error tells.
+# Innermost frames of a failed run that its error shows.
 FRAMES = 20
 # Seconds that a copy of this process, forked by the measured function, gets to come back here.
 FORKED = 0.2
@@ -62,7 +62,7 @@ class Request(NamedTuple):
 
 
 def serve(requests: int, answers: int) -> None:
-    """Carry out what is asked for, until the parent says that it is over, or ends.
+    """Carry out requests until the parent asks this process to end, or ends itself.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def serve(requests: int, answers: int) -> None:
     threading.Thread(target=_listen, args=(requests, asked), daemon=True).start()
     worker = _Worker()
     while (request := asked.get()).kind != "end":
-        # A measured function may leave the folder, or turn warnings into errors: neither may reach what comes next.
+        # A measured function may change the folder, or turn warnings into errors: neither may affect the next run.
         with warnings.catch_warnings():
             answer = worker.prepare(request) if request.kind == "prepare" else worker.run()
         with suppress(OSError):
@@ -89,16 +89,16 @@ def serve(requests: int, answers: int) -> None:
             os._exit(1)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
-    # multiprocessing gives back what the function took of the system; for that there is no public way but a plain exit.
+    # Let multiprocessing release the system's resources that the function took: only a plain exit does so publicly.
     if util := sys.modules.get("multiprocessing.util"):
         with suppress(Exception):
             util._run_finalizers(0)
-    # To take the libraries down takes half as long as to load them, and nobody needs it.
+    # Unloading the libraries would take half as long as loading them, for nothing.
     os._exit(0)
 
 
 def _listen(requests: int, asked: SimpleQueue[Request]) -> None:
-    """Pass requests on; when there can be none any more, since the parent has ended, end with it and at once."""
+    """Pass requests on; once the parent has ended, so that no more can come, end this process at once."""
     scratch = ""
     with open(requests, "rb") as file:
         while True:
@@ -116,7 +116,7 @@ def _listen(requests: int, asked: SimpleQueue[Request]) -> None:
 
 
 def _remove(scratch: str) -> None:
-    """Remove a folder that the processes may still write to which this one has started."""
+    """Remove a folder to which processes started by this one may still write."""
     import shutil
 
     import psutil
@@ -157,8 +157,8 @@ class _Worker:
         except BaseException as error:  # such as a module that only the parent finds
             return _failure(error, self.script)
         answer = {} if warmup is None else self._carry_out(warmup)
-        # Collecting garbage looks through all that the libraries hold, which takes a fifth of a second: from here on
-        # it looks only through what the runs make.
+        # Garbage collection looks through all objects of the libraries, which takes a fifth of a second. From here on
+        # it looks only through those that the runs make.
         gc.collect()
         gc.freeze()
         return answer
@@ -294,7 +294,7 @@ def _label(value: Any) -> Any:
 
 
 def _plain(name: str, value: Any) -> bool | int | float | str | None:
-    """Return one measured value as a type of Python's own."""
+    """Return one measured value as one of Python's own types."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return None
     if isinstance(value, bool):

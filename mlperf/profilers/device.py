@@ -1,13 +1,13 @@
-"""The graphics processor that torch computes on, where there is one: when it is done, and how much memory it held."""
+"""The GPU that torch computes on, if there is one: wait until it is idle, and measure its peak memory."""
 
 import sys
 from collections.abc import Callable
 
 
 def wait() -> None:
-    """Wait until the device has done all that it was given: torch returns before that.
+    """Wait until the GPU has finished the work it was given: torch does not wait for it.
 
-    Nothing is done where torch is not loaded, has no device, or did not use it yet.
+    Does nothing if torch is not loaded or has no GPU, or has not used its CUDA device yet.
 
     Examples
     --------
@@ -15,13 +15,13 @@ def wait() -> None:
     >>> wait()
     """
     torch = sys.modules.get("torch")
-    # Asked so that a device that nobody uses is left asleep.
+    # Asked in a way that does not wake a device that is not used.
     if torch is not None and (torch.cuda.is_initialized() or torch.backends.mps.is_available()):
         torch.accelerator.synchronize()
 
 
 def device_peak(call: Callable[[], object]) -> int | None:
-    """Measure how much more memory of the device a call held at once, as torch's allocator counts.
+    """Measure by how much a call raised the peak of the GPU's memory, as torch's allocator counts it.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def device_peak(call: Callable[[], object]) -> int | None:
     Returns
     -------
     int or None
-        Bytes of tensors at the peak, what was there before not counted, nor what the device's own libraries take. None,
-        and the call not made, where there is no device whose allocator keeps a peak: that of CUDA does, that of MPS
-        does not.
+        Bytes of tensors at the peak, not counting what was allocated before the call, nor what the GPU's own libraries
+        take. None, and the call is not made, if there is no GPU whose allocator records a peak: CUDA's does, MPS's does
+        not.
 
     Examples
     --------

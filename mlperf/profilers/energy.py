@@ -22,13 +22,13 @@ def joules(call: Callable[[], object], *, folder: str | Path = POWERCAP) -> floa
     Returns
     -------
     float
-        Joules of all processor packages, whoever used them: idle cores and other programs are in it. NaN if there is
-        no meter that may be read.
+        Joules of all processor packages, including idle cores and other programs. NaN if there is no meter that may be
+        read.
 
     Notes
     -----
-    A meter advances about once in a millisecond, and starts again from zero when it is full, after minutes to hours;
-    a call must not take longer than that.
+    A meter advances about once a millisecond, and overflows to zero after minutes to hours; a call must not take longer
+    than that.
 
     Examples
     --------

@@ -11,7 +11,7 @@ from mlperf.profilers import worker
 from mlperf.profilers.process import ProcessError
 from mlperf.profilers.worker import Order, Outcome
 
-# Seconds between two looks whether a run is done, and whether its worker is still there.
+# Seconds between two checks whether a run is done, and whether its worker still exists.
 LOOK = 0.05
 CALL = 1.0
 
@@ -27,11 +27,11 @@ class Place:
     name : str
         For messages: "the worker tcp://10.0.0.7:4242".
     machine : str
-        The machine that it is on; empty where this is known only afterwards.
+        The machine that it is on; empty if that is known only after a run.
     is_there : callable
         Says whether the worker still exists.
     stop : callable
-        Ends what is under way there of a measurement.
+        Ends the runs of a measurement that are under way there.
     """
 
     submit: Callable[..., Any]
@@ -109,7 +109,7 @@ def places(executor: Any, n_jobs: int | None) -> list[Place]:
             "The 'executor' parameter of measure must have a method submit(function, argument), as a Dask client and "
             f"the executors of concurrent.futures and submitit have. Got {type(executor).__name__} instead{slip}."
         )
-    # Whoever has a client has loaded Dask; nobody else has to.
+    # Who has a Dask client has loaded Dask; for all others it stays unloaded.
     distributed = sys.modules.get("distributed")
     client = getattr(executor, "_client", executor)
     if distributed is not None and isinstance(client, distributed.Client):

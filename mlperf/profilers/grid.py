@@ -1,4 +1,4 @@
-"""The cells of a grid of settings: their labels, the arguments behind them, and what is wrong with either."""
+"""The cells of a grid of settings: their labels and arguments, checked."""
 
 import inspect
 import itertools
@@ -50,9 +50,9 @@ def cells(
     Raises
     ------
     TypeError
-        If `task` has no such parameter or needs another one, or if levels come neither as a list nor as a mapping.
+        If `task` has no such parameter or needs another one, or if levels are neither a list nor a mapping.
     ValueError
-        If there are no levels, two with one label, or a name that is taken.
+        If a parameter has no levels or two with the same label, or if its name is taken.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Instructions that a call takes, counted by Valgrind's Callgrind: a figure that no other load of the machine moves."""
+"""Instructions that a call executes, counted by Valgrind's Callgrind, whatever the load of the machine."""
 
 import os
 import pickle
@@ -29,12 +29,12 @@ PARTS = ("matrix products", "compiled step", "rest of torch", "Python", "memory 
 TOOLS = ("valgrind", "callgrind_control")
 SYSTEM = ("libc.", "libc-", "ld-", "libm.", "libstdc++", "libgcc", "libpthread", "???")
 
-# Valgrind knows no wider vectors; torch, and what a compiler makes, would use them where the processor has them.
+# Valgrind knows no wider vectors, which torch and compiled programs would use where the processor has them.
 NO_WIDER = {"ATEN_CPU_CAPABILITY": "avx2", "CXXFLAGS": "-march=x86-64-v3"}
 
-# Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. The
-# switch is waited for in a loop, as a process that sleeps would have to be woken by a debugger.
-# torch has no public way to count part of a program: Timer.collect_callgrind counts the imports too, for each cell.
+# Imports run uninstrumented, several times faster; counting is switched on from outside when all is prepared. A loop
+# waits for the switch, as a sleeping process would have to be woken by a debugger. torch has no public way to count
+# part of a program: Timer.collect_callgrind counts the imports too, for each cell.
 COUNTED = """
 import os, pickle, subprocess, sys
 with open(sys.argv[1], "rb") as file:
@@ -67,14 +67,14 @@ class CountingError(RuntimeError):
 
 
 def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5, **grid: Any) -> Runs:
-    """Count the instructions of a call for every cell of a grid, in one process under Callgrind.
+    """Count the instructions of a call, for every cell of a grid, in one process under Callgrind.
 
     Parameters
     ----------
     prepare : callable
-        Called as ``prepare(**cell)``; returns what is counted, a callable without arguments, which is called a
-        few times before it counts. May be defined in a script. It is called in a process without Valgrind first:
-        what it compiles and keeps on disk is there when it is called under Valgrind, where compiling takes hours.
+        Called as ``prepare(**cell)``; returns the call to count, a callable without arguments, which is called a few
+        times before it counts. May be defined in a script. It is first called in a process without Valgrind, so that
+        what it compiles and keeps on disk is there when it is called under Valgrind, where compiling would take hours.
     calls : int, default=5
         Counted calls of each cell.
     **grid : sequence or mapping
@@ -84,8 +84,8 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     -------
     Runs
         The only run of each cell, by the parameters of the grid and ``part``, one of `PARTS`; ``instructions`` of one
-        call. The products inside a compiled step are counted to that step. Valgrind imitates a processor with AVX2 at
-        most, so that on a larger one torch takes another way through its products than outside.
+        call. The products inside a compiled step count as part of that step. Valgrind emulates a processor with AVX2 at
+        most: on one with wider vectors, torch computes its products by other code than outside Valgrind.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def _by_part(dump: Path, calls: int) -> dict[str, float]:
 def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
     """Yield library, function and instructions of each cost line of a Callgrind file.
 
-    What a function calls is not counted to it.
+    The instructions of the functions that it calls are not counted as its own.
 
     References
     ----------

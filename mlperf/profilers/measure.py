@@ -57,51 +57,51 @@ def measure(
 ) -> Runs:
     """Run every cell of a grid in fresh processes, round after round.
 
-    A round visits every cell once, in a fresh process each, and in an order that is drawn anew. A machine that slows
-    down meanwhile slows all cells and not the last ones, and no cell always runs after the same other one.
+    A round visits every cell once, each in a fresh process, in an order that is drawn anew. So a machine that slows
+    down slows all cells, not just the last ones, and no cell always runs after the same other one.
 
     Parameters
     ----------
     run : callable
         Called as ``run(**cell)`` with one level of every grid parameter. Returns a mapping (one row) or a data frame
-        (several rows, told apart by an index with a name). May be defined in a script without a ``__main__`` guard.
+        (several rows, identified by a named index). May be defined in a script without a ``__main__`` guard.
     processes : int, default=6
-        Fresh processes of each cell, and so rounds. A single process supports no interval.
+        Fresh processes for each cell, one in each round. A single process supports no interval.
     repeats : int, default=1
         Counted runs of a cell in each process.
     min_run_time : float, default=0.0
         Seconds. A cell is run more than `repeats` times in a process if its counted runs there take less than this
         together. Short runs vary more than long ones, and more of them cost little.
     warmup : mapping or bool, default=True
-        Before it counts, each process runs its cell once: with these keyword arguments replaced (such as
-        ``{"max_iter": 1}``), as it is (True) or not at all (False).
+        How each process runs its cell once before the counted runs: with these keyword arguments replaced (such as
+        ``{"max_iter": 1}``), unchanged (True) or not at all (False).
     threads : int, default=1
         Threads that a process may use inside one operator.
     n_jobs : int, default=None
-        Processes that run at a time: by default one, and with an `executor` that is a Dask client one on each worker.
-        On one machine, more than one is for values that do not depend on the time they take. By default the processes
-        of a round start and warm up together, as many as there are cores: loading the libraries takes seconds. When
-        all of them are ready, and idle, they are measured one after the other. With 1 there is never more than one
-        process, which takes less memory and more time.
+        Processes that are measured at the same time: by default one, and with an `executor` that is a Dask client one
+        on each worker. On one machine, ask for more than one only if the values do not depend on how long a run takes.
+        By default, the processes of a round start and warm up together, as many as there are cores, because loading the
+        libraries takes seconds; once all of them are ready, and idle, they are measured one after the other. With 1,
+        there is never more than one process, which takes less memory and more time.
     executor : Dask client or executor, default=None
-        Who carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
-        (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of
-        a cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
+        What carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
+        (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of a
+        cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
         :doc:`/clusters`.
     fresh : bool or "round", default=True
-        Whether each cell of each round runs in a fresh process. With ``"round"``, each round has one in which its cells
-        run one after the other: libraries are loaded once a round, and whatever differs between processes is the same
-        for all cells that are compared; what one cell leaves in memory meets the next, which is another one in each
-        round. With False, all runs share one process, which is quick, but no sample of what differs between
-        processes. By default False in the quick protocol. An `executor` gives each cell a process in any case.
+        Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run one after
+        the other in one fresh process: libraries are loaded once a round, and whatever differs between processes is the
+        same for all cells that are compared. What one cell leaves in memory may affect the next, which is another cell
+        in each round. With False, all runs share one process, which is quick but does not sample the differences
+        between processes. By default False in the quick protocol. An `executor` gives each cell a process in any case.
     timeout : float, default=None
         Seconds that a run or a warm-up may take.
     clean_environment : bool, default=False
-        Whether the processes go without the environment variables that change how libraries compute, such as
-        ``OPENBLAS_CORETYPE`` or ``XLA_FLAGS`` (`mlperf.machine.PREFIXES`), so that each library is at its best.
-        Numbers of threads are set by `threads` all the same; folders, and what chooses a device, are kept.
+        Whether to clear the environment variables that change how libraries compute, such as ``OPENBLAS_CORETYPE`` or
+        ``XLA_FLAGS`` (`mlperf.machine.PREFIXES`), so that each library is at its best. Numbers of threads are set by
+        `threads` in any case; variables that name a folder or choose a device are kept.
     **grid : sequence or mapping
-        The levels of each parameter of `run`. Of a mapping, the keys label the rows and `run` gets the values.
+        The levels of each parameter of `run`. If they are a mapping, its keys label the rows and `run` gets its values.
 
     Returns
     -------
@@ -117,17 +117,17 @@ def measure(
     Raises
     ------
     MeasurementError
-        If `run` raises, exits, hangs beyond `timeout` or returns neither numbers nor strings, or if its process or
-        its worker dies. No process is left; only a run of another executor than Dask's and submitit's, which cannot
-        be stopped, ends by itself.
+        If `run` raises, exits, hangs beyond `timeout` or returns neither numbers nor strings, or if its process or its
+        worker dies. No process is left behind, with one exception: a run that another executor than Dask's or
+        submitit's carries out cannot be stopped, and ends by itself.
     TypeError, ValueError
         If a parameter is of the wrong kind or out of range, or if `run` cannot be pickled.
 
     Notes
     -----
-    In a script, runs are kept in a journal in the results folder as they come. When the script is interrupted, or
-    fails further down, its next start takes them from there, if nothing has changed that they depend on. The journal
-    goes when the script has published its results, or has ended without an error.
+    In a script, runs are kept in a journal in the results folder as they come. If the script is interrupted, or fails
+    later on, its next start takes them from there, unless something that they depend on has changed. The journal is
+    deleted once the script has published its results or has ended without an error.
 
     Examples
     --------
@@ -245,7 +245,7 @@ class _Measurement:
                 elif n_jobs and n_jobs > 1:
                     self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
-                    # Loading the libraries takes seconds.
+                    # Loading the libraries takes seconds, so several processes do it at once.
                     self._one_by_one(together=joblib.cpu_count() if n_jobs is None else 1)
             except BaseException:
                 self.stop()

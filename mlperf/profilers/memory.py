@@ -1,4 +1,4 @@
-"""Peak memory, layer by layer: predicted from shapes, live tensors, the heap, the whole process."""
+"""Peak memory, from the inside out: predicted from shapes, of live tensors, of the heap, of the whole process."""
 
 import json
 import platform
@@ -16,14 +16,14 @@ from mlperf.profilers.work import n_parameters
 FLOAT32 = 4
 INT64 = 8
 
-# In a trace of torch.profiler: the name of a change of memory, the categories of what it can lie in.
+# In a trace of torch.profiler: the name of a memory event, and the categories of the events that can enclose it.
 MEMORY = "[memory]"
 RANGES = ("cpu_op", "user_annotation")
 
 CATEGORIES = ("data", "parameters", "activations", "gradients", "optimiser")
 """What a tensor is for, see `live_tensors`."""
 
-# What makes the tensors of a category; the rest is made by the forward pass.
+# The operators that make the tensors of a category; all others are made by the forward pass.
 _MADE_BY = {
     "optimiser": ("Optimizer.step",),
     "gradients": ("autograd::engine",),
@@ -47,9 +47,10 @@ def predicted_bytes(layer_sizes: Sequence[int], n_rows: int, *, batch_size: int)
     Returns
     -------
     dict of int
-        Bytes of each of `CATEGORIES`: the shuffled copy of the data and its order, the parameters, the output
-        of every layer for one mini-batch, one gradient for each parameter and for the widest hidden layer's output,
-        before ReLU and after it, and Adam's two moments of each parameter.
+        Bytes of each of `CATEGORIES`: the shuffled copy of the data and its order, the parameters, the output of every
+        layer for one mini-batch, one gradient for each parameter and for the widest hidden layer's output, before ReLU
+        and after it, and Adam's two moments of each parameter. Of more than 1,024 mini-batches the engines shuffle only
+        so many at a time, and hold less than is predicted.
 
     Examples
     --------
@@ -78,12 +79,12 @@ def live_tensors(call: Callable[[], object]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each time that torch took memory or gave it back, in order: ``seconds`` since the first;
-        ``bytes`` taken (negative if given back); ``live_bytes`` then held in all; ``operator``, the innermost
-        one at work, so that sums of ``bytes`` by operator are the profiler's column "Self CPU Mem"; and
-        ``category``, one of `CATEGORIES`, by what the memory was taken for: inside the optimiser's step, inside
-        the backward pass, by the shuffling of the data, by the making of parameters, else by the forward pass.
-        Memory taken before the call is not seen, nor that of arrays which torch only borrows.
+        One row for each time that torch allocated or freed memory, in order: ``seconds`` since the first; ``bytes``
+        allocated (negative if freed); ``live_bytes`` held in all after it; ``operator``, the innermost one running, so
+        that sums of ``bytes`` by operator are the profiler's column "Self CPU Mem"; and ``category``, one of
+        `CATEGORIES`, by where the memory was allocated: inside the optimiser's step, inside the backward pass, by the
+        shuffling of the data, by the making of parameters, or else by the forward pass. Memory allocated before the
+        call is not seen, nor that of arrays which torch only borrows.
 
     Examples
     --------
@@ -105,7 +106,7 @@ def live_tensors(call: Callable[[], object]) -> pd.DataFrame:
         if size > 0:
             held[address] = size, _category(enclosing)
         elif address not in held:
-            continue  # taken before the call
+            continue  # allocated before the call
         category = held[address][1] if size > 0 else held.pop(address)[1]
         live += size
         rows.append(
@@ -123,7 +124,7 @@ def live_tensors(call: Callable[[], object]) -> pd.DataFrame:
 
 
 def heap_peak(call: Callable[[], object]) -> int | None:
-    """Measure how much more memory a call held at once on the heap: torch, NumPy, Python and all else.
+    """Measure by how much a call raised the peak of the heap, of torch, NumPy, Python and all else together.
 
     Parameters
     ----------
@@ -133,7 +134,7 @@ def heap_peak(call: Callable[[], object]) -> int | None:
     Returns
     -------
     int or None
-        Bytes at the peak, what was there before not counted; None where memray is not installed.
+        Bytes at the peak, not counting what was allocated before the call; None if memray is not installed.
 
     Examples
     --------
@@ -167,9 +168,9 @@ def process_peak(call: Callable[[], object]) -> int:
     Returns
     -------
     int
-        Bytes of physical memory at the peak, above what the process held before. On Linux the peak is started
-        anew before the call; elsewhere it is that of the whole life of the process, and a call that stays below
-        an earlier peak raises it by 0.
+        Bytes of physical memory at the peak, above what the process held before. On Linux the recorded peak is reset
+        before the call. Elsewhere it is that of the whole life of the process, and a call that stays below an earlier
+        peak gives 0.
 
     Examples
     --------

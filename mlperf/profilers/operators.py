@@ -18,7 +18,7 @@ MICROSECOND = 1e-6
 COLUMNS = ("calls", "self_cpu_seconds", "cpu_seconds", "self_cpu_bytes", "cpu_bytes")
 
 DEVICE_COLUMNS = ("self_device_seconds", "device_seconds", "self_device_bytes", "device_bytes")
-"""Further columns where a device ran something."""
+"""Further columns, if a GPU ran something."""
 
 
 def operators(
@@ -26,7 +26,7 @@ def operators(
 ) -> pd.DataFrame:
     """Profile one call and return one row per operator.
 
-    A CUDA device is watched too if this process has used it before, as a warm-up does.
+    A CUDA device is profiled, too, if this process has used it before, as a warm-up does.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ def operators(
     pandas.DataFrame
         What :meth:`torch.profiler.profile.key_averages` holds, most self CPU time first. Indexed by ``operator``;
         ``calls``, ``self_cpu_seconds`` (without the operators called inside), ``cpu_seconds`` (with them),
-        ``self_cpu_bytes`` and ``cpu_bytes``. The bytes are signed sums of what was allocated and freed inside
-        the operator, over all its calls: churn, not a peak. Without rows if the call ran no operator.
+        ``self_cpu_bytes`` and ``cpu_bytes``. The bytes are signed sums of what was allocated and freed inside the
+        operator, over all its calls: churn, not a peak. Empty if the call ran no operator.
 
-        Where a device ran something, the columns ``self_device_seconds``, ``device_seconds``, ``self_device_bytes``
-        and ``device_bytes`` follow: its time for what the operator launched, while the CPU may have gone on, and its
-        memory. What no operator launched, such as the kernels of a CUDA graph, is a row of its own.
+        If a GPU ran something, the columns ``self_device_seconds``, ``device_seconds``, ``self_device_bytes`` and
+        ``device_bytes`` follow: the GPU's time for what the operator launched, during which the CPU may have gone on,
+        and its memory. What no operator launched, such as the kernels of a CUDA graph, is a row of its own.
 
     Raises
     ------
@@ -68,8 +68,8 @@ def operators(
     profiler = profiled(call, memory=memory)
     if path is not None:
         _write_trace(profiler, path)
-    # The averages are made of an object for each call of an operator; hunting for garbage among so many that all
-    # live takes as long as the work itself.
+    # torch makes an object for each call of an operator. Searching so many live objects for garbage would take as long
+    # as the averaging itself.
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -85,7 +85,7 @@ def operators(
 
 
 def _rows(profiler: profile) -> list[tuple[Any, ...]]:
-    """Return a name and the values of all columns for each operator, and for what the device did for none of them."""
+    """Return a name and the values of all columns for each operator, and for each kernel that no operator launched."""
     launched: defaultdict[str, list[float]] = defaultdict(list)
     for event in profiler.events() or []:
         for kernel in event.kernels:
@@ -94,7 +94,7 @@ def _rows(profiler: profile) -> list[tuple[Any, ...]]:
     for event in profiler.key_averages():
         on_device = event.self_device_time_total
         if event.device_type == DeviceType.CPU:
-            # Of a named range torch counts how long it was on the device, whatever ran there.
+            # For a named range, torch counts its whole span on the device, whatever ran there.
             span = on_device if event.is_user_annotation else 0
             rows.append(
                 (
@@ -117,7 +117,7 @@ def _rows(profiler: profile) -> list[tuple[Any, ...]]:
 
 
 def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
-    """Profile one call on the CPU and return on whose behalf it calls an operator.
+    """Profile one call on the CPU and return which functions are behind the calls of an operator.
 
     Parameters
     ----------
@@ -129,10 +129,9 @@ def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per caller, the most frequent first. Indexed by ``function`` (the first of Python above the operator,
-        as "file(line where it begins): name"; empty if there is none) and ``operator`` (what that function called: the
-        outermost operator on the way down to the asked one, or that one itself); ``calls``. Without rows if the
-        operator did not run.
+        One row per caller, the most frequent first. Indexed by ``function`` (the innermost Python function around the
+        operator, as "file(first line): name"; empty if there is none) and ``operator`` (what that function called: the
+        outermost operator around the given one, or that one itself); ``calls``. Empty if the operator did not run.
 
     Examples
     --------
@@ -155,7 +154,7 @@ def callers(call: Callable[[], object], operator: str) -> pd.DataFrame:
 
 
 def _checked(path: Path) -> Path:
-    """Return where a timeline is to be written, if it can be: a long call is not profiled for nothing."""
+    """Return the path of a timeline once it is known to be writable: a long call must not be profiled in vain."""
     if not path.name.endswith((".json", ".json.gz")):
         raise ValueError(
             f"The 'trace' parameter of operators must be a path ending in .json or .json.gz. Got {str(path)!r} instead."

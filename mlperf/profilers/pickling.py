@@ -1,4 +1,4 @@
-"""Pickle a task for another process, or say what of it cannot be pickled."""
+"""Pickle a task for another process, or name the part of it that cannot be pickled."""
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping

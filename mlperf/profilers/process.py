@@ -1,6 +1,6 @@
-"""A fresh process that carries out runs for this one: started, asked, and ended whatever it is doing.
+"""A fresh process that carries out runs for this one, and can be ended whatever it is doing.
 
-A pool of processes would not do: CONTRIBUTING.md says why.
+CONTRIBUTING.md says why this is not a pool of processes.
 """
 
 import itertools
@@ -35,9 +35,9 @@ START = (
 SHOWN = 100_000
 """Bytes that a process may print before the rest is kept from the terminal."""
 PRINTED = 10_000_000
-"""Bytes that a process may print before it is taken to do so without end."""
+"""Bytes that a process may print before it is taken to print endlessly, and ended."""
 GRACE = 0.5
-"""Seconds that helpers of a process that has ended get to clean up before they are ended too."""
+"""Seconds that the helpers of an ended process get to clean up before they are ended, too."""
 TAIL = 2_000
 
 
@@ -59,7 +59,7 @@ class Process:
     threads : int
         Threads that it may use inside one operator.
     clean : bool, default=False
-        Whether it goes without the environment variables that change how libraries compute.
+        Whether to clear the environment variables that change how libraries compute.
     """
 
     def __init__(self, threads: int, *, clean: bool = False) -> None:
@@ -111,7 +111,7 @@ class Process:
         Raises
         ------
         ProcessError
-            If it says that it failed, if there is none in time, or if the process ends before.
+            If the process answers that it failed, does not answer in time, or ends before it has answered.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         try:
@@ -132,14 +132,14 @@ class Process:
         return answer
 
     def runs(self, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[dict[str, Any]]:
-        """Have the prepared task run, again and again.
+        """Run the prepared task repeatedly.
 
         Parameters
         ----------
         repeats : int
-            Runs at least.
+            Least number of runs.
         min_run_time : float
-            Seconds that the runs take together at least.
+            Seconds that the runs must take together at least.
         timeout : float or None
             Seconds to wait at most for each.
 
@@ -169,7 +169,7 @@ class Process:
         Parameters
         ----------
         kill : bool, default=False
-            End it whatever it is doing, and not when it is ready.
+            End it at once, whatever it is doing, instead of letting it finish.
         """
         with self._ending:
             if self._ended:
@@ -183,7 +183,7 @@ class Process:
             if not kill:
                 for close in self._closing:
                     close()
-            # It reads on while anybody can still print: not for ever, as they may have left the session.
+            # It reads as long as any process can still print, but not forever: one may have left the session.
             self._printing.join(GRACE)
             if not self._printing.is_alive() and self._process.stdout:
                 self._process.stdout.close()
@@ -196,7 +196,7 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        # What multiprocessing starts to take back semaphores and files does so now.
+        # multiprocessing's helpers release semaphores and files now.
         deadline = time.monotonic() + GRACE
         with suppress(ProcessLookupError, PermissionError):
             while time.monotonic() < deadline:
@@ -266,14 +266,14 @@ def environment(threads: int, *, clean: bool = False) -> dict[str, str]:
     threads : int
         Threads that it may use inside one operator.
     clean : bool, default=False
-        Whether those are left out that change how libraries compute (`mlperf.machine.PREFIXES`), but for folders.
+        Whether to leave out those that change how libraries compute (`mlperf.machine.PREFIXES`), except for folders.
 
     Returns
     -------
     dict of str
-        Those of this process, but for the threads, for Python's filters of warnings and for where matplotlib draws:
-        what is measured does not depend on how the caller looks at warnings, nor on a notebook. torch logs its errors
-        alone, unless the caller says otherwise: it warns of memory that was taken before a profiler started.
+        Those of this process, except for the numbers of threads, Python's warning filters and matplotlib's backend:
+        what is measured must not depend on how the caller treats warnings, nor on a notebook. Unless the caller says
+        otherwise, torch logs errors only: it would warn of memory that was allocated before a profiler started.
 
     Examples
     --------

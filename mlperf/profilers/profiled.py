@@ -23,7 +23,7 @@ def profiled(call: Callable[[], object], *, memory: bool = False, stacks: bool =
     memory : bool, default=False
         Record what is allocated and freed.
     stacks : bool, default=False
-        Record the functions of Python around each operator.
+        Record the Python functions around each operator.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def profiled(call: Callable[[], object], *, memory: bool = False, stacks: bool =
     ['aten::ones']
     """
     activities = [ProfilerActivity.CPU]
-    # To watch a device that nobody uses would take seconds, and memory.
+    # Watching a device that is not used would take seconds, and memory.
     if torch.cuda.is_initialized():
         activities.append(ProfilerActivity.CUDA)
     with profile(activities=activities, profile_memory=memory, with_stack=stacks) as profiler:

@@ -1,4 +1,4 @@
-"""Wall-clock time: of one call, of a short one, of the parts of one, and of a fit's start and epochs."""
+"""Wall-clock time: of a call, of a very short one, of the parts of one, and of a fit's start and its epochs."""
 
 import gc
 import os
@@ -12,7 +12,7 @@ from mlperf.profilers.device import wait
 
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
 SHORTEST = 0.005
-# An interval on a clock that advances in steps is known to one of them.
+# A clock that advances in steps measures an interval only to within one step.
 STEPS = 20
 # A clock that has not moved after so many readings, or calls, stands still.
 MOST_READINGS = 1_000_000
@@ -21,9 +21,8 @@ MOST_READINGS = 1_000_000
 def seconds(call: Callable[[], object]) -> float:
     """Time one call: a single contiguous wall-clock interval, nothing paused.
 
-    Garbage left by what came before is collected first, so that the call pays for its own alone. Where torch has used a
-    device, the interval begins when that has done what it was given before, and ends when it has done what the call
-    gave it.
+    Garbage left by earlier code is collected first, so that the call pays only for its own. If torch has used a GPU,
+    the interval begins when the GPU is idle, and ends when it has finished the work of the call.
 
     Parameters
     ----------
@@ -54,24 +53,25 @@ def _elapsed(call: Callable[[], object]) -> float:
 
 
 def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_most: float = 1.0) -> dict[str, float]:
-    """Tell what a fit costs once from what each of its epochs costs.
+    """Separate what a fit costs once from what each of its epochs costs.
 
     Parameters
     ----------
     fit : callable
-        Called with a number of epochs. Its first call, of one epoch, may load and compile; later ones may keep it.
+        Called with a number of epochs. Its first call, for one epoch, may load and compile what later calls reuse.
     max_iter : int
         Epochs of the whole fit, at least 2.
     at_least : int
-        Epochs that are timed in any case, at least 2 and at most `max_iter`.
+        Least number of epochs that are timed, from 2 to `max_iter`.
     at_most : float, default=1.0
-        Seconds: the whole fit is timed if it is expected to take no longer, else `at_least` epochs.
+        Seconds. The whole fit is timed if it is expected to take no longer than this, otherwise `at_least` epochs.
 
     Returns
     -------
     dict
         ``first_seconds``, the first fit, of one epoch; ``epoch_seconds``, what every further epoch adds;
-        ``whole_seconds``, a first fit of `max_iter` epochs, made up of these two; ``epochs``, those that were timed.
+        ``whole_seconds``, a first fit of `max_iter` epochs, calculated from these two; ``epochs``, the number that was
+        timed.
 
     Raises
     ------
@@ -91,10 +91,10 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
             f"The 'at_least' parameter of fit_costs must be from 2 to max_iter ({max_iter}). Got {at_least!r} instead."
         )
     first = seconds(lambda: fit(1))
-    # From here on garbage is left lying: to collect it each time would take longer than the short fits.
+    # From here on garbage is not collected first: that would take longer than the short fits.
     one, some = (min(_elapsed(lambda: fit(n)) for _ in range(3)) for n in (1, 2))  # noqa: B023 - called at once
     epochs = max_iter if max_iter * max(some - one, some / 2) <= at_most else at_least
-    # A short fit that was disturbed must not make the rest of the long one vanish.
+    # A short fit that was disturbed must not make the epochs of the long one seem to cost nothing.
     long = _elapsed(lambda: fit(epochs))
     epoch = max(long - one, long / 20) / (epochs - 1)
     return {
@@ -107,11 +107,11 @@ def fit_costs(fit: Callable[[int], object], max_iter: int, *, at_least: int, at_
 
 @contextmanager
 def empty_caches() -> Iterator[None]:
-    """Let programs find nothing that was compiled before, so that a first fit is timed as on a new machine.
+    """Hide all that was compiled before, so that a first fit is timed as on a new machine.
 
-    For as long as it lasts, ``XDG_CACHE_HOME`` names an empty folder, which goes afterwards; all environment variables
-    are then what they were. This package and its rivals keep there what they compile. What this process has loaded
-    already stays loaded, so that a cold start asks for a fresh process.
+    Inside the context, ``XDG_CACHE_HOME``, where this package and its rivals keep what they compile, names an empty
+    folder. Afterwards the folder is removed and all environment variables are restored. What this process has already
+    loaded stays loaded, so a cold start needs a fresh process.
 
     Examples
     --------
@@ -135,15 +135,15 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
     Parameters
     ----------
     call : callable
-        Called without arguments: once uncounted, then in runs that double until one is long enough.
+        Called without arguments: once uncounted, then in longer and longer runs until one is long enough.
     at_least : float, default=0.005
-        Shortest interval, in seconds, that counts. On a coarse clock it is 20 of the clock's steps at least.
+        Shortest interval, in seconds, that counts. On a coarse clock it is at least 20 of the clock's steps.
 
     Returns
     -------
     float
-        Seconds of the last run divided by its calls; the loop around them is a part of it. A device of torch is waited
-        for as in `seconds`, before the run and at its end, not between its calls.
+        Seconds of the last run divided by its calls, including the loop around them. A GPU is waited for as in
+        `seconds`, before the run and at its end, not between the calls.
 
     Raises
     ------
@@ -170,13 +170,13 @@ def seconds_per_call(call: Callable[[], object], *, at_least: float = SHORTEST) 
             return elapsed / n_calls
         if elapsed <= 0 and n_calls >= MOST_READINGS:
             raise RuntimeError(f"time.perf_counter() stood still for {n_calls:,} calls: nothing can be timed here.")
-        # Aim a little beyond, so that noise does not ask for one more round each time.
+        # Aim a little beyond, or noise would often make one more run necessary.
         aim = int(1.2 * n_calls * at_least / elapsed) if elapsed > 0 else 0
         n_calls = max(2 * n_calls, aim)
 
 
 def _clock_step() -> float:
-    """Return by how much the clock advances at least; 0 if it does not while it is looked at."""
+    """Return the clock's smallest step; 0 if it does not advance while it is read."""
     start = perf_counter()
     for _ in range(MOST_READINGS):
         step = perf_counter() - start
@@ -186,7 +186,7 @@ def _clock_step() -> float:
 
 
 def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
-    """Time the parts of a piece of work that tells what it has just done.
+    """Time the parts of a piece of work that names each part as it ends.
 
     Parameters
     ----------
@@ -197,9 +197,8 @@ def seconds_per_part(work: Iterable[str]) -> dict[str, float]:
     Returns
     -------
     dict of float
-        Seconds of each part, in the order in which they first ended; a device of torch is waited for at the end of
-        each. What is left of the whole comes last, as ``"between"``: reading the clock, and what the work does after
-        its last part.
+        Seconds of each part, in the order in which they first ended; a GPU is waited for at the end of each. The rest
+        of the whole comes last, as ``"between"``: reading the clock, and what the work does after its last part.
 
     Examples
     --------

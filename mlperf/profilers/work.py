@@ -46,9 +46,9 @@ def step_flops(layer_sizes: Sequence[int], n_rows: int) -> int:
     Returns
     -------
     int
-        A product of (m, k) and (k, n) counts as 2 m k n. Forward there is one a layer; backward one for the
-        gradient of the weights, and from the second layer on one for the gradient of what the layer got:
-        nobody asks for the gradient of the data.
+        A product of (m, k) and (k, n) counts as 2 m k n. The forward pass has one for each layer; the backward pass has
+        one for the gradient of each layer's weights and, from the second layer on, one for the gradient of the layer's
+        inputs: the gradient of the data is not needed.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def step_flops(layer_sizes: Sequence[int], n_rows: int) -> int:
 
 
 def step_bytes(layer_sizes: Sequence[int], n_rows: int) -> int:
-    """Return the bytes that one training step with Adam cannot avoid to move, in float32.
+    """Return the bytes that one training step with Adam has to move at least, in float32.
 
     Parameters
     ----------
@@ -81,9 +81,9 @@ def step_bytes(layer_sizes: Sequence[int], n_rows: int) -> int:
     Returns
     -------
     int
-        Each parameter is read forward and backward and its gradient written; Adam reads the parameter, its
-        gradient and two moments, and writes all but the gradient. Each layer's output is written and read, and
-        so is its gradient.
+        Each parameter is read in the forward and in the backward pass, and its gradient is written; Adam reads the
+        parameter, its gradient and two moments, and writes all but the gradient. Each layer's output is written and
+        read, and so is its gradient.
 
     Examples
     --------

@@ -1,6 +1,6 @@
 """What a worker of an executor does: it carries out the runs of one cell in a fresh process of its own.
 
-The process is a subprocess and none of multiprocessing's, so that a daemonic worker, as Dask's are, may start it.
+The process is started with `subprocess`, as daemonic workers such as Dask's may start none with `multiprocessing`.
 """
 
 import os
@@ -34,7 +34,7 @@ class Order(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a worker answers. A failure is told, not raised: not every exception can be sent."""
+    """What a worker answers. A failure is described, not raised: not every exception can be sent."""
 
     worker: str
     machine: str
@@ -103,10 +103,10 @@ def stop(measurement: str) -> None:
 
 
 def machine() -> str:
-    """Return what tells the machine of this worker from others: see `mlperf.machine.identity`.
+    """Return the name of this worker's machine: see `mlperf.machine.identity`.
 
-    Dask sets how its workers give memory back. That is taken out of the environment first, for what is measured would
-    inherit it.
+    Dask sets environment variables that change how its workers release memory. They are removed first: the measured
+    processes would inherit them.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def machine() -> str:
 
 
 def _at_home(request: Request) -> Request:
-    """Return a request with this machine's ways to modules, and those of the caller's after them."""
+    """Return a request with this machine's search path for modules, followed by the caller's."""
     path = [*sys.path, *(entry for entry in request.path if entry not in sys.path)]
     folder = request.folder if request.folder and Path(request.folder).is_dir() else str(Path.cwd())
     return request._replace(path=path, folder=folder)
