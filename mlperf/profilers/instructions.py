@@ -180,6 +180,16 @@ def self_counts(lines: Iterator[str]) -> Iterator[tuple[str, str, int]]:
 
     The instructions of the functions that it calls are not counted as its own.
 
+    Parameters
+    ----------
+    lines : iterator of str
+        The lines of the file.
+
+    Yields
+    ------
+    library, function, instructions : str, str, int
+        The library by its path.
+
     References
     ----------
     Valgrind's manual, "Callgrind Format Specification", https://valgrind.org/docs/manual/cl-format.html.

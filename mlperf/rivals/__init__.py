@@ -1,12 +1,12 @@
-"""What a user would train with instead: one file a library, each set up as its own experts would.
+"""Libraries that a user might train with instead: one file each, set up as their own experts would.
 
 Every file offers ``NAME``, the name for people; ``REQUIRES``, the modules that must be installed; and
-``regressor(hidden_layer_sizes, max_iter, *, batch_size)``. A file that needs more than modules says whether it is there
-by a function ``available()``. A new file takes part as soon as it lies here.
+``regressor(hidden_layer_sizes, max_iter, *, batch_size)``. A file that needs more than modules, such as a compiler,
+says by a function ``available()`` whether it is there. A new file in this folder takes part at once.
 
 All train the same network (ReLU, one linear output) in float32 on mini-batches of the same size, with the same Adam,
-for the same number of steps. Each process should train with one of them: what one library sets or starts may slow
-another. What they compile they keep in the package's folder of caches.
+for the same number of steps. A process should train with only one of them: what one library sets or starts may slow
+down another. They keep what they compile in the package's cache folder.
 """
 
 from collections.abc import Sequence
@@ -23,18 +23,18 @@ from mlperf.protocol import BATCH_SIZE
 
 
 class Regressor(Protocol):
-    """What every rival trains.
+    """The interface of every rival's regressor.
 
     Attributes
     ----------
     n_steps_ : int
-        Steps that the optimiser took in `fit`, as the library counts them: nobody is fast by training less.
+        Steps that the optimiser took in `fit`, as the library counts them, so that none is fast by training less.
     """
 
     n_steps_: int
 
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
-        """Train from scratch, compiling what is not compiled yet.
+        """Train from scratch, and compile what has not been compiled yet.
 
         Parameters
         ----------
@@ -67,10 +67,10 @@ class Regressor(Protocol):
 
 
 class Rival(Protocol):
-    """What every file offers: a function that returns a regressor that is not trained yet."""
+    """The interface of the function that every file offers: it returns an untrained regressor."""
 
     def __call__(self, hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
-        """Load the library: a timed `fit` is training, and compiling, alone.
+        """Load the library, so that a timed `fit` contains only training and compiling.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Rival(Protocol):
         max_iter : int
             Epochs.
         batch_size : int, default=64
-            Samples of one mini-batch; the last one keeps what is left.
+            Samples of one mini-batch; the last one of an epoch may be smaller.
 
         Returns
         -------
@@ -95,7 +95,7 @@ def installed() -> dict[str, Rival]:
     Returns
     -------
     dict of callable
-        From the rival's name to its function `regressor`.
+        The function `regressor` of each rival, by the rival's name.
 
     Examples
     --------

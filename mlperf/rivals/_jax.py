@@ -1,9 +1,9 @@
 """The network in JAX, trained by one compiled call for many epochs.
 
-An epoch is a ``lax.scan`` over its mini-batches inside a loop over the epochs of a call, so that Python is asked once
-in `EPOCHS_A_CALL` epochs. The order of the samples is drawn by NumPy: ``jax.random.permutation`` sorts, which takes
-several times as long as the steps of a small network. optax's Adam works on one flat vector (``optax.flatten``), in
-which XLA finds one loop instead of one for each array of parameters.
+An epoch is a ``lax.scan`` over its mini-batches inside a loop over the epochs of a call, so that Python is involved
+only once in `EPOCHS_A_CALL` epochs. The order of the samples is drawn by NumPy: ``jax.random.permutation`` sorts, which
+takes several times as long as the steps of a small network. optax's Adam works on one flat vector (``optax.flatten``),
+which XLA updates in one loop instead of one for each array of parameters.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,9 +41,9 @@ class JaxRegressor:
     batch_size : int
         Samples of one mini-batch.
     unroll : int, default=1
-        Steps of the scan that are written out one after the other in one turn of its loop.
+        Steps of the scan in one iteration of its loop.
     vector_width : int, optional
-        Bits of the vectors that XLA prefers. Left to XLA by default, and to a user who set it in ``XLA_FLAGS``.
+        Bits of the vectors that XLA prefers; by default XLA chooses. A width that a user set in ``XLA_FLAGS`` is kept.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ def _step(state: Any, batch: Any) -> Any:
 def compiled_epochs(
     batch_size: int, unroll: int, vector_width: int | None, *, together: bool = False
 ) -> Callable[..., Any]:
-    """Return the function that trains one network, or many, for some epochs; kept, or JAX would compile it anew."""
+    """Return the function that trains one network, or many, for some epochs; cached, or JAX would compile it anew."""
 
     def epoch(state: Any, order: jax.Array, X: jax.Array, y: jax.Array) -> Any:
         whole = len(X) // batch_size * batch_size

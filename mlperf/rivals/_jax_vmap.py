@@ -16,7 +16,7 @@ def many_epochs(
     batch_size: int,
     vector_width: int | None = None,
 ) -> Callable[[int], Any]:
-    """Make a call that trains one network on each of many problems, all in one compiled function.
+    """Make a callable that trains one network on each of many problems, all in one compiled function.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def many_epochs(
     Returns
     -------
     callable
-        Called with a number of epochs; trains on from where the last call ended, and returns the parameters.
+        Called with a number of epochs; continues from where the last call ended, and returns the parameters.
 
     Examples
     --------

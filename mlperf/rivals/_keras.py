@@ -33,7 +33,7 @@ class KerasRegressor:
     batch_size : int
         Samples of one mini-batch.
     epoch_per_execution : bool, default=False
-        Have ``fit`` take all steps of an epoch in one execution, in place of one step.
+        Whether ``fit`` takes all steps of an epoch in one execution, instead of one step.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class KerasRegressor:
 
 @cache
 def _compiled_model(n_features: int, hidden_layer_sizes: tuple[int, ...], steps_per_execution: int) -> tuple[Any, Any]:
-    """Return a model and its initial weights; kept, as Keras compiles the step of a new model in every fit."""
+    """Return a model and its initial weights; cached, as Keras compiles the step of every new model."""
     hidden = [keras.layers.Dense(units, activation="relu") for units in hidden_layer_sizes]
     model = keras.Sequential([keras.layers.Input((n_features,)), *hidden, keras.layers.Dense(1)])
     model.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), loss="mse", steps_per_execution=steps_per_execution)

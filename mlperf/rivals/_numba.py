@@ -1,4 +1,4 @@
-"""The network in loops by hand, compiled by numba: an epoch is one call."""
+"""The network in loops written by hand, compiled by numba: an epoch is one call."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -180,7 +180,7 @@ def add_terms(
 
 @compiled
 def adam(parameters: np.ndarray, gradient: np.ndarray, mean: np.ndarray, square: np.ndarray, n_steps: int) -> None:
-    """Take one step of Adam with the defaults of everybody."""
+    """Take one step of Adam with the usual defaults."""
     rate = np.float32(LEARNING_RATE / (1 - 0.9**n_steps))
     scale = np.float32(1 / np.sqrt(1 - 0.999**n_steps))
     for i in range(len(parameters)):

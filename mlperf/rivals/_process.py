@@ -1,4 +1,4 @@
-"""What a rival asks of its process: how many threads it may use, on which cores, and what XLA is told."""
+"""Settings of the process for a rival: its threads, its cores, and options for XLA."""
 
 import os
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ def pinned() -> Iterator[None]:
 
 
 def threads() -> int:
-    """Return how many threads a library may use: as many as OpenMP may, which a measurement sets, else `THREADS`.
+    """Return how many threads a library may use: ``OMP_NUM_THREADS``, which a measurement sets, else `THREADS`.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def threads() -> int:
 def xla_options(vector_width: int | None) -> dict[str, int]:
     """Return the options with which XLA compiles a function.
 
-    Given to the one function, they leave all others alone, and can be given after JAX has started.
+    As options of one function they affect no other, and can be set after JAX has started.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def xla_options(vector_width: int | None) -> dict[str, int]:
     Returns
     -------
     dict
-        For ``compiler_options`` of ``jax.jit``; empty where the user chose a width in ``XLA_FLAGS``, which stays.
+        For ``compiler_options`` of ``jax.jit``; empty if the user chose a width in ``XLA_FLAGS``, which is kept.
 
     Examples
     --------

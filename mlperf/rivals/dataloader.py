@@ -1,8 +1,8 @@
 """Plain torch, as its tutorials train: a DataLoader, ``backward()`` and ``torch.optim.Adam``.
 
 This is what most users write first, so it stays as the tutorials have it: tensors in a ``TensorDataset``, shuffled by
-the loader, no workers (to send such small batches between processes costs more than to collect them), Adam with its
-defaults. What a user can gain on top is `mlperf.rivals.torch_compile`.
+the loader, no workers (sending such small batches between processes costs more than collecting them), Adam with its
+defaults. `mlperf.rivals.torch_compile` shows what can be gained on top.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
     max_iter : int
         Epochs.
     batch_size : int, default=64
-        Samples of one mini-batch; the last one keeps what is left.
+        Samples of one mini-batch; the last one of an epoch may be smaller.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""JAX written by hand, as XLA comes: epochs of ``lax.scan`` in one compiled call, optax's Adam.
+"""JAX written by hand, with XLA's defaults: epochs of ``lax.scan`` in one compiled call, and optax's Adam.
 
-What is compiled, and why, is told in `mlperf.rivals._jax`, which all variants share: a call trains for 20 epochs, NumPy
-draws the orders, Adam works on one flat vector. XLA prefers vectors of 256 bits here, also where the processor has 512;
-`mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as its flags alone do not hold it.
+`mlperf.rivals._jax`, which all variants share, says what is compiled, and why: a call trains for 20 epochs, NumPy draws
+the orders, Adam works on one flat vector. XLA prefers vectors of 256 bits here, even if the processor has 512;
+`mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as no flag limits its threads.
 """
 
 from collections.abc import Sequence

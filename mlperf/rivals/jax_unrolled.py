@@ -1,6 +1,6 @@
 """JAX as in `mlperf.rivals.jax_wide`, with ``unroll=4``: four steps are written out in each turn of the scan.
 
-That saves some of the loop's own cost and lets XLA fuse across steps, and takes about twice as long to compile.
+That saves some of the loop's overhead and lets XLA fuse across steps, but takes about twice as long to compile.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """JAX as in `mlperf.rivals.jax_scan`, with vectors of 512 bits.
 
-It is what ``XLA_FLAGS=--xla_cpu_prefer_vector_width=512`` sets for a whole process, given to the one function that is
-compiled. A width that a user set in ``XLA_FLAGS`` stays. On a processor without such vectors nothing changes.
+The option that ``XLA_FLAGS=--xla_cpu_prefer_vector_width=512`` sets for a whole process is given to the one compiled
+function. A width that a user set in ``XLA_FLAGS`` is kept. On a processor without such vectors nothing changes.
 """
 
 from collections.abc import Sequence

@@ -1,8 +1,8 @@
-"""Keras 3 on JAX, the backend that is fastest for it on a processor: ``compile`` and ``fit``, one step an execution.
+"""Keras 3 on JAX, its fastest backend on a CPU: ``compile`` and ``fit``, one step an execution.
 
-``fit`` shows nothing (``verbose=0``). One model is kept for each shape and set back before a fit, since Keras compiles
-the step of a new model anew. XLA is left as it comes: a step is mostly Keras's own Python, which no flag speeds up.
-A backend that a user chose in ``KERAS_BACKEND`` stays.
+``fit`` shows nothing (``verbose=0``). One model is kept for each shape and reset before a fit, since Keras compiles the
+step of a new model anew. XLA keeps its default flags: a step is mostly Keras's own Python, which no flag speeds up. A
+backend that a user chose in ``KERAS_BACKEND`` is kept.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Keras as in `mlperf.rivals.keras`, with ``steps_per_execution``: an epoch is one execution.
 
-Between two executions Keras asks its callbacks and collects its metrics, so it is asked as rarely as can be. On JAX the
-steps of one execution are still called one by one.
+Between executions, Keras runs its callbacks and collects metrics, so there is only one execution in an epoch. On JAX,
+the steps of one execution are still called one by one.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Lightning's ``Trainer``: a torch module whose loop the library runs.
 
-What it does beside training is off: logger, checkpoints, progress bar, summary of the model, and its own messages. The
-data come from a DataLoader without workers, as in `mlperf.rivals.dataloader`.
+All that it does besides training is switched off: logger, checkpoints, progress bar, model summary and its own
+messages. The data come from a DataLoader without workers, as in `mlperf.rivals.dataloader`.
 """
 
 import logging
@@ -50,7 +50,7 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
             enable_model_summary=False,
         )
         loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
-        with warnings.catch_warnings():  # it advises workers, which would cost more than they collect
+        with warnings.catch_warnings():  # it advises to use workers, which would cost more than they save
             warnings.simplefilter("ignore")
             trainer.fit(Network(module), loader)
         return trainer.global_step

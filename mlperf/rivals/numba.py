@@ -1,10 +1,10 @@
-"""Loops by hand, compiled by numba: who writes the loops needs no framework.
+"""Loops written by hand and compiled by numba, without a framework.
 
-An epoch is one compiled call; NumPy draws the order of its samples. ``fastmath`` lets sums be taken in vectors, and
-``error_model="numpy"`` spares the check of every division. The matrix products go two rows and four terms at a time,
-which is more than twice as fast as three plain loops and still reads as such. The gradient passes ReLU as a factor of
-0 or 1: a branch would be mispredicted. All parameters lie in one array: one compiled function then serves every
-network, and Adam is one loop. What was compiled is kept (``cache=True``).
+An epoch is one compiled call; NumPy draws the order of its samples. ``fastmath`` lets sums be vectorised, and
+``error_model="numpy"`` omits the check of every division. The matrix products take two rows and four terms at a time,
+which is more than twice as fast as three plain loops and almost as easy to read. The gradient passes ReLU as a factor
+of 0 or 1: a branch would be mispredicted. All parameters lie in one array: one compiled function then serves every
+network, and Adam is one loop. Compiled code is cached on disk (``cache=True``).
 """
 
 import os

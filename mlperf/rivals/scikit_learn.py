@@ -1,8 +1,8 @@
 """The ``MLPRegressor`` of scikit-learn: the same network in NumPy, without a framework.
 
-Penalty, early stopping and the check for convergence are off (``alpha=0``, ``tol=0``,
-``n_iter_no_change=max_iter``), so that it takes the steps that the others take. The data are given as float32, in which
-it then computes, as all others do. Its BLAS uses the threads that a measurement allows.
+Penalty, early stopping and the check for convergence are off (``alpha=0``, ``tol=0``, ``n_iter_no_change=max_iter``),
+so that it takes as many steps as the others. The data are given as float32, so that it computes in float32, as all
+others do. Its BLAS uses the threads that a measurement allows.
 """
 
 import warnings

@@ -1,7 +1,7 @@
 """A torch module behind the interface of scikit-learn: ``NeuralNetRegressor`` of skorch.
 
-What it does beside training is off: no validation split, no printed log. The short last mini-batch is kept and the
-order drawn anew in every epoch, as everybody here does.
+All that it does besides training is switched off: validation split and printed log. As with all rivals, the smaller
+last mini-batch is used and every epoch has a new order.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """``torch.compile`` of the whole training step: forward, backward and Adam in one graph, called once a mini-batch.
 
-To compile the module alone, or a step that calls ``backward()``, leaves several graphs with Python between them. So the
+Compiling only the module, or a step that calls ``backward()``, leaves several graphs with Python between them. So the
 gradient comes from ``torch.func.grad`` and Adam is written out, under ``fullgraph=True``. All parameters lie in one
-tensor, since each tensor that goes in is checked at every call; Adam is one loop then. ``cpp_wrapper`` calls the
-kernels from C++ instead of Python, and ``dynamic=False`` compiles the short last mini-batch for its own size instead
-of both for any size. One ``randperm`` an epoch draws the order, and the mini-batches are slices: a DataLoader would
-take several times as long as the step.
+tensor, since every input tensor is checked at each call; Adam then is one loop. ``cpp_wrapper`` calls the kernels from
+C++ instead of Python, and ``dynamic=False`` compiles the short last mini-batch for its own size instead of both for any
+size. One ``randperm`` an epoch draws the order, and the mini-batches are slices: a DataLoader would take several times
+as long as the step.
 """
 
 import math
@@ -31,7 +31,7 @@ REQUIRES = ("torch",)
 
 
 def available() -> bool:
-    """Return whether the C++ compiler is there that torch would call, and a folder that it can work in.
+    """Return whether the C++ compiler that torch would call exists, and a folder that it can work in.
 
     Returns
     -------
@@ -74,13 +74,13 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
 
 
 def _folder() -> str | Path | None:
-    """Return where torch is to compile: where the user says, else where it can."""
+    """Return the folder in which torch compiles: the one that the user chose, or else one that will do."""
     return os.environ.get("TORCHINDUCTOR_CACHE_DIR") or folder_of("torch_compile")
 
 
 @cache
 def _make_linkable() -> None:
-    """Let the path to torch's libraries be taken literally: before 2.14, spaces in it made several words of it."""
+    """Quote the path to torch's libraries: before 2.14, torch split it at spaces."""
     import torch
     from torch.utils import cpp_extension
 
@@ -90,7 +90,7 @@ def _make_linkable() -> None:
 
 @cache
 def _compiled_step(sizes: tuple[int, ...], n_threads: int) -> Callable[..., None]:
-    """Return the compiled step of one network; kept, as to compile takes seconds even where it is in the cache."""
+    """Return the compiled step of one network; kept, as compiling takes seconds even if it is in the cache."""
     import torch
     from torch.func import grad
     from torch.nn.functional import linear, mse_loss, relu

@@ -1,1 +1,1 @@
-"""How one fit is carried out: engines that take the same steps, and many networks at once."""
+"""How fits are carried out: engines that take the same steps, and the training of many networks at once."""

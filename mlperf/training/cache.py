@@ -1,4 +1,4 @@
-"""Where what was compiled is kept from one process to the next. Loads no torch."""
+"""The folder in which compiled programs are kept from one process to the next. Does not load torch."""
 
 import os
 import shlex
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 ROOM = 50_000_000
-"""Bytes that a compiler may need for what it keeps."""
+"""Free bytes that a folder must have for a compiler to work there."""
 
 
 def cache_folder() -> Path:
@@ -24,8 +24,8 @@ def cache_folder() -> Path:
 def folder_of(compiler: str) -> Path | None:
     """Return a folder in which another library's compiler can work and keep what it makes.
 
-    It lies in the cache. Where that is full, must not be written to, must not run programs, or has a name that command
-    lines would take apart, it lies in the folder for temporary files.
+    It lies in the cache. If that is full, cannot be written to, must not run programs, or has a name that command lines
+    would split, it lies in the folder for temporary files.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def folder_of(compiler: str) -> Path | None:
     Returns
     -------
     Path or None
-        None where neither will do.
+        None if neither will do.
 
     Examples
     --------

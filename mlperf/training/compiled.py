@@ -1,4 +1,4 @@
-"""The engine ``compiled``: a program written for the network, which trains for an epoch in one call."""
+"""The engine ``compiled``: a program generated for the network, which trains for an epoch in one call."""
 
 import ctypes
 import mmap as mmap_module
@@ -17,10 +17,9 @@ from mlperf.training.library import load
 from mlperf.training.parameters import layer_sizes, separate
 
 FLOP_PER_THREAD, FLOP_PER_PARAMETER = 2_500_000, 40
-"""Operations of a step for each thread, and of these for each parameter, from which on another thread pays.
-
-Threads wait for each other, which takes microseconds. They hand each other gradients and parameters, which costs as
-long as these would otherwise stay in the cache of one core: up to `MANY_PARAMETERS`.
+"""Operations that a step must have for each of its threads to pay off: so many, and so many more for each parameter.
+Threads wait for each other, which takes microseconds. They also exchange gradients and parameters; that costs time only
+while these would otherwise stay in the cache of one core, up to `MANY_PARAMETERS`.
 """
 
 
@@ -37,20 +36,22 @@ def compiled(
 ) -> Iterator[float]:
     """Train with forward, backward and Adam in one compiled function. Other arguments as for `eager`.
 
-    The first fit of some layer sizes compiles it, which takes about a second, and keeps it on disk; it does for any
-    number of samples and any mini-batch. Large steps use as many threads as ``torch.get_num_threads()`` says.
+    The first fit with given layer sizes compiles the program, which takes about a second, and keeps it on disk for any
+    number of samples and any mini-batch. Large steps use several threads, up to ``torch.get_num_threads()``.
 
     Parameters
     ----------
     shuffled : bool, default=True
-        Whether each epoch takes the rows in a new order; without it, as they lie, which is for experiments.
+        Whether each epoch takes the rows in a new random order. Otherwise they are taken as they lie: for experiments.
     **choices : int
-        Choices of `mlperf.training.kernel.source`, for experiments.
+        Further parameters of `mlperf.training.kernel.source`, for experiments.
 
     Raises
     ------
     RuntimeError
-        If it has to be compiled and no C++ compiler works; before any work.
+        If it has to be compiled and no C++ compiler works. Raised before any training.
+    ValueError
+        If module and data do not fit together, or are not float32 on the CPU.
 
     Examples
     --------
@@ -69,11 +70,11 @@ def compiled(
 
 
 ROWS = 7
-"""Place of the number of rows among the program's arguments."""
+"""Index of the number of rows among the program's arguments."""
 
 
 class Training:
-    """The training of one or many networks of the same layer sizes: their data, their state and one function call.
+    """The training of one or many networks of the same layer sizes, an epoch in one call of the compiled program.
 
     Parameters
     ----------
@@ -86,14 +87,21 @@ class Training:
     batch_size : int
         Rows in a mini-batch; the last one keeps what is left.
     **choices : int
-        Choices of `mlperf.training.kernel.source`.
+        Further parameters of `mlperf.training.kernel.source`.
 
     Attributes
     ----------
     order : Tensor of shape (n_networks, n_samples), int64
-        The rows of each network in the order in which the next epoch takes them: at first, as they lie.
+        The order in which the next epoch takes the rows of each network: at first, as they lie.
     learning_rates : ndarray of shape (n_networks,)
         Step sizes of the next epoch.
+
+    Raises
+    ------
+    RuntimeError
+        If the program has to be compiled and no C++ compiler works.
+    ValueError
+        If networks and data do not fit together, or are not float32 on the CPU.
 
     Examples
     --------
@@ -118,7 +126,7 @@ class Training:
         for module, of_X, of_y in zip(modules, X, y, strict=True):
             _check(module, of_X, of_y, sizes)
         functions = load(source(sizes, **choices)).functions
-        # All that the program is given the address of is held here, so that it stays where it is.
+        # Everything whose address the program is given is referenced here, so that it stays in place.
         for module in modules:
             separate(module)
         self._tensors = [parameter.detach() for module in modules for parameter in module.parameters()]
@@ -161,7 +169,7 @@ class Training:
 
 
 def _zeros(n_bytes: int) -> mmap:
-    """Return memory in large pages where the system has them: of small ones a processor finds only so many quickly."""
+    """Return zeroed memory, in huge pages where the system has them: a processor caches the addresses of few pages."""
     memory = mmap(-1, n_bytes)
     if hasattr(mmap_module, "MADV_HUGEPAGE"):
         with suppress(OSError):  # a system without them
@@ -174,7 +182,19 @@ def _address(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def threads_for(sizes: Sequence[int], n_rows: int) -> int:
-    """Return among how many threads a step of so many rows is shared out.
+    """Return how many threads share a step over so many rows.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Features, units of each hidden layer, outputs.
+    n_rows : int
+        Rows of the mini-batch.
+
+    Returns
+    -------
+    int
+        From 1 to ``torch.get_num_threads()``.
 
     Examples
     --------
@@ -190,7 +210,7 @@ def threads_for(sizes: Sequence[int], n_rows: int) -> int:
 
 
 def compile_seconds(sizes: Sequence[int], **choices: int) -> float:
-    """Return how long it took to compile the program when that was done; it is done now, if it was not.
+    """Return the seconds that compiling the program took; it is compiled now if it has not been before.
 
     Parameters
     ----------
@@ -198,6 +218,11 @@ def compile_seconds(sizes: Sequence[int], **choices: int) -> float:
         Features, units of each hidden layer, outputs.
     **choices : int
         As for `compiled`.
+
+    Returns
+    -------
+    float
+        Seconds, as they were measured when the program was compiled.
 
     Raises
     ------
@@ -214,7 +239,7 @@ def compile_seconds(sizes: Sequence[int], **choices: int) -> float:
 
 
 def _check(module: nn.Sequential, X: Tensor, y: Tensor, sizes: tuple[int, ...]) -> None:
-    # The program reads and writes memory as it is told to: what does not fit would be reached into beyond its end.
+    # The program trusts the sizes it is given: with tensors of other sizes it would read and write beyond their ends.
     shapes = [shape for n_in, n_out in pairwise(sizes) for shape in ((n_out, n_in), (n_out,))]
     got = [tuple(parameter.shape) for parameter in module.parameters()]
     if got != shapes:

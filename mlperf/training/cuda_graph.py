@@ -1,4 +1,4 @@
-"""The engine ``cuda_graph``: all steps of an epoch as one graph of CUDA, launched in one call."""
+"""The engine ``cuda_graph``: all steps of an epoch as one CUDA graph, launched in one call."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -12,10 +12,11 @@ from mlperf.training.fused import fused
 def cuda_graph(module: nn.Sequential, X: Tensor, y: Tensor, **settings: Any) -> Iterator[float]:
     """Train as the engine ``fused`` does, but launch an epoch in one call. Arguments as for `eager`.
 
-    For small networks a graphics processor waits for Python to launch the next operator. In a graph they follow each
-    other without Python. The first epoch is carried out as it is, the second one is recorded, and from then on the
-    record is launched: a new order of the rows and the mean loss are all that passes between the devices in an epoch.
-    Epochs of more than `mlperf.training.epochs.GATHERED_STEPS` steps are several launches of a shorter graph.
+    With a small network, a GPU mostly waits for Python to launch the next operator. In a graph, operators follow each
+    other without Python. The first epoch is carried out operator by operator. In the second one they are recorded as a
+    graph, which is launched then and in each epoch that follows: only the new order of the rows and the losses pass
+    between the devices. Epochs of more than `mlperf.training.epochs.GATHERED_STEPS` steps are several launches of a
+    shorter graph.
 
     Raises
     ------
@@ -41,19 +42,19 @@ def cuda_graph(module: nn.Sequential, X: Tensor, y: Tensor, **settings: Any) -> 
 
 
 def replayed(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-    """Return a function that does what another one does, from its third call on by launching a graph.
+    """Return a function that does what another one does, from its second call on by launching a CUDA graph.
 
     Parameters
     ----------
     work : callable
-        Called with a tensor on a CUDA device, returns one. All else that it reads and changes lies in tensors there
-        that stay where they are. There is one graph for each length of its argument.
+        Called with a tensor on a CUDA device, returns one. All else that it reads and changes must lie in tensors on
+        that device whose addresses do not change. There is one graph for each length of its argument.
 
     Returns
     -------
     callable
-        The first call with an argument of some length is carried out as it is: what libraries set up at their first
-        use cannot be recorded. The second one is recorded and launched, the others are launched.
+        The first call with an argument of some length is carried out operator by operator, since what libraries set up
+        at their first use cannot be recorded. The second one records the graph and launches it; all others launch it.
 
     Examples
     --------
@@ -82,7 +83,7 @@ def replayed(work: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
 
 
 def _recorded(work: Callable[[Tensor], Tensor], argument: Tensor) -> tuple[torch.cuda.CUDAGraph, Tensor, Tensor]:
-    """Record what some work launches, without doing it, for an argument that will lie where the returned one does."""
+    """Record what a function launches, without running it; the tensors are the graph's argument and result."""
     graph, given = torch.cuda.CUDAGraph(), argument.clone()
     # Other threads may use the device meanwhile.
     with torch.cuda.graph(graph, capture_error_mode="thread_local"):

@@ -1,11 +1,10 @@
 """Several processes that share the steps of one fit, as ``torchrun`` starts them.
 
-Each process calls the same ``fit`` with the same data. Of every mini-batch it takes the rows of its rank, and before
-each step of Adam the gradients are averaged over all rows of the mini-batch: so the fit is the one that a single
-process carries out, within rounding. Starting processes, finding each other and passing numbers on is the work of
-`torch.distributed`.
+Each process calls the same ``fit`` with the same data. Of every mini-batch it takes its own share of the rows, and
+before each step of Adam the gradients are averaged over all rows of the mini-batch: so the fit is the same as in a
+single process, within rounding. ``torchrun`` starts the processes, and `torch.distributed` connects them.
 
-On one machine, and on two (the same with ``--node-rank=1`` on the second), for a script that fits::
+For a script that fits, on one machine, and on two (on the second, with ``--node-rank=1``)::
 
     torchrun --nproc-per-node=2 script.py
     torchrun --nnodes=2 --nproc-per-node=1 --node-rank=0 --master-addr=first-host --master-port=29500 script.py
@@ -13,8 +12,8 @@ On one machine, and on two (the same with ``--node-rank=1`` on the second), for 
 Where a host has several networks, ``GLOO_SOCKET_IFNAME`` names the interface to use, such as ``eth0``. What a worker
 does in child processes of its own, as in ``GridSearchCV(n_jobs=2)``, is not shared; with ``n_jobs=1`` it is.
 
-A process group that is there already, made by `torch.distributed.init_process_group`, is used as it is, with its
-backend and timeout. Else one is made: "gloo" on CPUs, "nccl" on GPUs of CUDA, with a timeout of `TIMEOUT_SECONDS`.
+A process group that already exists, made by `torch.distributed.init_process_group`, is used as it is, with its backend
+and timeout. Otherwise one is made: "gloo" on CPUs, "nccl" on GPUs of CUDA, with a timeout of `TIMEOUT_SECONDS`.
 """
 
 import atexit
@@ -30,7 +29,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 TIMEOUT_SECONDS = 120
-"""How long a process waits for the others, in each step, before it takes them for lost."""
+"""How long a process waits for the others, in each step, before it gives up with an error."""
 
 
 def joined(device: str = "cpu") -> "Workers | None":
@@ -39,7 +38,7 @@ def joined(device: str = "cpu") -> "Workers | None":
     Parameters
     ----------
     device : {"cpu", "cuda"}, default="cpu"
-        Where the gradients lie that are passed on.
+        The device of the gradients that the processes exchange.
 
     Returns
     -------
@@ -51,7 +50,7 @@ def joined(device: str = "cpu") -> "Workers | None":
     RuntimeError
         If the other processes do not join within the timeout.
     ValueError
-        If tensors on this device cannot be passed on.
+        If processes cannot exchange tensors of this device.
 
     Examples
     --------
@@ -82,7 +81,7 @@ def joined(device: str = "cpu") -> "Workers | None":
 
 
 def _is_worker() -> bool:
-    """Return whether torchrun has started this very process: its variables reach the children of a worker, too."""
+    """Return whether torchrun has started this very process: the children of a worker inherit torchrun's variables."""
     if not distributed.is_available() or not distributed.is_torchelastic_launched():
         return False
     own = str(os.getpid())
@@ -107,7 +106,7 @@ class Workers:
     size : int
         How many there are.
     device : str, default="cpu"
-        Where the tensors lie that are passed on.
+        The device of the tensors that the processes exchange.
 
     Examples
     --------
@@ -140,7 +139,7 @@ class Workers:
         own : Tensor of shape (n_own,)
             Those of this process: of each mini-batch every row whose place in it, modulo the processes, is the rank.
         sizes : list of int
-            How many they are in each mini-batch; none, where a last mini-batch has fewer rows than there are processes.
+            How many there are in each mini-batch: 0 if the last mini-batch has too few rows for this process.
         """
         place = torch.arange(len(rows), device=rows.device) % batch_size
         sizes = [len(range(self.rank, len(batch), self.size)) for batch in rows.split(batch_size)]
@@ -206,7 +205,7 @@ class Workers:
                     )
 
     def of_first(self, number: int) -> int:
-        """Return what this number is in rank 0."""
+        """Return the number that rank 0 has."""
         shared = torch.tensor(number, dtype=torch.int64, device=self.device)
         with self._waiting("the beginning of the fit"):
             distributed.broadcast(shared, src=0)

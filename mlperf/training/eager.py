@@ -1,4 +1,4 @@
-"""The engine ``eager``: autograd and an optimiser of torch, as its users write it."""
+"""The engine ``eager``: autograd and an optimiser of torch, as torch's users write the loop."""
 
 from collections.abc import Iterator
 

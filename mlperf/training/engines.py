@@ -17,7 +17,7 @@ ENGINES: dict[str, Engine] = {"eager": eager, "fused": fused, "compiled": compil
 """The engines by name."""
 
 ONLY_ON = {"compiled": "cpu", "cuda_graph": "cuda"}
-"""The device of each engine that trains on one alone."""
+"""The device of each engine that works on one kind of device only."""
 
 
 def available(device: str = "cpu") -> list[str]:
@@ -27,6 +27,11 @@ def available(device: str = "cpu") -> list[str]:
     ----------
     device : {"cpu", "cuda", "mps"}, default="cpu"
         One of `mlperf.machine.devices`.
+
+    Returns
+    -------
+    list of str
+        Names from `ENGINES`.
 
     Examples
     --------
@@ -45,11 +50,11 @@ def _trains(engine: str, device: str) -> bool:
 def suited(sizes: Sequence[int], n_steps: int, device: str = "cpu") -> str:
     """Return the name of the engine that ``engine="auto"`` takes.
 
-    On a CUDA device that is ``cuda_graph``, on other devices ``fused``. On the CPU it is ``compiled`` if the network
-    has been compiled before, or if a C++ compiler works and the steps of this fit save at least twice what compiling
-    takes. A step saves about 20 µs for each layer; compiling takes about 0.4 s, and 0.1 s for each layer. In all other
-    cases it is ``fused``; nobody is asked for a compiler. Which engine it is may change the last digits of what is
-    learned.
+    On a CUDA device that is ``cuda_graph``, on MPS ``fused``. On the CPU it is ``compiled`` if the network has been
+    compiled before, or if a C++ compiler works and the steps of this fit save at least twice the time that compiling
+    takes: a step is taken to save 20 µs for each layer, and compiling to take 0.4 s, and 0.1 s more for each layer.
+    Otherwise it is ``fused``, so that no compiler is required. The choice of engine may change the last digits of the
+    result.
 
     Parameters
     ----------
@@ -59,6 +64,11 @@ def suited(sizes: Sequence[int], n_steps: int, device: str = "cpu") -> str:
         Steps of the whole fit: mini-batches times epochs.
     device : {"cpu", "cuda", "mps"}, default="cpu"
         Where it trains.
+
+    Returns
+    -------
+    str
+        One of `ENGINES`.
 
     Examples
     --------

@@ -1,8 +1,8 @@
-"""What the engines share: the kind of function that they are, and the loop over mini-batches.
+"""What the engines have in common: their interface, and the loop over mini-batches.
 
 An engine is a generator function. Each ``next`` carries out one epoch, leaves the module's parameters updated and
-yields the mean training loss of that epoch. In between the data may be replaced in place, by as many rows or fewer:
-that is how `mlperf.training.streamed` hands over one chunk after the other.
+yields the mean training loss of that epoch. Between epochs, the data may be replaced in place by as many rows or fewer:
+so `mlperf.training.streamed` hands over one chunk after the other.
 """
 
 from collections.abc import Callable, Iterator
@@ -45,7 +45,8 @@ def epochs(
     workers : Workers, optional
         The processes that share each mini-batch; the step gets the rows of this one.
     recorded : callable, optional
-        Returns a function that does what the given one does: all steps on the rows whose numbers it is called with.
+        Called with the function that takes the steps on given rows; returns one that does the same, such as
+        `mlperf.training.cuda_graph.replayed`.
 
     Yields
     ------
@@ -68,7 +69,7 @@ def epochs(
     def steps(rows: Tensor) -> Tensor:
         own, shares = (rows, batch_size) if workers is None else workers.share(rows, batch_size)
         shuffled = [_gather(data, own, out) for data, out in ((X, X_rows), (y, y_rows))]
-        # Losses stay tensors: reading their numbers here would cost a call per step.
+        # Losses stay tensors: reading their values here would cost a call for each step.
         losses = [step(*batch) for batch in zip(*(data.split(shares) for data in shuffled), strict=True)]
         return torch.stack(losses)
 

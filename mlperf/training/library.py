@@ -1,8 +1,8 @@
-"""Compile a C++ program to a shared library once, keep it on disk, and load it from there. Loads no torch.
+"""Compile a C++ program to a shared library once, keep it on disk, and load it from there. Does not load torch.
 
-Beside each library lies a record with its digest. A library that was cut off or damaged would end the process that
-loads it; it is compiled again instead. Whoever compiles holds a lock, so any temporary folder that lies there then was
-left by a process that was killed.
+Beside each library lies a record with its digest: a library that is truncated or damaged would crash the process that
+loads it, and is compiled again instead. A process that compiles holds a lock, so any temporary folder that it finds
+there was left by one that was killed.
 """
 
 import ctypes
@@ -39,12 +39,12 @@ OPTIONS = [
 ]
 X86 = platform.machine() in ("x86_64", "AMD64")
 NATIVE = ["-march=native", "-mprefer-vector-width=512"] if X86 else ["-mcpu=native"]
-"""Options that use all instructions of this processor; left out where the compiler does not know them."""
+"""Options for all instructions of this processor; left out if the compiler does not know them."""
 
 LOCK_SECONDS = 300
-"""After so long a lock is taken to be held by a process that hangs, and a folder to be left by one that was killed."""
+"""Seconds after which a lock counts as held by a hanging process, and a folder as left by a killed one."""
 ASIDE = "mlperf-compiling-"
-"""What temporary folders outside the cache are called."""
+"""Beginning of the names of temporary folders outside the cache."""
 
 
 class Library(NamedTuple):
@@ -60,7 +60,7 @@ _loaded: dict[Path, Library] = {}
 def load(program: str) -> Library:
     """Return the compiled program, from the cache or else by compiling it.
 
-    Where the cache cannot be written to, or its programs must not be run, each process compiles in a temporary folder.
+    If the cache cannot be written to, or programs in it must not be run, each process compiles in a temporary folder.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def load(program: str) -> Library:
     Returns
     -------
     Library
-        The same one for the same program in all threads.
+        The same object for the same program, in all threads.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def load(program: str) -> Library:
 
 
 def is_kept(program: str) -> bool:
-    """Return whether the compiled program is at hand, so that loading it takes no time.
+    """Return whether the compiled program is loaded, or in the cache.
 
     Examples
     --------
@@ -109,7 +109,7 @@ def is_kept(program: str) -> bool:
 def check_compiler() -> None:
     """Raise a RuntimeError that says what to do, unless a program can be compiled and loaded here.
 
-    It is tried with a program of one line, once for each compiler in a process.
+    A program of one line is tried, once in a process for each compiler and its settings.
 
     Examples
     --------
@@ -129,7 +129,7 @@ def _compiler() -> str:
 
 @cache
 def _complaint(compiler: str, flags: str, search_path: str) -> str:  # noqa: ARG001
-    """Return why nothing can be compiled with these settings, or nothing."""
+    """Return why nothing can be compiled with these settings; empty if it can."""
     try:
         _compiled_aside('extern "C" int mlperf_trial() { return 0; }\n')
     except RuntimeError as error:
@@ -154,7 +154,7 @@ def _compiled_and_kept(program: str, path: Path) -> Library:
 
 
 def _compiled_aside(program: str) -> Library:
-    """Compile in a temporary folder, wherever one can be written to and its programs be run."""
+    """Compile in a temporary folder that can be written to and whose programs can be run."""
     refused = []
     for parent in (Path(tempfile.gettempdir()), cache_folder()):
         try:
@@ -163,7 +163,7 @@ def _compiled_aside(program: str) -> Library:
             with tempfile.TemporaryDirectory(prefix=ASIDE, dir=parent, ignore_cleanup_errors=True) as folder:
                 path = Path(folder, _path(program).name)
                 seconds = _compile(program, path)
-                return Library(ctypes.CDLL(str(path)), seconds)  # which does not need the file any longer
+                return Library(ctypes.CDLL(str(path)), seconds)  # once loaded, it does not need the file any longer
         except OSError as error:
             refused.append(str(error))
     raise RuntimeError(
@@ -174,7 +174,7 @@ def _compiled_aside(program: str) -> Library:
 
 
 def _clear_what_was_left(parent: Path) -> None:
-    """Remove the folders of killed processes; nobody holds a lock here, so that only their age tells them."""
+    """Remove the folders of killed processes; there is no lock here, so they are recognised by their age."""
     for folder in parent.glob(f"{ASIDE}*"):
         with suppress(OSError):
             about = folder.lstat()
@@ -237,7 +237,7 @@ def _path(program: str) -> Path:
 
 @cache
 def _processor() -> str:
-    """Say for what a library is made: code for one processor may not run on another that shares the home folder."""
+    """Describe the processor: code compiled for one may not run on another that shares the home folder."""
     instructions = platform.processor()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()

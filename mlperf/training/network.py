@@ -13,7 +13,7 @@ from mlperf.protocol import LEARNING_RATE
 
 @contextmanager
 def usual_torch() -> Iterator[None]:
-    """Undo what a caller may have set: that torch records no gradients, or makes its tensors on another device.
+    """Undo what a caller may have set: that torch records no gradients, or makes tensors on another device.
 
     Examples
     --------
@@ -26,20 +26,20 @@ def usual_torch() -> Iterator[None]:
     with torch.inference_mode(False), torch.enable_grad():
         if torch.get_default_device().type == "cpu":
             yield
-        else:  # it slows down every call of torch
+        else:  # this context slows down every call of torch
             with torch.device("cpu"):
                 yield
 
 
 def network(layer_sizes: Sequence[int], generator: torch.Generator) -> nn.Sequential:
-    """Make a network, drawn as `torch.nn.Linear` draws it but from one generator alone.
+    """Make a network, initialised as by `torch.nn.Linear` but from a given generator.
 
     Parameters
     ----------
     layer_sizes : sequence of int
         Units of every layer from the inputs to the outputs, with ReLU between them.
     generator : torch.Generator
-        Draws weights and biases; torch's global one is as before.
+        Draws weights and biases; torch's global generator is left as it was.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def network(layer_sizes: Sequence[int], generator: torch.Generator) -> nn.Sequen
     """
     layers: list[nn.Module] = []
     for n_inputs, n_outputs in pairwise(layer_sizes):
-        with torch.random.fork_rng(devices=[]):  # what nn.Linear draws is not used, and must not be missed
+        with torch.random.fork_rng(devices=[]):  # nn.Linear's own draws are not used, and must leave no trace
             linear = nn.Linear(n_inputs, n_outputs, device="cpu", dtype=torch.float32)
         for parameter in (linear.weight, linear.bias):
             nn.init.uniform_(parameter, -(n_inputs**-0.5), n_inputs**-0.5, generator=generator)
@@ -75,19 +75,19 @@ def training_steps(
     *,
     device: str = "cpu",
 ) -> Callable[[], float]:
-    """Return a call that trains a network on random data, ready to be timed, counted or profiled.
+    """Return a callable that trains a network on random data for an epoch, to be timed, counted or profiled.
 
     Parameters
     ----------
     engine : callable
-        One of `mlperf.training.engines.ENGINES`, or like them. Its first epoch, which compiles what has to be and
+        One of `mlperf.training.engines.ENGINES`, or a function like them. Its first epoch, in which it compiles and
         makes the optimiser's state, is carried out here.
     layer_sizes : sequence of int
         As for `network`.
     n_rows : int
         Rows in the mini-batch.
     n_steps : int
-        Training steps that a call carries out: an epoch.
+        Training steps of an epoch, which each call carries out.
     device : str, default="cpu"
         Where the network and the data lie.
 

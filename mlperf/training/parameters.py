@@ -38,7 +38,7 @@ def flatten(module: nn.Sequential) -> tuple[Tensor, tuple[int, ...]]:
 def separate(module: nn.Module) -> None:
     """Give each parameter memory of its own, as a module that is pickled should have.
 
-    pickle writes the whole of what a view is cut from, once for each view.
+    pickle writes the whole tensor behind a view, once for each view.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def _linear(module: nn.Sequential) -> list[nn.Linear]:
 
 
 def layers(flat: Tensor, sizes: tuple[int, ...]) -> list[tuple[Tensor, Tensor]]:
-    """Cut flat parameters into views: per layer the weight of shape (inputs, outputs) and the bias.
+    """Return views of flat parameters: for each layer its weight, of shape (inputs, outputs), and its bias.
 
     Parameters
     ----------

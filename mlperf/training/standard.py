@@ -1,4 +1,4 @@
-"""Features and targets as a network sees them: standardised, float32, here held in memory as a whole."""
+"""Features and targets as a network sees them, standardised and in float32; and data that are held in memory."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Self
@@ -13,7 +13,7 @@ PLAIN_EXPONENT = 60
 
 
 class Scaler:
-    """Mean and standard deviation of each column, of any finite magnitude; learned piece by piece.
+    """Mean and standard deviation of each column, whatever its magnitude; learned piece by piece.
 
     Columns of ordinary numbers are left to scikit-learn's StandardScaler. The squares of very large and very small ones
     leave the range of float64: such columns are divided by a power of two first, which changes no digit.
@@ -46,13 +46,13 @@ class Scaler:
         largest = found if self._largest is None else np.maximum(self._largest, found)
         exponents = np.where(np.abs(largest) <= PLAIN_EXPONENT, 0, largest)
         if self._largest is not None:
-            # What was learned, in the new units.
+            # Convert what was learned so far to the new units.
             moved = self._exponents - exponents
             self._of_columns.mean_ = np.ldexp(self._of_columns.mean_, moved)
             self._of_columns.var_ = np.ldexp(self._of_columns.var_, 2 * moved)
         self._largest, self._exponents = largest, exponents
         self._of_columns.partial_fit(self._in_units(values))
-        # scikit-learn divides what is constant by 1.
+        # scikit-learn divides constant columns by 1.
         is_constant = np.sqrt(self._of_columns.var_) != self._of_columns.scale_
         self.mean_ = np.ldexp(self._of_columns.mean_, exponents)
         self._spread = np.where(is_constant, 0, self._of_columns.scale_)
@@ -112,7 +112,7 @@ def standardised(values: np.ndarray, scaler: Scaler, out: np.ndarray | None = No
 
 
 def columns(y: np.ndarray) -> np.ndarray:
-    """Return targets as a matrix: a single one as its only column.
+    """Return targets as a matrix: a vector as its only column.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def columns(y: np.ndarray) -> np.ndarray:
 
 
 def device_of(module: nn.Module) -> torch.device:
-    """Return where the parameters of a module lie.
+    """Return the device that the parameters of a module are on.
 
     Examples
     --------
@@ -147,7 +147,7 @@ class Held:
     target : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Targets.
     scalers : tuple of Scaler, optional
-        Those of other features and targets; by default they are learned from these.
+        Scalers learned from other features and targets; by default they are learned from these.
 
     Examples
     --------
@@ -182,7 +182,7 @@ class Held:
             return float(nn.functional.mse_loss(module(inputs), targets))
 
     def _beside(self, module: nn.Module) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return inputs and targets on the device of a module; they are moved once."""
+        """Return inputs and targets on the device of a module; they are moved only once."""
         device = device_of(module)
         self.inputs, self.targets = self.inputs.to(device), self.targets.to(device)
         return self.inputs, self.targets

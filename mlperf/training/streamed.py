@@ -1,7 +1,7 @@
-"""Train on data that need not fit into memory: a chunk of them at a time, whatever their number of rows.
+"""Train on data that need not fit into memory: one chunk at a time, however many rows there are.
 
-Data are streamed if they are a `numpy.memmap`, or anything else that has a shape and a dtype and gives an array when it
-is sliced, such as a dataset of h5py or zarr. Only slices of consecutive rows are read.
+Data are streamed if they are a `numpy.memmap`, or anything else with a shape and a dtype that gives an array when it is
+sliced, such as a dataset of h5py or zarr. Only slices of consecutive rows are read.
 
 How an epoch is shuffled: the rows lie in blocks of consecutive ones, `BLOCKS` to a chunk. Every epoch draws the order
 of all blocks anew, fills one chunk after the other in that order, and shuffles the rows within the chunk. So
@@ -9,7 +9,7 @@ of all blocks anew, fills one chunk after the other in that order, and shuffles 
 - every row is taken exactly once in an epoch;
 - mini-batches are as many, and as large, as they are in memory;
 - any two blocks are as likely to share a chunk as any other two, wherever they lie: sorted data are mixed;
-- rows of one block stay in one chunk (two, where the chunk ends within the block), in an order of their own.
+- rows of one block stay in one chunk (two, if the chunk ends within the block), in random order.
 """
 
 import math
@@ -23,14 +23,14 @@ from torch import nn
 from mlperf.training.standard import Scaler, columns, device_of, standardised
 
 BLOCKS = 64
-"""Blocks of a chunk: the more, the better mixed, and the shorter the slices that are read."""
+"""Blocks in a chunk: the more, the better the rows are mixed, and the shorter the slices that are read."""
 
 READ_BYTES = 2**21
-"""A pass that needs no order reads so much at a time, or a chunk if that is smaller."""
+"""Bytes read at a time in a pass in order, or a chunk if that is smaller."""
 
 
 def slices(data: Any) -> TypeGuard[Any]:
-    """Return whether data are to be sliced, not loaded: a `numpy.memmap`, or what is like an array but is none.
+    """Return whether to slice data instead of loading them: a `numpy.memmap`, or what is like an array but is none.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def slices(data: Any) -> TypeGuard[Any]:
 
 
 def rows_of_a_chunk(n_columns: int, chunk_bytes: int, batch_size: int) -> int:
-    """Return the rows of a chunk: whole mini-batches, one at least.
+    """Return the number of rows in a chunk: whole mini-batches, at least one.
 
     Parameters
     ----------
@@ -58,6 +58,11 @@ def rows_of_a_chunk(n_columns: int, chunk_bytes: int, batch_size: int) -> int:
         Bytes of a chunk in float32.
     batch_size : int
         Rows in a mini-batch.
+
+    Returns
+    -------
+    int
+        A multiple of `batch_size`.
 
     Examples
     --------
@@ -82,8 +87,8 @@ class Stream:
     chunk_bytes : int
         Bytes of standardised data that are held at a time.
     scalers : tuple of Scaler, optional
-        Those of other features and targets; by default they are learned from these in a first pass, which checks every
-        value.
+        Scalers learned from other features and targets; by default they are learned from these in a first pass, which
+        checks every value.
 
     Examples
     --------
@@ -145,7 +150,7 @@ class Stream:
         generator : torch.Generator
             Draws the order of the blocks, and that of the rows within a chunk.
         **settings : object
-            What the engine takes besides.
+            Other arguments of the engine.
 
         Yields
         ------
@@ -155,7 +160,7 @@ class Stream:
         n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, self.chunk_bytes, batch_size)
         n_rows = min(n_rows, self.n_samples)
         whole = torch.empty(n_rows, self.n_features), torch.empty(n_rows, self.n_outputs)
-        beside = [data.to(device_of(module)) for data in whole]  # on the CPU the same
+        beside = [data.to(device_of(module)) for data in whole]  # the same tensors on the CPU
         inputs, targets = (data[:] for data in beside)
         train = engine(module, inputs, targets, batch_size=batch_size, generator=generator, **settings)
         while True:
@@ -202,6 +207,11 @@ def chunks(n_samples: int, n_rows: int, generator: torch.Generator) -> Iterator[
     generator : torch.Generator
         Draws the order of the blocks.
 
+    Yields
+    ------
+    list of slice
+        The rows of one chunk.
+
     Examples
     --------
     >>> import torch
@@ -227,14 +237,19 @@ def chunks(n_samples: int, n_rows: int, generator: torch.Generator) -> Iterator[
 
 
 def predicted(predict: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:
-    """Predict the target of data that are sliced; only the predictions are held for all rows.
+    """Predict the target of streamed data; only the predictions are held in memory for all rows.
 
     Parameters
     ----------
     predict : callable
-        Called with one slice of rows after the other.
+        Called with one slice of the rows after the other; returns their predictions.
     X : array-like of shape (n_samples, n_features)
         What can be sliced like an array.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        What `predict` returned, for all rows.
 
     Examples
     --------
