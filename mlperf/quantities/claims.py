@@ -131,9 +131,9 @@ def claim(
         raise ValueError(f"The 'statement' parameter of claim must be a sentence. Got {statement!r} instead.")
     for number, given in enumerate(checks, 1):
         if not isinstance(given, Check):
-            slip = "; join several checks by commas or &, not in a list" if isinstance(given, list | tuple) else ""
+            slip = "; separate several checks by commas, not in a list" if isinstance(given, list | tuple) else ""
             if isinstance(given, bool):
-                slip = "; for what was counted, not measured, there is fact(label, truth)"
+                slip = "; for counts and other facts, use fact(label, truth)"
             raise TypeError(
                 f"Check {number} of the claim {statement!r} must come from comparing a quantity, as in fit > 1{slip}. "
                 f"Got {f'a {type(given).__name__}' if isinstance(given, list | tuple) else repr(given)} instead."
@@ -169,7 +169,7 @@ def _advice(check: Check) -> str:
     open_ones = [one for one in check.comparisons() if one.decide(*check.levels) == UNDECIDED]
     measured_once = [isinstance(one, Comparison) and isnan(one.cell.interval()[0]) for one in open_ones]
     if any(measured_once):
-        return "One process decides nothing: more of them are needed."
+        return "One process cannot decide it: measure several."
     needed = [one.processes_needed() for one in open_ones]
     if any(isnan(number) for number in needed):
         return "More data would be needed to decide it."

@@ -201,7 +201,7 @@ class Runs:
             cell = ", ".join(f"{name}={label}" for name, label in zip(self.by, key, strict=True)) or "the only cell"
             process, repeat = numbers[bad.argmax()]
             raise ValueError(
-                f"What was measured as {column!r} must be finite. Got {values[bad.argmax(), 0]} in {cell}, process "
+                f"The measurements of {column!r} must be finite. Got {values[bad.argmax(), 0]} in {cell}, process "
                 f"{process}, repeat {repeat}."
             )
 

@@ -80,13 +80,11 @@ def instabilities(runs: Runs) -> list[Instability]:
 def _of_the_protocol(runs: Runs) -> Iterator[Instability]:
     n_processes = runs.frame["process"].nunique()
     if n_processes == 1:
-        yield Instability(
-            "All runs come from one process, which supports no interval.", "Measure several: processes=8."
-        )
+        yield Instability("All runs come from one process, so there is no interval.", "Measure several: processes=8.")
     elif n_processes < FEWEST_PROCESSES:
         yield Instability(
-            f"With {n_processes} processes, an interval takes the noise to be lognormal.",
-            f"From processes={FEWEST_PROCESSES} on it need not.",
+            f"With {n_processes} processes, intervals assume lognormal noise.",
+            f"With processes={FEWEST_PROCESSES} or more, they need no model of the noise.",
         )
 
 
@@ -101,7 +99,7 @@ def _of_the_machine(runs: Runs) -> Iterator[Instability]:
             f"{n_disturbed:,} of {n_runs:,} runs were disturbed: other programs wanted the processor (up to "
             f"{_most(frame, 'load'):.2g} processes for each core), or other virtual machines took it (up to "
             f"{100 * _most(frame, 'steal_fraction'):.2g} % of the time).",
-            "Close other programs, or take a machine that nobody shares, and measure again.",
+            "Close other programs, or use a machine that is not shared, and measure again.",
         )
     frequency = frame["frequency_ghz"].dropna() if "frequency_ghz" in frame else pd.Series(dtype=float)
     if len(frequency) and frequency.max() - frequency.min() > MOST_FREQUENCY_RANGE * frequency.median():
@@ -139,8 +137,8 @@ def _too_short(table: pd.DataFrame, what: str) -> Iterator[Instability]:
     shortest = table["value"].min()
     if shortest < FEWEST_STEPS * step:
         yield Instability(
-            f"The shortest {what}, {shortest:.2g}, are no more than {shortest / step:.0f} steps of the clock.",
-            "Time many calls at once: seconds_per_call.",
+            f"The shortest {what}, {shortest:.2g}, are no more than {shortest / step:.0f} ticks of the clock.",
+            "Time many calls together, with seconds_per_call.",
         )
 
 
@@ -151,14 +149,14 @@ def _too_wide(table: pd.DataFrame, what: str) -> Iterator[Instability]:
         yield Instability(
             f"The {what} of {int((spread > MOST_SPREAD).sum())} of {len(spread)} cells spread by more than "
             f"{100 * MOST_SPREAD:.0f} % between processes{_at(spread)}, by {100 * spread.max():.0f} %.",
-            "More processes narrow the interval; something that runs only now and then widens it.",
+            "More processes give a narrower interval. Look for programs that run only now and then.",
         )
     longest = np.exp(table.groupby("cell")["off"].max())
     if longest.max() > LONGEST:
         cell = f" of {longest.idxmax()}" if len(longest) > 1 else ""
         yield Instability(
             f"The largest of the {what} is {longest.max():.2g} times the median{cell}.",
-            "A median bears a few of these, a mean does not.",
+            "A few such runs hardly affect a median, but they affect a mean.",
         )
 
 
@@ -177,7 +175,7 @@ def _not_warm(table: pd.DataFrame, what: str) -> Iterator[Instability]:
         yield Instability(
             f"The first run in a process takes {100 * np.expm1(longer.median()):.2g} % longer ({what}) than the later "
             "ones.",
-            "Warm up for longer: warmup=True carries out a whole run before any counts.",
+            "Warm up for longer: with warmup=True, a whole run is carried out before the first one that counts.",
         )
 
 
@@ -195,7 +193,7 @@ def _no_steady_state(table: pd.DataFrame, what: str) -> Iterator[Instability]:
             changed = f"{'grow' if change > 0 else 'fall'} by {100 * abs(np.expm1(change)):.2g} %"
             yield Instability(
                 f"From the first to the last {place} the {what} {changed}: there is no steady state.",
-                "Let the machine warm up or cool down first. Ratios within a round bear it, times do not.",
+                "Let the machine warm up or cool down first. This affects times, but hardly ratios within a round.",
             )
 
 

@@ -35,7 +35,7 @@ KINDS = ("table", "quantity", "claim", "figure", "value")
 _INFINITE = {"inf": float("inf"), "-inf": float("-inf")}
 _PLACES = ("left", "center", "right")
 _SLIPS = (
-    (Check, "a check is not a claim yet: put it into one, claim('what it says', check)"),
+    (Check, "make a claim of it: claim('A statement.', check)"),
     (Mapping, "to publish what is in a mapping, unpack it: publish(..., **claims)"),
     (pd.Series, "make it a table: series.to_frame()"),
     (list | tuple, "name each thing in it, or make it a DataFrame"),
@@ -309,7 +309,7 @@ def _describe_figure(figure: Any, name: str) -> tuple[Entry, Files]:
     titles = [figure.get_suptitle(), *(axes.get_title(loc) for axes in figure.axes for loc in _PLACES)]
     alt = " ".join(" ".join(title.split()) for title in dict.fromkeys(titles) if title)
     if not alt:
-        raise ValueError(f"The figure {name!r} must have a title that says what is seen. Got none instead.")
+        raise ValueError(f"The figure {name!r} must have a title that says what it shows. Got none instead.")
     files = {}
     # The same figure always gives the same files.
     with rc_context({"svg.hashsalt": "mlperf"}):

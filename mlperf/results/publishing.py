@@ -28,7 +28,7 @@ from mlperf.results.sealed import digest, seal
 WIDTH = 88
 """Width of the printed lines in characters, the same as that of code on a page."""
 
-PREVIEW = "Measured with the quick protocol, on small settings, to see that everything works: not the report's numbers."
+PREVIEW = "Measured with the quick protocol, to check that everything works. These are not the numbers of the report."
 """What pages and scripts say about results of the quick protocol."""
 
 

@@ -457,7 +457,7 @@ class Shelf:
             said.append(Notice("warning", "Preview numbers", [PREVIEW]))
         there = [name for name, result in results.items() if "device" in result.inputs]
         if 0 < len(there) < len(results):
-            line = f"Of the device: {', '.join(there)}. All else here: the CPU alone."
+            line = f"Measured on the device: {', '.join(there)}. All other results here: on the CPU alone."
             said.append(Notice("note", "Devices", [line]))
         stale: dict[str, list[str]] = {}
         for name in results:
@@ -478,14 +478,14 @@ class Shelf:
     def _comparison(self, results: dict[str, Result]) -> list[str]:
         others = {name: other for name in results if (other := self.beside(name))}
         if not others:
-            return ["The other results have nothing of this."]
+            return ["The other results contain none of these."]
         differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
         lines = [f"The other results: {measured(*others.values())}."]
-        return [*lines, f"From there to here, this differs: {', '.join(dict.fromkeys(differ))}."] if differ else lines
+        return [*lines, f"Differences from there to here: {', '.join(dict.fromkeys(differ))}."] if differ else lines
 
 
 def measured(*results: Result) -> str:
-    """Return a sentence that says when and on what results were measured, and how often at most."""
+    """Return a text that says when and on what machine results were measured, and how often at most."""
     times = sorted(result.provenance["time"].replace("T", " ")[:16] for result in results)
     span = times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
     about = results[-1].provenance

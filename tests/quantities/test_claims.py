@@ -99,7 +99,7 @@ def test_an_undecided_claim_says_what_would_decide_it():
     at_it = claim("It is.", Quantity({("a",): _sampled([0.9, 1.1, 0.95, 1.05, 0.99, 1.01, 0.98, 1.02])}, ["x"]) > 1)
     assert at_it.advice.startswith("The value lies at the threshold")
     once = claim("It is.", measured((2, math.nan, math.nan)) > 1)
-    assert once.advice.startswith("One process decides nothing")
+    assert once.advice.startswith("One process cannot decide it")
 
 
 def _sampled(values):
@@ -128,7 +128,7 @@ def test_the_comparisons_that_decided_come_first():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (("It is.", [exact(1) > 0]), TypeError, "join several checks by commas or &, not in a list"),
+        (("It is.", [exact(1) > 0]), TypeError, "separate several checks by commas, not in a list"),
         (("It is.", True), TypeError, "there is fact(label, truth)"),
         (("It is.",), ValueError, "must have a check, or a reason why nothing was measured"),
         (("", exact(1) > 0), ValueError, "must be a sentence. Got '' instead"),

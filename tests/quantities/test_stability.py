@@ -28,14 +28,14 @@ def test_nothing_is_said_of_a_steady_measurement_on_a_machine_of_its_own():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        (runs([1.0]), "All runs come from one process, which supports no interval. Measure several"),
-        (runs([1.0, 1.01, 0.99]), "With 3 processes, an interval takes the noise to be lognormal."),
+        (runs([1.0]), "All runs come from one process, so there is no interval. Measure several"),
+        (runs([1.0, 1.01, 0.99]), "With 3 processes, intervals assume lognormal noise."),
         (runs(load=[0.5] * 6 + [3.0, 2.0]), "2 of 8 runs were disturbed: other programs wanted the processor (up to 3"),
         (runs(steal_fraction=[0.0] * 7 + [0.1]), "1 of 8 runs were disturbed"),
         (runs(frequency_ghz=[3.4] * 4 + [2.1] * 4), "The cores ran at 2.1 to 3.4 GHz. Fix their frequency"),
         (runs([1.0, 1.3, 0.8, 1.2, 0.9, 1.1, 0.7, 1.2]), "The seconds of 1 of 1 cells spread by more than 10 %"),
         (runs([*STEADY[:-1], 2.2]), "The largest of the seconds is 2.2 times the median."),
-        (runs(np.asarray(STEADY) * 2e-9), "no more than 2 steps of the clock. Time many calls at once"),
+        (runs(np.asarray(STEADY) * 2e-9), "no more than 2 ticks of the clock. Time many calls together"),
         (runs(np.linspace(1, 1.1, 8)), "From the first to the last process the seconds grow by 10 %"),
         (runs(np.linspace(1.1, 1, 8)), "From the first to the last process the seconds fall by"),
     ],
@@ -105,7 +105,7 @@ def test_publishing_says_on_the_terminal_what_is_unstable(tmp_path, monkeypatch,
     monkeypatch.setenv("MLPERF_RESULTS", str(tmp_path))
     monkeypatch.setattr("mlperf.protocol.MODE", "published")
     publish("mine", runs=runs([1.0, 1.01]))
-    assert "Unstable: With 2 processes, an interval takes the noise to be lognormal." in capsys.readouterr().out
+    assert "Unstable: With 2 processes, intervals assume lognormal noise." in capsys.readouterr().out
 
 
 def test_one_of_a_kind_is_said_in_the_singular():

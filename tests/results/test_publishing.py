@@ -209,7 +209,7 @@ def test_keys_are_made_into_names():
         (
             {"x": fact("it is so", True)},
             "The thing 'fits.x' of publish must be Runs, a DataFrame, a Quantity, a Claim, a Figure, Axes, text or a "
-            "number. Got Check instead: a check is not a claim yet: put it into one, claim('what it says', check).",
+            "number. Got Check instead: make a claim of it: claim('A statement.', check).",
         ),
         (
             {"x": [claim("It is.", fact("so", True))]},
@@ -224,7 +224,7 @@ def test_keys_are_made_into_names():
         ({"x": np.ones(3)}, "Got ndarray instead."),
         ({"x": NAN}, "The number 'fits.x' of publish must be finite. Got nan instead."),
         ({"x": np.float32(INF)}, "The number 'fits.x' of publish must be finite. Got inf instead."),
-        ({"bars": Figure()}, "The figure 'fits.bars' must have a title that says what is seen. Got none instead."),
+        ({"bars": Figure()}, "The figure 'fits.bars' must have a title that says what it shows. Got none instead."),
         ({"bars": [Figure().subplots(), Figure().subplots()]}, "must be of one figure. Got those of 2 instead."),
         (
             {"t": pd.DataFrame({"x": [{}]})},

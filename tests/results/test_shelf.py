@@ -154,7 +154,7 @@ def test_other_results_stand_beside(folder, tmp_path, monkeypatch):
     (note,) = [notice for notice in shelf.notices(["fits"]) if notice.title == "Comparison"]
     assert note.lines[0].startswith("The other results: Measured ")
     (note,) = [notice for notice in shelf.notices(["memory"]) if notice.title == "Comparison"]
-    assert note.lines == ["The other results have nothing of this."]
+    assert note.lines == ["The other results contain none of these."]
 
 
 @pytest.mark.parametrize("content", [None, "{"])
@@ -237,7 +237,7 @@ def test_page_says_with_which_device_its_numbers_were_measured(folder, monkeypat
     (line,) = Shelf(folder).notices(["memory"])[0].lines
     assert "), with NVIDIA H100, driver 550, 1 thread" in line
     (note,) = [notice for notice in Shelf(folder).notices(["fits", "memory"]) if notice.title == "Devices"]
-    assert note.lines == ["Of the device: memory. All else here: the CPU alone."]
+    assert note.lines == ["Measured on the device: memory. All other results here: on the CPU alone."]
 
 
 def test_preview_and_different_machines_are_told(folder, monkeypatch):

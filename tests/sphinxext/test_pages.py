@@ -358,7 +358,7 @@ def test_other_results_stand_beside_ours(project, monkeypatch):
     assert "The other results differ: ✗ does not hold. A fit takes 25" in text(shown.select_one("details.claim"))
     note = text(shown.select_one(".admonition.note.comparison"))
     assert "on Another CPU" in note
-    assert "From there to here, this differs: processor Another CPU → " in note
+    assert "Differences from there to here: processor Another CPU → " in note
     assert not build(project).select(".comparison"), "the next build without other results compares no longer"
 
 
