@@ -25,6 +25,7 @@ EPOCHS_A_CALL = 20
 
 OPTIMIZER = optax.flatten(optax.adam(LEARNING_RATE))
 
+jax.config.update("jax_platforms", "cpu")  # also where there is a GPU: all libraries are compared on the CPU
 jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 

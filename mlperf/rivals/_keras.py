@@ -17,6 +17,7 @@ from mlperf.protocol import LEARNING_RATE
 from mlperf.rivals._process import pinned
 from mlperf.training.cache import cache_folder
 
+jax.config.update("jax_platforms", "cpu")  # also where there is a GPU: all libraries are compared on the CPU
 jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 

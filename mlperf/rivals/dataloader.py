@@ -14,7 +14,9 @@ NAME = "torch, DataLoader"
 REQUIRES = ("torch",)
 
 
-def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE) -> Regressor:
+def regressor(
+    hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: int = BATCH_SIZE, device: str = "cpu"
+) -> Regressor:
     """Return a plain torch regressor, trained by a loop over a DataLoader.
 
     Parameters
@@ -25,6 +27,8 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
         Epochs.
     batch_size : int, default=64
         Samples of one mini-batch; the last one of an epoch may be smaller.
+    device : {"cpu", "cuda", "mps"}, default="cpu"
+        Where the network is trained: as usual, each mini-batch is moved there by itself. It predicts on the CPU.
 
     Returns
     -------
@@ -46,14 +50,16 @@ def regressor(hidden_layer_sizes: Sequence[int], max_iter: int, *, batch_size: i
     from mlperf.rivals._torch import TorchRegressor, steps_taken
 
     def train(module: torch.nn.Module, X: torch.Tensor, y: torch.Tensor) -> int:
+        module.to(device)
         optimizer = torch.optim.Adam(module.parameters(), lr=LEARNING_RATE)
         loader = DataLoader(TensorDataset(X, y), batch_size=batch_size, shuffle=True)
         for _ in range(max_iter):
             for X_batch, y_batch in loader:
                 optimizer.zero_grad()
-                loss = mse_loss(module(X_batch), y_batch)
+                loss = mse_loss(module(X_batch.to(device)), y_batch.to(device))
                 loss.backward()
                 optimizer.step()
+        module.cpu()
         return steps_taken(optimizer)
 
     return TorchRegressor(train, hidden_layer_sizes)

@@ -96,10 +96,11 @@ def test_a_rival_says_what_must_be_installed(rival):
 
 @each_rival
 def test_a_rival_is_made_from_hidden_layers_epochs_and_the_size_of_a_mini_batch(rival):
-    hidden, epochs, batch_size = inspect.signature(rival.regressor).parameters.values()
+    hidden, epochs, batch_size, *more = inspect.signature(rival.regressor).parameters.values()
     assert (hidden.name, epochs.name, batch_size.name) == ("hidden_layer_sizes", "max_iter", "batch_size")
     assert batch_size.kind is inspect.Parameter.KEYWORD_ONLY
     assert batch_size.default == BATCH_SIZE
+    assert all(parameter.kind is inspect.Parameter.KEYWORD_ONLY for parameter in more)
 
 
 @each_installed
