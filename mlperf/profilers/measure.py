@@ -85,9 +85,10 @@ def measure(
         there is never more than one process, which takes less memory and more time.
     executor : Dask client or executor, default=None
         What carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
-        (Slurm) or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each process of a
-        cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
-        :doc:`/clusters`.
+        (Slurm), of loky or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each
+        process of a cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
+        :doc:`/clusters`. By default `measure` starts the processes itself, on this machine, without a pool: that is
+        faster than a fresh pool for each process, and if one exits, the error names the cell that it was running.
     fresh : bool or "round", default=True
         Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run one after
         the other in one fresh process: libraries are loaded once a round, and whatever differs between processes is the

@@ -1,4 +1,4 @@
-"""Measuring on the workers of an executor: Dask's on this machine, submitit's local jobs, and those of Python."""
+"""Measuring on the workers of an executor: Dask's on this machine, submitit's local jobs, loky, and those of Python."""
 
 import multiprocessing
 import os
@@ -17,6 +17,7 @@ import psutil
 import pytest
 import submitit
 from distributed import Client, LocalCluster
+from joblib.externals.loky import get_reusable_executor
 
 from mlperf import claim
 from mlperf.machine import identity
@@ -88,12 +89,16 @@ def executor(request, tmp_path, monkeypatch):
     elif request.param == "threads":
         with ThreadPoolExecutor(2) as pool:
             yield pool
+    elif request.param == "loky":
+        pool = get_reusable_executor(max_workers=2)
+        yield pool
+        pool.shutdown(wait=True)
     else:
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
             yield pool
 
 
-EVERY = ["Dask client", "Dask executor", "Dask started by hand", "submitit", "threads", "processes"]
+EVERY = ["Dask client", "Dask executor", "Dask started by hand", "submitit", "loky", "threads", "processes"]
 
 
 def children(pid=None):
@@ -274,6 +279,7 @@ WORKERS = {
     "Dask executor": r"the worker tcp://127\.0\.0\.1:\d+",
     "Dask started by hand": r"the worker tcp://127\.0\.0\.1:\d+",
     "submitit": r"the worker .+, process \d+",
+    "loky": r"the worker .+, process \d+",
     "threads": r"the worker .+, process \d+",
     "processes": r"the worker .+, process \d+",
 }
@@ -318,6 +324,7 @@ def test_failure_ends_what_runs_on_other_workers(local_cluster, tmp_path):
         ("Dask client", WORKERS["Dask client"], "the worker died, or left its scheduler"),
         ("Dask executor", WORKERS["Dask executor"], "the worker died, or left its scheduler"),
         ("submitit", "a worker of LocalExecutor", r"UncompletedJobError: Job \d+ .*"),
+        ("loky", "a worker of _ReusablePoolExecutor", "TerminatedWorkerError: A worker process managed by the .*"),
         ("processes", "a worker of ProcessPoolExecutor", "BrokenProcessPool: A process in the process pool was .*"),
     ],
     indirect=["executor"],
