@@ -74,7 +74,7 @@ def _labels(typed: str, text: str) -> tuple[Label, ...]:
         match = _LABEL.match(typed, place)
         if match is None:
             raise ResultError(
-                f"The labels of a reference are separated by commas; put a label with a comma in quotes. Got {text!r}."
+                f"The labels of a reference are separated by commas, and quoted if they contain one. Got {text!r}."
             )
         quoted = match[3] is None
         content = re.sub(r"\\(.)", r"\1", match[1] if match[1] is not None else match[2]) if quoted else match[3]

@@ -240,7 +240,7 @@ def test_keys_are_made_into_names():
         ),
         ({"q": Quantity.from_estimates({(): (1, 3, 2)})}, "The result 'fits' could not be read back: "),
         ({"模型": 1}, "The names of things in publish must be Latin letters and digits. Got '模型' instead."),
-        ({"a-b": 1, "a_b": 2}, "The names of what publish gets must differ in letters and digits. Got 'a_b' twice."),
+        ({"a-b": 1, "a_b": 2}, "The names of things in publish must differ in letters and digits. Got 'a_b' twice."),
     ],
 )
 def test_what_cannot_be_published_is_refused_before_anything_is_written(folder, things, message):

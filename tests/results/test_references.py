@@ -81,7 +81,7 @@ def test_unknown_label_is_told_with_those_that_there_are(text, message):
     ],
 )
 def test_what_is_no_reference_is_refused(text):
-    with pytest.raises(ResultError, match=r"A reference has the form|The labels of a reference are set apart"):
+    with pytest.raises(ResultError, match=r"A reference has the form|The labels of a reference are separated"):
         parse(text)
 
 

@@ -57,7 +57,7 @@ def test_column_whose_name_begins_with_a_minus_sorts_either_way():
 
 
 def test_what_has_no_order_is_not_sorted():
-    with pytest.raises(ResultError, match=r"^The table cannot be sorted by o: what is there is of types"):
+    with pytest.raises(ResultError, match=r"^The table cannot be sorted by o: values of these types"):
         choose(pd.DataFrame({"o": pd.Series([1, "x"], dtype=object)}), sort="o")
 
 

@@ -57,7 +57,7 @@ def test_machines_stand_side_by_side(project):
         "depends on the machine",
         "fits",
     ]
-    assert "every machine that measured them: 3. Those that depend on the machine: 1." in text(made)
+    assert "every machine that measured them: 3. Claims that depend on the machine: 1." in text(made)
     ((value, here, there),) = values
     assert value == "Fit of Large"
     assert "; 3.0" in there
