@@ -1,12 +1,12 @@
-// Dresses the tables of results. Without scripting they are plain tables, all of them on the page.
+// Adds sorting, filters and tabs to tables of results. Without JavaScript, they are plain tables, all of them visible.
 //
-// - Headers become buttons that sort (sortable.min.js sorts on a click in a header cell; a button makes that work from
+// - Headers become buttons that sort (sortable.min.js sorts on a click in a header cell; a button makes this work with
 //   the keyboard), and long tables get a filter.
-// - Of tables in tabs one shows at a time.
+// - Of tables in tabs, only one is visible at a time.
 // - Tables of claims can be filtered by verdict.
 "use strict";
 
-const LONG = 12; // rows; results.css keeps the place of the filter free for the same number
+const LONG = 12; // rows; results.css reserves space for the filter from the same number on
 
 function make(tag, properties, ...children) {
   const node = Object.assign(document.createElement(tag), properties);
@@ -67,7 +67,7 @@ function verdictChoice(table, rows) {
   return choice;
 }
 
-// The theme puts tables in boxes of this name, and makes them reachable by keyboard when they scroll.
+// The theme puts tables into boxes of this class, and makes those that scroll reachable with the keyboard.
 const BOX = "pst-scrollable-table-container";
 
 function boxOf(table) {
@@ -103,7 +103,7 @@ function startTabs(tabs) {
     const exact = parts.find((part) => labelsOf(part).every((label, at) => label === chosen[at]));
     show(exact ?? parts.find((part) => labelsOf(part)[changed] === chosen[changed]));
   };
-  // A link may lead to a table that does not show.
+  // A link may lead to a table that is not visible.
   const follow = () => {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     const part = parts.find((one) => one.contains(target || null));
@@ -113,7 +113,7 @@ function startTabs(tabs) {
   };
   tabs.addEventListener("change", (event) => choose(strips.indexOf(event.target.closest(".tab-strip"))));
   addEventListener("hashchange", follow);
-  choose(0); // a browser that comes back keeps another choice
+  choose(0); // when the reader returns to the page, the browser may have kept another choice
   follow();
 }
 
