@@ -497,8 +497,10 @@ def measured(*results: Result) -> str:
     elif about["protocol"].get("DEVICE", "cpu") != "cpu":
         said.insert(0, "the CPU alone")
     for what, plural in (("process", "processes"), ("repeat", "repeats")):
-        most = max(result.most(what) for result in results)
-        said += [f"{most} {what if most == 1 else plural}"] if most else []
+        counts = {result.most(what) for result in results} - {0}
+        if counts:
+            most = max(counts)
+            said.append(f"{'up to ' * (len(counts) > 1)}{most} {what if most == 1 else plural}")
     return f"Measured {span} UTC on {' and '.join(machines(results))}, {', '.join(said)}"
 
 
