@@ -64,7 +64,7 @@ sizes
 # are those that one core can reach.
 
 largest = sizes[list(working_sets)].idxmax()
-largest_set = f"The largest working set, {largest} ({sizes[largest]:short}),"
+largest_set = f"The largest working set ({largest}, {sizes[largest]:short})"
 large_enough = [name for name in caches if caches[name] >= working_sets[largest]]
 
 axes = sizes.plot(x="what", kind="dot", horizontal=True, log=True)

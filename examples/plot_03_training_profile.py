@@ -63,7 +63,7 @@ axes = largest.plot(x="operator", by="model", kind="bar", horizontal=True)
 first = leading.labels("operator")[0]
 first_share = largest.at(operator=first)
 headline(
-    axes, f"{first} takes the largest share of training's time, {first_share:short}"
+    axes, f"{first} takes the largest share of the training time: {first_share:short}"
 )
 
 # %%

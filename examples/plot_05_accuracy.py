@@ -49,7 +49,10 @@ panels = mse.plot(x="n_samples", by="model", panels="split", kind="dot", log=Tru
 for axes in panels:
     reference(axes, NOISE**2, "noise")
 model, n_samples = mse.at(split="test").idxmin()
-headline(panels, f"On the test split {model} on {n_samples:,} samples is off by least")
+headline(
+    panels,
+    f"On the test split, {model} with {n_samples:,} samples has the smallest error",
+)
 
 # %%
 # How does the test error change from one sample size to the next? Below 1 it falls.

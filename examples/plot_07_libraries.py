@@ -118,8 +118,8 @@ panels = middle.plot(
 mean_step = middle.mean("model")
 headline(
     panels,
-    f"A step takes longest with {mean_step.idxmax()}; it is shortest with "
-    f"{mean_step.idxmin()}",
+    f"A step is slowest with “{mean_step.idxmax()}”, and fastest with "
+    f"“{mean_step.idxmin()}”",
 )
 
 # %%

@@ -99,6 +99,7 @@ samples_of_fixed
 
 n_samples = exact({n: n for n in epoch.labels("n_samples")}, by="n_samples")
 axes = (epoch / n_samples).plot(x="n_samples", kind="line")
+axes.set_ylabel(f"{axes.get_ylabel()} per sample")
 growth = curve.along("n_samples", exponent)
 headline(axes, f"An epoch's time grows with the samples to the power {growth:short}")
 

@@ -82,8 +82,8 @@ for name, count in models.items():
     reference(axes, count, name, vertical=True)
 headline(
     axes,
-    f"Up to about {break_even_at:short} parameters, most of a step's time is the same "
-    "whatever it computes",
+    f"Up to about {break_even_at:short} parameters, most of a step's time is a fixed "
+    "cost",
 )
 
 # %%

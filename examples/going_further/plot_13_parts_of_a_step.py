@@ -84,7 +84,7 @@ share = (parts / total).to("fraction")
 longest = share.mean("model").idxmax()
 headline(
     axes,
-    f"The longest part of a training step: {longest}, {share[:, longest]:short} of it",
+    f"The longest part of a training step is “{longest}”: {share[:, longest]:short}",
 )
 
 # %%

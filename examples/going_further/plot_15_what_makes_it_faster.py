@@ -112,7 +112,9 @@ axes.set_xlabel("Time of an epoch (× unchanged)")
 reference(axes, 1, "unchanged")
 best = time_ratio.idxmin()
 share = time_ratio.to("fraction")
-headline(axes, f"The shortest epoch, {share[best]:short} of the unchanged one: {best}")
+headline(
+    axes, f"The largest gain is by “{best}”: {share[best]:short} of the unchanged time"
+)
 
 # %%
 # If arithmetic limits training, layers four times as wide take time in proportion to

@@ -97,6 +97,7 @@ of_optimiser = [name for name in calls.labels("function") if "optim/" in name]
 by_optimiser = calls.at(function=of_optimiser).sum() / calls.sum()
 by_optimiser = by_optimiser.to("fraction")
 axes = calls.plot(x="operator", by="function", horizontal=True)
+axes.set_xlabel("Calls in a step")
 headline(axes, f"{by_optimiser:short} of the calls come from the optimiser")
 
 # %%

@@ -80,8 +80,8 @@ process_ratio = process / tensors
 most = process_ratio.max()
 headline(
     panels,
-    f"The first fit of a process takes up to {most:short} the memory that its tensors "
-    "ever hold",
+    f"The first fit in a process takes up to {most:short} the peak memory of its "
+    "tensors",
 )
 
 # %%

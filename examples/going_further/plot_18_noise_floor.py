@@ -74,10 +74,11 @@ test
 
 axes = test.plot(x="place", by="model", kind="dot", log=True)
 axes.set_ylabel("Test error (× the noise's variance)")
-reference(axes, 1, "all noise")
+reference(axes, 1, "noise alone")
 headline(
     axes,
-    f"On {MANY:,} samples, {test[:, 'many']:short} the variance of the noise is left",
+    f"With {MANY:,} samples, the test error is {test[:, 'many']:short} the noise's "
+    "variance",
 )
 
 # %%

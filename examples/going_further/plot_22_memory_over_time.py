@@ -70,12 +70,13 @@ middles = fullest.cumsum() - fullest / 2
 for layer, name in zip(layers, CATEGORIES, strict=True):
     color = layer.get_facecolor()
     axes.text(1.01 * len(live), middles[name] / 1e3, name, va="center", color=color)
-axes.set(xlabel="Tensors made and given back so far", ylabel="Live tensors (kB)")
+axes.set(xlabel="Allocations and frees so far", ylabel="Live tensors (kB)")
 axes.set(xlim=(0, 1.28 * len(live)))
+axes.xaxis.set_major_formatter("{x:,.0f}")
 headline(
     axes,
-    f"Never more than {peak} are held at once, but {churn} are taken in all "
-    f"({MODEL}, {N_SAMPLES:,} samples)",
+    f"At most {peak} are in use at once, but {churn} are allocated in all ({MODEL}, "
+    f"{N_SAMPLES:,} samples)",
 )
 
 # %%

@@ -149,12 +149,12 @@ speed
 panels = speed.plot(x="n_networks", by="model", panels="one_by_one", kind="dot")
 panels[0].set_ylabel("Speed together (× one by one)")
 for axes in panels:
-    reference(axes, 1, "as fast")
+    reference(axes, 1, "equally fast")
 autograd_speed = by_autograd[:, MANY]
 headline(
     panels,
-    f"{MANY} networks are trained together up to {autograd_speed.max():short} as fast "
-    "as one by one by autograd",
+    f"Trained together, {MANY} networks are up to {autograd_speed.max():short} as fast "
+    "as one by one (by autograd)",
 )
 
 # %%

@@ -53,13 +53,13 @@ peak
 data = exact(4 * N_SAMPLES * (N_FEATURES + 1), unit="bytes")
 copies = peak / data
 axes = copies.plot(x="engine", kind="bar", horizontal=True)
-axes.set_xlabel("Memory taken at most (× the data in float32)")
+axes.set_xlabel("Peak memory (× the data in float32)")
 reference(axes, 1, "the data")
 most = copies.idxmax()
 headline(
     axes,
-    f"A fit of {N_SAMPLES:,} samples takes at most {copies[most]:short} their size "
-    f"({most})",
+    f"A fit on {N_SAMPLES:,} samples takes at most {copies[most]:short} the memory of "
+    f"the data ({most})",
 )
 
 # %%

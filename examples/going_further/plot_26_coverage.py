@@ -143,7 +143,7 @@ panels = medians.plot(x="n_processes", by="noise", panels="compared", kind="dot"
 for axes in panels:
     reference(axes, LEAST, f"{100 * LEAST:g} %")
     reference(axes, MOST, f"{100 * MOST:g} %")
-headline(panels, f"Intervals of medians cover {medians:short}")
+headline(panels, f"95 % intervals of medians cover the truth in {medians:short}")
 
 # %%
 # Means have Student's interval. It cannot know of a mode that no run has fallen into:
@@ -154,7 +154,7 @@ mean_panels = means.plot(x="n_processes", by="noise", panels="compared", kind="d
 for axes in mean_panels:
     reference(axes, LEAST, f"{100 * LEAST:g} %")
     reference(axes, MOST, f"{100 * MOST:g} %")
-headline(mean_panels, f"Intervals of means cover {means:short}")
+headline(mean_panels, f"95 % intervals of means cover the truth in {means:short}")
 
 # %%
 # From fewer than six runs, no interval that covers 95 % follows without a model of the

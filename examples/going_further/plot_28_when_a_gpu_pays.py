@@ -46,11 +46,11 @@ TIMES = by_mode(
 )
 
 # %%
-# The graphics processor of this machine comes last among its devices. Where there is
+# The GPU of this machine comes last among its devices. Where there is
 # none, the report says so.
 
 GPU = devices()[-1]
-REASON = "torch finds no graphics processor" if GPU == "cpu" else ""
+REASON = "torch finds no GPU" if GPU == "cpu" else ""
 print("Devices:", ", ".join(devices()))
 
 # %%

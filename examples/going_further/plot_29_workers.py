@@ -213,8 +213,8 @@ narrow = WIDTHS[0]
 wide = WIDTHS[-1]
 headline(
     axes,
-    f"Communication takes {share[narrow]:short} of a step at width {narrow}, "
-    f"{share[wide]:short} at width {wide}",
+    f"Communication takes {share[narrow]:short} of a step at width {narrow:,}, "
+    f"{share[wide]:short} at width {wide:,}",
 )
 
 # %%
@@ -266,7 +266,7 @@ for color, width in zip(COLORS, WIDTHS, strict=False):
     line = [one[width].value / by_model[width, n].value for n in MANY_WORKERS]
     curves.plot(MANY_WORKERS, line, color=color)
     end = 1.1 * MANY_WORKERS[-1]
-    curves.text(end, line[-1], f"width {width}", color=color, va="center")
+    curves.text(end, line[-1], f"width {width:,}", color=color, va="center")
     curves.plot(WORKERS, speed[width].value, "o", color=color)
     curves.plot([WORKERS] * 2, [speed[width].low, speed[width].high], color=color)
 curves.set(xscale="log", yscale="log", xlabel="Workers", ylabel="Speed (× one worker)")
@@ -275,8 +275,8 @@ curves.yaxis.set_major_formatter("{x:g}×")
 curves.axhline(1, color="0.5", linestyle="--")
 headline(
     figure,
-    f"By the model, the fastest number of workers is {stops[narrow]:short} at width "
-    f"{narrow}, {stops[wide]:short} at width {wide}",
+    f"The model predicts the fastest number of workers: {stops[narrow]:short} at width "
+    f"{narrow:,}, {stops[wide]:short} at width {wide:,}",
 )
 
 # %%

@@ -139,7 +139,7 @@ took = epoch[:, "measured"]
 off = expected / took
 headline(
     axes,
-    f"{MORE_SAMPLES} times the samples and {WIDER} times the width: expected "
+    f"{MORE_SAMPLES} times the samples and {WIDER} times the width: predicted "
     f"{expected[BOTH]:short} an epoch, measured {took[BOTH]:short}",
 )
 
@@ -176,7 +176,7 @@ if "bytes" in runs.measured:
     memory_off = heap_expected / heap_took
     headline(
         memory_axes,
-        f"{MORE_SAMPLES} times the samples and {WIDER} times the width: expected "
+        f"{MORE_SAMPLES} times the samples and {WIDER} times the width: predicted "
         f"{heap_expected[BOTH]:short}, measured {heap_took[BOTH]:short}",
     )
     memory = {"heap": heap, "memory_off": memory_off, "memory": memory_axes}

@@ -43,12 +43,6 @@ fit = runs["seconds"]
 fit
 
 # %%
-# Each dot is a run. Where the dots of one process lie closer together than those of
-# all, more of them say little.
-
-axes = fit.plot(x="model", kind="dot")
-
-# %%
 # What share of the variance lies between processes? At 100 % the runs of a process
 # are all alike, and a second one says nothing new.
 
@@ -107,13 +101,18 @@ comparison
 # How many times as wide is the interval without pairs?
 
 gain = (apart.high - apart.low) / (paired.high - paired.low)
+print(f"{gain:.2g} times as wide")
+
+# %%
+# Each small dot is a run, dots with whiskers are medians with their 95 % intervals.
+
+axes = fit.plot(x="model", kind="dot")
 if gain > 1:
     headline(
         axes, f"Compared round by round, the interval is {gain:.2g} times narrower"
     )
 else:
     headline(axes, "Compared round by round, the interval is no narrower")
-print(f"{gain:.2g} times as wide")
 
 # %%
 # The report takes everything from the results folder.
