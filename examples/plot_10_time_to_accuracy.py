@@ -202,8 +202,8 @@ mean_first = to_reach.at(fit="first fit").mean("model")
 mean_further = to_reach.at(fit="further fits").mean("model")
 headline(
     panels,
-    f"A first fit reaches {goal} soonest with {mean_first.idxmin()}, further fits "
-    f"with {mean_further.idxmin()}",
+    f"A first fit reaches {goal} soonest with “{mean_first.idxmin()}”, further fits "
+    f"with “{mean_further.idxmin()}”",
 )
 
 # %%
@@ -342,7 +342,7 @@ else:
     jax_epoch = epoch[variants].min("contender") / epoch["compiled"]
     beside_jax = {"jax_first_fit": jax_first_fit, "jax_epoch": jax_epoch}
     ahead = [each for each in CONSIDERED if ratios[each].min("model").value > 1]
-    crossover = f"from epoch {ahead[0]} on" if ahead else "after that at best"
+    crossover = f"from epoch {ahead[0]} on" if ahead else "later, if at all"
     jax_claim = claim(
         ahead_of_jax,
         ratios[AHEAD_FROM] > 1,
