@@ -1,5 +1,9 @@
 """Pages are written anew when what they show changed, and a build that failed is not taken for a whole one."""
 
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 
 import pytest
@@ -8,6 +12,16 @@ from small_reports import build, page, parsed, publish_fits, text
 from sphinx.cmd.build import build_main
 
 from mlperf import publish
+
+# Builds twice: with next to no room for what is built, and with enough.
+TWICE = """
+mount -t tmpfs -o size=$ROOM tmpfs docs/_build || exit
+"$@"; echo $? > first
+mount -o remount,size=100m docs/_build
+"$@"; echo $? > second
+cp docs/_build/html/index.html .
+"""
+CAN_MOUNT = shutil.which("unshare") and subprocess.call(["unshare", "-rm", "true"], stderr=subprocess.DEVNULL) == 0
 
 
 def test_changed_result_rewrites_the_page_and_an_unchanged_one_does_not(project):
@@ -99,6 +113,29 @@ def test_pages_that_a_killed_build_did_not_write_are_written_by_the_next(project
     (project / "docs/_build/doctrees/html.unfinished").touch()
     assert "torch" in text(build(project))
     assert not list((project / "docs/_build/doctrees").glob("*.unfinished"))
+
+
+@pytest.mark.skipif(not CAN_MOUNT, reason="a full disk cannot be had here")
+@pytest.mark.parametrize("room", ["20k", "200k"])
+def test_full_folder_of_pages_fails_the_build_and_the_next_one_is_whole(project, room):
+    """Tried: the disk was filled while pages were written."""
+    before = {path: path.read_bytes() for path in (project / "results").iterdir()}
+    (project / "docs/_build").mkdir()
+    (project / "docs/index.rst").write_text("Report\n======\n\n:value:`fits.library`\n")
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "docs", "docs/_build/html"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", TWICE, "sh", *command],
+        cwd=project,
+        env={**os.environ, "ROOM": room},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (project / "first").read_text() != "0\n", done.stderr
+    assert "No space left on device" in done.stderr
+    assert (project / "second").read_text() == "0\n", done.stderr
+    assert "torch" in text(parsed(project / "index.html"))
+    assert {path: path.read_bytes() for path in (project / "results").iterdir()} == before
 
 
 def test_second_build_at_once_refuses_in_one_line(project):
