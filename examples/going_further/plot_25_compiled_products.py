@@ -135,7 +135,7 @@ else:
     worst = times_as_long.at(choice=list(CHOICES)).idxmax()
     headline(
         axes,
-        f"Of the choices taken back, “{worst}” costs most: "
+        f"A compiled step loses most with “{worst}”: it takes "
         f"{times_as_long[worst]:short} the time",
     )
     results = {
