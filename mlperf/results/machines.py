@@ -17,6 +17,7 @@ from mlperf.quantities.quantity import Quantity
 from mlperf.results.folder import ResultError, content_of, names_in
 from mlperf.results.provenance import constants
 from mlperf.results.reading import Result, read
+from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import Shelf, machines
 from mlperf.results.sources import published_names
 from mlperf.results.tables import ratio_of
@@ -106,6 +107,8 @@ def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ())
 def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
     """Copy the results of this machine into a folder to contribute, if `problems` accepts them.
 
+    Figures are left out: they make up most of the bytes, and their scripts can draw them again from the runs.
+
     Parameters
     ----------
     folder : Path
@@ -145,8 +148,11 @@ def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
         raise ResultError(f"There are no results in {folder}.")
     target.mkdir(parents=True)
     for result in results:
-        for file in _files(result):
-            shutil.copyfile(folder / file, target / file)
+        record = unseal((folder / f"{result.name}.json").read_bytes())
+        record["things"] = {key: thing for key, thing in record["things"].items() if thing["kind"] != "figure"}
+        (target / f"{result.name}.json").write_bytes(seal(record))
+        for path in (path for key in record["things"] for path in result.paths(key).values()):
+            shutil.copyfile(path, target / path.name)
     found = problems(target, scripts, _private())
     if found:
         shutil.rmtree(target)

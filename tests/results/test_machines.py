@@ -4,10 +4,11 @@ import shutil
 
 import pytest
 
-from mlperf import Quantity, claim, exact, publish
+from mlperf import Quantity, claim, exact, headline, publish
 from mlperf.results.__main__ import main
 from mlperf.results.folder import ResultError
 from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, pack, problems, side_by_side
+from mlperf.results.reading import read
 from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import HERE, Shelf
 
@@ -60,6 +61,18 @@ def test_what_is_packed_is_accepted_and_equal_to_the_bit(machine, results, scrip
     assert {path.name: path.read_bytes() for path in machine.iterdir()} == {
         path.name: path.read_bytes() for path in results.iterdir()
     }
+
+
+def test_figures_are_not_packed(tmp_path, results, scripts):
+    publish_all()
+    axes = read("fits")["fit"].plot(x="model")
+    headline(axes, "Large takes longest")
+    publish("scores", n=exact(3), bars=axes)
+    assert pack(results, tmp_path / "machines/a-machine", scripts) == []
+    packed = read("scores", tmp_path / "machines/a-machine")
+    assert list(packed) == ["n"]
+    assert packed["n"].value == 3
+    assert not list((tmp_path / "machines/a-machine").glob("*.svg"))
 
 
 @pytest.mark.parametrize(
