@@ -82,6 +82,8 @@ def append(folder: Path, result: Result) -> bool:
         if any(row["time"] == about["time"] for row in known):
             return False
         machine = f"{about['machine']['processor']} ({about['machine']['cores']} cores)"
+        if "device" in result.inputs:  # what a GPU takes is no new level of what its CPU takes
+            machine += f" with {result.inputs.get('accelerator', result.inputs['device'])}"
         build = {"time": about["time"], "machine": machine, "commit": about["commit"] or ""}
         added = [{**build, **row} for key in result.keys("quantity") for row in _values(key, result[key])]
         _write(folder / f"{result.name}.csv", [*known, *added])

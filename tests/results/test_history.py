@@ -54,6 +54,19 @@ def test_builds_are_in_the_order_of_their_times(folder, results):
     assert [point.time[:10] for point in series(folder, "fits.fit[Small]")] == ["2026-01-05", "2026-01-12"]
 
 
+def test_values_of_a_device_are_no_new_level_of_those_of_the_cpu(folder, results):
+    """A build with ``DEVICE=cuda`` on the same machine showed as a change of its values."""
+    append(folder, fits(folder=results))
+    path = results / "fits.json"
+    fits(folder=results, time="2026-01-12T00:00:00+00:00")
+    record = unseal(path.read_bytes())
+    record["inputs"] |= {"device": "cuda", "accelerator": "NVIDIA H100, driver 550"}
+    path.write_bytes(seal(record))
+    assert append(folder, read("fits"))
+    cpu, cuda = (point.machine for point in series(folder, "fits.fit[Large]"))
+    assert cuda == f"{cpu} with NVIDIA H100, driver 550"
+
+
 def test_previews_leave_no_history(folder, results):
     assert not append(folder, fits(folder=results, mode="quick"))
     assert not folder.exists()
