@@ -11,6 +11,7 @@ profile adds up.
 
 # sphinx_gallery_tags = ["profile", "memory"]
 
+import numpy as np
 import pandas as pd
 
 from mlperf import MLPRegressor, Table, claim, exact, generate_samples, headline
@@ -20,6 +21,7 @@ from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES
 
 MODEL = "Large"
 N_SAMPLES = SAMPLE_SIZES[0]
+SHOWN = 1_000  # events
 
 # %%
 # One run: a fit that is followed, after one that loads what is loaded only once. Two
@@ -59,11 +61,15 @@ churn = exact(int(taken.sum()), unit="bytes")
 stack({"most held": peak, "taken in all": churn}, "what")
 
 # %%
-# What is held, from one event to the next. The names of the layers stand at the right,
-# at the heights that they have where most is held in the second epoch.
+# What is held, from one event to the next. There are more events than a figure can
+# show: of every few, the one is drawn at which most is held. The names of the layers
+# stand at the right, at the heights that they have where most is held in the second
+# epoch.
 
 figure, axes = subplots()
-layers = axes.stackplot(live.index, held.T / 1e3, step="post", linewidth=0)
+every_few = np.arange(len(held)) // max(1, len(held) // SHOWN)
+drawn = held.loc[held.sum(axis=1).groupby(every_few).idxmax()]
+layers = axes.stackplot(drawn.index, drawn.T / 1e3, step="post", linewidth=0)
 second_epoch = held.iloc[len(held) // 2 :]
 fullest = second_epoch.loc[second_epoch.sum(axis=1).idxmax()]
 middles = fullest.cumsum() - fullest / 2
