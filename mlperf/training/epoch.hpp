@@ -38,6 +38,7 @@ struct Network {
 
 // What one of n_threads does in an epoch, each with numbers of its own. Returns its part of the summed squared errors.
 static double train(const Network &network, Own *all, Barrier &barrier, int thread, int n_threads) {
+    [[maybe_unused]] NoTinyNumbers here;
     Own &own = all[thread];
     double loss = 0, power_1 = network.powers[0], power_2 = network.powers[1];
     // This thread's share of the parameters, in whole vectors.

@@ -298,24 +298,29 @@ static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf
     mine.adam(b, whole(n_out));
 }
 
-// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back; a thread's share of it. Some
-// outputs at a time, so that what lies side by side here is taken together.
+// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back; a thread's share of it, in
+// blocks that are turned over as a whole, but for what is left at the edges.
 template <int n_in, int n_out>
 static void exchange(float *W, float *b, float *weight, float *bias, bool back, int thread, int n_threads) {
+    auto copy = [=](float &here, float &there) { back ? there = here : here = there; };
     int64_t end = share(n_out, thread + 1, n_threads);
-    auto each = [=](auto copy) {
-        for (int64_t first = share(n_out, thread, n_threads); first < end; first += V) {
-            int64_t last = first + V < n_out ? first + V : n_out;
-            for (int input = 0; input < n_in; input++)
-                for (int64_t output = first; output < last; output++)
-                    copy(W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)],
-                         weight[output * n_in + input]);
+    for (int64_t first = share(n_out, thread, n_threads); first < end; first += V) {
+        int64_t last = first + V < n_out ? first + V : n_out;
+        int input = 0;
+        if (!narrow(n_out) && last - first == V)
+            for (; input + V <= n_in; input += V) {
+                float *here = W + at(n_in, n_out, input, first), *there = weight + first * n_in + input;
+                int64_t from_row_to_row = at(n_in, n_out, 1, first) - at(n_in, n_out, 0, first);
+                if (back)
+                    turn(there, n_in, here, from_row_to_row);
+                else
+                    turn(here, from_row_to_row, there, n_in);
+            }
+        for (; input < n_in; input++)
             for (int64_t output = first; output < last; output++)
-                copy(b[output], bias[output]);
-        }
-    };
-    if (back)
-        each([](float &here, float &there) { there = here; });
-    else
-        each([](float &here, float &there) { here = there; });
+                copy(W[narrow(n_out) ? at(n_out, n_in, output, input) : at(n_in, n_out, input, output)],
+                     weight[output * n_in + input]);
+        for (int64_t output = first; output < last; output++)
+            copy(b[output], bias[output]);
+    }
 }

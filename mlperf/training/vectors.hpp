@@ -59,3 +59,32 @@ static inline void turn(Vector (&block)[V]) {
             block[i] = mixed[i];
     }
 }
+
+// A block of V x V numbers, a row every `from_stride`, to rows every `to_stride`.
+static inline void turn(float *to, int64_t to_stride, const float *from, int64_t from_stride) {
+    Vector block[V];
+#pragma GCC unroll 16
+    for (int i = 0; i < V; i++)
+        block[i] = load(from + i * from_stride);
+    turn(block);
+#pragma GCC unroll 16
+    for (int i = 0; i < V; i++)
+        store(to + i * to_stride, block[i]);
+}
+
+// As long as one of these is there, a thread takes numbers below 1e-38 for zero. Moments of Adam fade to such numbers
+// where a unit is never active; processors are slow with them, and to a parameter they make no difference.
+struct NoTinyNumbers {
+#if defined(__SSE__)
+    unsigned int before = __builtin_ia32_stmxcsr();
+    NoTinyNumbers() { __builtin_ia32_ldmxcsr(before | 0x8040); } // both results and operands
+    ~NoTinyNumbers() { __builtin_ia32_ldmxcsr(before); }
+#elif defined(__aarch64__)
+    uint64_t before;
+    NoTinyNumbers() {
+        asm volatile("mrs %0, fpcr" : "=r"(before));
+        asm volatile("msr fpcr, %0" : : "r"(before | 1 << 24));
+    }
+    ~NoTinyNumbers() { asm volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};

@@ -47,6 +47,12 @@ def test_an_epoch_of_any_shape_is_that_of_eager(sizes, batch_size, n_samples):
         assert_same(an_epoch(compiled, sizes, n, batch), an_epoch(eager, sizes, n, batch), rounding=1e-4)
 
 
+def test_numbers_too_tiny_for_the_program_remain_what_they_are_outside():
+    tiny = torch.full((1,), 1e-40)
+    an_epoch(compiled, (3, 4, 1), 10, 8)
+    assert (tiny * 0.5).item() > 0
+
+
 def test_a_network_is_compiled_once_for_all_samples_and_batches(monkeypatch):
     an_epoch(compiled, (3, 4, 1), 10, 8)
     monkeypatch.setattr(library, "_compile", lambda *_: pytest.fail("compiled anew"))
