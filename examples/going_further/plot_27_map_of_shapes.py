@@ -186,7 +186,7 @@ STATEMENTS = {
 }
 REASON = ""
 if not FULL:
-    REASON = "measured in a full build only (make html FULL=1)"
+    REASON = "only a full build measures it (make html FULL=1)"
 elif "compiled" not in available():
     REASON = "no C++ compiler works"
 

@@ -147,16 +147,19 @@ def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
         axes.plot(times, values, "o-", color=color, markersize=4, linewidth=0.8, label=machine)
     for mark in marks:
         axes.axvline(datetime.fromisoformat(mark.time), color=QUIET, linestyle="--", linewidth=1)
-    locator = AutoDateLocator(maxticks=6)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    if len(points) > 1:
+        locator = AutoDateLocator(maxticks=6)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))
+    else:
+        axes.set_xticks([datetime.fromisoformat(points[0].time)], [points[0].time[:10]])
     sizes = [point.quantity.value for point in points]
     label = format_values(axes.yaxis, sizes, name=latest.name, unit=latest.unit, log=False, n_ticks=4)
     axes.set_ylabel(label)
     if len(machines) > 1:
         axes.legend(fontsize="small")
-    builds = f"{len(points)} builds" if len(points) > 1 else "1 build"
-    last = f"changed {told(points, marks[-1])}" if marks else f"{builds}, no change found"
+    builds = f"{len(points)} builds, no change found" if len(points) > 1 else "the only build so far"
+    last = f"changed {told(points, marks[-1])}" if marks else builds
     headline(axes, f"{title}: {latest:short}; {last}")
     plt.close(figure)
     return figure

@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 from small_reports import CONF, build, page, publish_fits, text
 
-from mlperf.results.history import FIELDS
+from mlperf import exact
+from mlperf.results.history import FIELDS, Point
+from mlperf.sphinxext.history import draw
 
 HISTORY = [
     ".. results-history::",
@@ -83,6 +85,14 @@ def test_values_over_builds_are_drawn_and_a_change_is_marked(project):
     alt = made.select_one("figure img")["alt"].replace("\xa0", " ")
     assert alt.startswith("Fit of Large: ")
     assert "changed 2026-02-16" in alt
+
+
+def test_an_only_build_is_called_that_and_has_one_date():
+    only = Point("2026-01-05T12:00:00+00:00", "a machine", "", exact(2, unit="seconds"))
+    figure = draw("Fit of Large", [only], [])
+    (axes,) = figure.axes
+    assert " ".join(figure.get_suptitle().split()) == "Fit of Large: 2 s; the only build so far"
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2026-01-05"]
 
 
 def test_another_machine_is_no_change(project):
