@@ -129,7 +129,7 @@ def test_the_comparisons_that_decided_come_first():
     ("arguments", "error", "message"),
     [
         (("It is.", [exact(1) > 0]), TypeError, "separate several checks by commas, not in a list"),
-        (("It is.", True), TypeError, "there is fact(label, truth)"),
+        (("It is.", True), TypeError, "use fact(label, truth)"),
         (("It is.",), ValueError, "must have a check, or a reason why nothing was measured"),
         (("", exact(1) > 0), ValueError, "must be a sentence. Got '' instead"),
     ],
