@@ -67,9 +67,11 @@ print(status)
 def draw(by_part):
     total = by_part.sum("part")
     share_of_eager = (total[:, "compiled"] / total[:, "eager"]).to("fraction")
-    panels = by_part.plot(
+    millions = by_part / 1_000_000
+    panels = millions.plot(
         x="engine", by="part", panels="model", kind="bar", horizontal=True
     )
+    panels[len(panels) // 2].set_xlabel("Instructions of a step (millions)")
     headline(
         panels,
         f"A compiled step takes {share_of_eager:short} of the instructions of an eager "
