@@ -82,7 +82,7 @@ def serve(requests: int, answers: int) -> None:
             os.chdir(worker.folder)
         try:
             _write(answers, (json.dumps(answer) + "\n").encode())
-        except OSError:  # the parent has ended: whoever listens to it clears up and ends this process
+        except OSError:  # the parent has ended: the thread that listens to it clears up and ends this process
             time.sleep(CLEARING)
             os._exit(1)
         if os.getpid() != worker.pid:  # a copy, which has said so
@@ -182,7 +182,7 @@ class _Worker:
         except BaseException as error:  # whatever it is, the parent is told
             answer = _failure(error, self.script)
         if os.getpid() != self.pid:
-            return {"error": "it forked a process that came back out of it"}
+            return {"error": "it forked a process that returned from it"}
         if self.forks:
             time.sleep(FORKED)  # so that a copy is heard
         return answer
@@ -275,7 +275,7 @@ def _of_frame(frame: Any) -> tuple[list[Any], list[Any], list[list[Any]]]:
     names = [name for name in frame.index.names if name is not None]
     if len(names) < frame.index.nlevels and (names or len(frame) > 1):
         raise ValueError(
-            "The rows of a DataFrame that run returns must be told apart by an index with a name. "
+            "The rows of a DataFrame that run returns must be identified by an index with a name. "
             "Write `return frame.set_index(...)` with the column that names them."
         )
     if names and frame.index.has_duplicates:

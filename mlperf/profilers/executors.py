@@ -46,7 +46,7 @@ class Place:
         Raises
         ------
         ProcessError
-            If the worker dies, if the executor fails, or if `stopped` says that nobody waits any more.
+            If the worker dies, if the executor fails, or if `stopped` says that the measurement was stopped.
         """
         try:
             future = self.submit(worker.carry_out, order)

@@ -200,7 +200,7 @@ class _Settings:
     timeout: float | None
     clean_environment: bool
     request: Request
-    """What is asked of each process first, but for the task."""
+    """The first request to each process, without the task."""
 
 
 @dataclass(eq=False)

@@ -83,7 +83,7 @@ class Process:
         finally:
             os.close(theirs)
             os.close(back)
-        # Closed when nobody waits for an answer any more, or another thread might read from what is opened next.
+        # Closed when no answer is awaited any more, or another thread might read from the next file that is opened.
         self._closing = [weakref.finalize(self, os.close, end) for end in (self._requests, self._answers)]
         self._received = b""
         self._printed = 0

@@ -492,7 +492,7 @@ def returns(value):
         (prints_without_end, "it printed more than 10,000,000 bytes"),
         (is_killed, "its process was ended by SIGKILL"),
         (turns_warnings_into_errors, "UserWarning: careful"),
-        (forks, "it forked a process that came back out of it"),
+        (forks, "it forked a process that returned from it"),
         (leaves_a_process_behind, "ValueError: left"),
         (interrupts_itself, "KeyboardInterrupt"),
         (returns(None), "TypeError: run must return a mapping, such as {'seconds': 1.5}, or a DataFrame. Got None. Is"),
