@@ -503,7 +503,7 @@ def returns(value):
         (returns({"load": 2}), "ValueError: run must not return 'load': the table of the runs has a column of that"),
         (
             returns(pd.DataFrame({"x": [1, 2]})),
-            "ValueError: The rows of a DataFrame that run returns must be told apart by an index with a name. "
+            "ValueError: The rows of a DataFrame that run returns must be identified by an index with a name. "
             "Write `return frame.set_index(...)`",
         ),
         (
