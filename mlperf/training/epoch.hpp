@@ -3,7 +3,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-// Nobody goes on before all have come. They turn on the spot, as the others are only microseconds away.
+// A thread waits here until all have come. It spins, as the others are only microseconds behind.
 struct Barrier {
     int waiting = 0, round = 0;
 
@@ -36,7 +36,7 @@ struct Network {
     double *powers; // of Adam's two betas by the number of steps so far
 };
 
-// What one of n_threads does in an epoch, each with numbers of its own. Returns its part of the summed squared errors.
+// The part of one of n_threads in an epoch, with memory of its own. Returns its part of the summed squared errors.
 static double train(const Network &network, Own *all, Barrier &barrier, int thread, int n_threads) {
     [[maybe_unused]] NoTinyNumbers here;
     Own &own = all[thread];
@@ -44,7 +44,7 @@ static double train(const Network &network, Own *all, Barrier &barrier, int thre
     // This thread's share of the parameters, in whole vectors.
     int64_t first = N_PARAMETERS / V * thread / n_threads * V;
     int64_t count = N_PARAMETERS / V * (thread + 1) / n_threads * V - first;
-    // Activations of a mini-batch that is carried through in one go are there until the end of its step.
+    // If each thread's rows of a mini-batch go through in one piece, their activations last until the end of the step.
     bool at_once = MANY_PARAMETERS && network.batch_size <= ROWS_IN_CACHE * n_threads;
     for (int64_t begin = 0; begin < network.n_samples; begin += network.batch_size) {
         int64_t left = network.n_samples - begin, n_rows = left < network.batch_size ? left : network.batch_size;
@@ -80,7 +80,7 @@ static double train(const Network &network, Own *all, Barrier &barrier, int thre
         }
         barrier.wait(n_threads);
     }
-    if (thread == 0) { // nobody reads them any longer
+    if (thread == 0) { // no thread reads them any longer
         network.powers[0] = power_1;
         network.powers[1] = power_2;
     }
@@ -131,8 +131,8 @@ extern "C" int64_t mlperf_memory(int n_networks, int n_threads) {
     return sizeof(Shared) * n_networks + sizeof(Own) * n_threads;
 }
 
-// Train each network for an epoch, and tell its mean squared error. All pointers are to arrays with one part for each
-// network, one after the other.
+// Train each network for an epoch, and write its mean squared error to `losses`. All pointers are to arrays with one
+// part for each network, one after the other.
 extern "C" void mlperf_epoch(char *memory, int n_networks, int n_threads, float **tensors, const float *X,
                              const float *y, const int64_t *order, int64_t n_samples, int64_t batch_size,
                              const double *learning_rates, double *powers, double *losses) {

@@ -1,8 +1,8 @@
 """Write the program that trains a network of given layer sizes: C++, one function call an epoch.
 
-What all networks share is there already: ``vectors.hpp`` has vectors as wide as the processor's; ``products.hpp``
-has the matrix products, held in vector registers, and Adam; ``epoch.hpp`` has the loop over mini-batches and the
-threads. In between come a network's numbers and the calls that make up its step.
+Three files are common to all networks: ``vectors.hpp`` has vectors as wide as the processor's; ``products.hpp`` has the
+matrix products, held in vector registers, and Adam; ``epoch.hpp`` has the loop over mini-batches and the threads. This
+module writes what differs: a network's arrays, and the calls that make up its step.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,10 +18,10 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 """Constants of Adam."""
 
 MANY_PARAMETERS = 500_000
-"""Parameters from which on layers are updated panel by panel: all that belongs to them no longer fits the cache."""
+"""Number of parameters from which on layers are updated panel by panel, as a step's data no longer fit the cache."""
 
 NARROW = 4
-"""Outputs up to which a layer keeps its weight transposed, as vectors along its inputs."""
+"""Number of outputs up to which a layer keeps its weight transposed, as vectors along its inputs."""
 
 
 def source(
@@ -32,17 +32,17 @@ def source(
     vectors_at_once: int = 0,
     rows_in_cache: int = 256,
 ) -> str:
-    """Return the program for a network.
+    """Return the program that trains a network.
 
     Parameters
     ----------
     sizes : sequence of int
         Features, units of each hidden layer, outputs.
     vector_bytes : int, default=0
-        Bytes of a vector, a power of two; 0 stands for as many as the processor's widest has.
+        Bytes of a vector, a power of two; 0 stands for the processor's widest vectors.
     rows_at_once, vectors_at_once : int, default=0, 0
-        Rows and vectors of the block of a product that is held in registers. A larger block reads less for each
-        multiplication, until the registers are used up. 0 stands for what fits 32 registers, 6 x 4, or 16, 4 x 3.
+        Rows and vectors of the block of a product that is held in registers. A larger block loads less for each
+        multiplication, until the registers are used up. 0 stands for what fits: 6 x 4 in 32 registers, 4 x 3 in 16.
     rows_in_cache : int, default=256
         Rows of a mini-batch that are carried forward and back at a time.
 
@@ -96,7 +96,7 @@ def _constants(kind: str, values: Mapping[str, float]) -> str:
 
 
 def shared(name: str) -> str:
-    """Return a file that lies here and takes part in programs.
+    """Return the text of a C++ file in this folder that programs include.
 
     Examples
     --------
@@ -108,7 +108,7 @@ def shared(name: str) -> str:
 
 
 def _numbers(layers: list[tuple[int, int]], many: bool) -> str:
-    """Return what a network's numbers are called; layer 1 is the first, its inputs are H0."""
+    """Return the declarations of a network's arrays; layer 1 is the first, and its inputs are H0."""
     n_features = layers[0][0]
     parameters, transposed, activations = [], [], [f"float H0[ROWS_IN_CACHE * stride({n_features})];"]
     for i, (n_in, n_out) in enumerate(layers, start=1):
@@ -117,7 +117,7 @@ def _numbers(layers: list[tuple[int, int]], many: bool) -> str:
         if i > 1 and n_out > NARROW:
             transposed.append(f"float T{i}[{n_out} * whole({n_in})];")
     if many:
-        # The derivatives by the activations; those of a small network take the place of the activations.
+        # The gradients of the activations; in a small network they overwrite the activations.
         hidden = [n_in for n_in, _ in layers[1:]]
         activations += [f"float D{i}[ROWS_IN_CACHE * stride({n})];" for i, n in enumerate(hidden, start=1)]
     return f"""\
@@ -149,7 +149,7 @@ def _calls(layers: list[tuple[int, int]], many: bool) -> str:
     transpose, exchange, update = [], [], []
     for i, (n_in, n_out) in enumerate(layers, start=1):
         sizes, H_in, H_out = f"{n_in}, {n_out}", f"H{i - 1}", f"H{i}"
-        # The derivative by the prediction takes its place, and in a small network so do all others.
+        # The gradient of the prediction overwrites it, and in a small network so do all others.
         D_in, D_out = (f"D{i - 1}", f"D{i}" if i < len(layers) else H_out) if many else (H_in, H_out)
         is_turned = i > 1 and n_out > NARROW
         turned = f"shared.T{i}" if is_turned else f"p.W{i}"

@@ -9,10 +9,10 @@ from mlperf.training.library import load
 # mlperf: depends on vectors.hpp
 
 PROGRAM = """
-// More sums than a multiplication and an addition take cycles, in every unit that carries them out.
+// Enough independent sums to keep every unit busy while a multiplication and an addition take their cycles.
 constexpr int SUMS = REGISTERS == 32 ? 24 : 12;
 
-// A turn multiplies and adds once for each sum. What it adds up to is told, or it would not be computed.
+// Each turn multiplies and adds once for each sum. The result depends on the sums, or they would not be computed.
 extern "C" int mlperf_multiply_and_add(int64_t turns, float factor) {
     Vector sum[SUMS], number = Vector{} + factor;
 #pragma GCC unroll 24

@@ -1,10 +1,10 @@
 // What a training step is made of: matrix products that are held in vector registers, and Adam. The constants and the
 // network are written by mlperf/training/kernel.py; vectors.hpp comes first.
 //
-// One idea carries all products: a block of the result, ROWS x (VECTORS * V) numbers, stays in registers while the
-// inner dimension is walked through once. Each turn loads one row of the right factor and, for each row of the block,
-// one number of the left factor, by which that row is multiplied. The left factor may lie in any order, so that none
-// has to be transposed for the gradient of a weight.
+// All products work alike: a block of the result, ROWS x (VECTORS * V) numbers, stays in registers during one pass over
+// the inner dimension. Each iteration loads one row of the right factor and, for each row of the block, one number of
+// the left factor, by which that row is multiplied. The left factor may lie in memory in either order, so that it need
+// not be transposed for the gradient of a weight.
 //
 // The right factor is cut into panels of at most VECTORS * V columns, each with its rows one after the other, so that
 // what a block reads lies side by side. Columns are filled up with zeros to whole vectors; Adam leaves zeros at zero.
@@ -41,8 +41,8 @@ enum Finish { PLAIN, RELU, RELU_GRADIENT };
 
 // Element (row, i) of the left factor is left[row * left_stride + i], or, if transposed,
 // left[i * left_stride + row]. A row of the right factor has columns * V numbers. If `begin` points anywhere, the
-// sums begin with what lies there, a row every `begin_stride` numbers. RELU_GRADIENT asks what the ReLU had put out: it
-// lies in `outputs`, a row every `out_stride` numbers.
+// sums begin with what lies there, a row every `begin_stride` numbers. RELU_GRADIENT needs the ReLU's outputs: they lie
+// in `outputs`, a row every `out_stride` numbers.
 template <int rows, int columns, bool transposed, Finish finish>
 static inline void block(float *out, int64_t out_stride, const float *left, int64_t left_stride, const float *right,
                          int64_t n_inner, const float *begin, int64_t begin_stride, const float *outputs) {
@@ -71,7 +71,7 @@ static inline void block(float *out, int64_t out_stride, const float *left, int6
             int64_t place = r * out_stride + c * V;
             Vector value = sum[r][c];
             if (finish == RELU)
-                value = where(~(value < 0), value); // what is not a number stays so
+                value = where(~(value < 0), value); // NaN stays NaN
             if (finish == RELU_GRADIENT)
                 value = where(load(outputs + place) > 0, value);
             store(out + place, value);
@@ -102,7 +102,7 @@ static void blocks(float *out, int64_t out_stride, const float *left, int64_t le
         take.template operator()<1>();
 }
 
-// Do something for each panel of a matrix, given its vectors side by side and its first column.
+// Call body<vectors>(column) for each panel of a matrix, with its width in vectors and its first column.
 template <int width, typename Body>
 static void each_panel(Body body) {
     constexpr int full = whole(width) - rest(width);
@@ -114,7 +114,7 @@ static void each_panel(Body body) {
 
 // ---- The three products of a layer ---------------------------------------------------------------------------------
 
-// out = in @ W + b, with the ReLU behind it if `finish` says so.
+// out = in @ W + b, followed by the ReLU if `finish` is RELU.
 template <int n_in, int n_out, Finish finish>
 static void forward(float *out, const float *in, const float *W, const float *b, int64_t n_rows) {
     if constexpr (!narrow(n_out))
@@ -133,7 +133,7 @@ static void forward(float *out, const float *in, const float *W, const float *b,
             }
 }
 
-// The derivative by what went into the ReLU that had put out `outputs`, the layer's inputs. It may take their place.
+// The gradient by the inputs of the ReLU whose `outputs` are the layer's inputs. It may overwrite them.
 template <int n_in, int n_out>
 static void backward(float *before, const float *outputs, const float *delta, const float *transposed,
                      int64_t n_rows) {
@@ -144,7 +144,7 @@ static void backward(float *before, const float *outputs, const float *delta, co
     });
 }
 
-// A panel of left.T @ right, on top of what is there if `add`. That of `right` is copied to `aside`, if it has several.
+// A panel of left.T @ right, added to what is there if `add`. If `right` has several panels, one is copied to `aside`.
 template <int n_left, int n_right, int vectors>
 static void panel_over_rows(float *out, const float *left, const float *right, int64_t column, float *aside,
                             int64_t n_rows, bool add) {
@@ -158,7 +158,7 @@ static void panel_over_rows(float *out, const float *left, const float *right, i
                                  vectors * V);
 }
 
-// The sums of delta's columns, on top of what is there if `add`.
+// The sums of delta's columns, added to what is there if `add`.
 template <int n_out>
 static void sums_over_rows(float *of_b, const float *delta, int64_t n_rows, bool add) {
     for (int column = 0; column < n_out; column += V) {
@@ -169,7 +169,7 @@ static void sums_over_rows(float *of_b, const float *delta, int64_t n_rows, bool
     }
 }
 
-// of_W = in.T @ delta, or transposed where the weight is so, and of_b; on top of what is there if `add`.
+// of_W = in.T @ delta, transposed if the weight is, and of_b; added to what is there if `add`.
 template <int n_in, int n_out>
 static void gradient(float *of_W, float *of_b, const float *in, const float *delta, float *aside, int64_t n_rows,
                      bool add) {
@@ -190,7 +190,7 @@ static void gather(float *out, const float *X, const int64_t *rows, int64_t n_ro
         memcpy(out + row * stride(n_features), X + rows[row] * n_features, sizeof(float) * n_features);
 }
 
-// The sum of squared errors of a prediction, which becomes its derivative: twice the error times `weight`.
+// Return the sum of squared errors of a prediction, and replace it by its gradient, twice the error times `weight`.
 template <int n_outputs>
 static double squared_error(float *prediction, const float *y, const int64_t *rows, int64_t n_rows, float weight) {
     float sum = 0;
@@ -209,7 +209,7 @@ static inline int64_t share(int columns, int thread, int n_threads) {
     return whole(columns) / V * thread / n_threads * V;
 }
 
-// Some columns of a weight in panels, from one to before another, turned over block by block.
+// Transpose the columns of a weight in panels from `first` to before `last`, block by block.
 template <int n_in, int n_out>
 static void transpose(float *transposed, const float *W, int64_t first, int64_t last) {
     for (int64_t column = first; column < last; column += V)
@@ -249,7 +249,7 @@ struct Trained {
 // The rows of a mini-batch of which a thread takes its share.
 static inline int64_t first_row(int64_t n_rows, int thread, int n_threads) { return n_rows * thread / n_threads; }
 
-// What a thread does of an update that is shared out piece by piece; and how far Adam goes.
+// A thread's part in an update that threads share piece by piece, and Adam's step sizes.
 struct Update {
     int thread, n_threads;
     int64_t n_rows;
@@ -266,7 +266,7 @@ struct Update {
     }
 };
 
-// What one of the threads has for a layer, a row for each of its rows of the mini-batch.
+// A layer's inputs and gradient in one of the threads, a row for each of its rows of the mini-batch.
 struct Rows {
     const float *in, *delta;
 };
@@ -298,8 +298,8 @@ static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf
     mine.adam(b, whole(n_out));
 }
 
-// A layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here or back; a thread's share of it, in
-// blocks that are turned over as a whole, but for what is left at the edges.
+// Copy a thread's share of a layer of torch, `weight` of shape (n_out, n_in) and `bias`, to its place here, or back.
+// Whole blocks are transposed; the rest at the edges is copied number by number.
 template <int n_in, int n_out>
 static void exchange(float *W, float *b, float *weight, float *bias, bool back, int thread, int n_threads) {
     auto copy = [=](float &here, float &there) { back ? there = here : here = there; };

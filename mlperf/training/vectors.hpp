@@ -33,7 +33,7 @@ static inline float total(Vector values) {
     return parts[0];
 }
 
-// The numbers of two vectors in turn: their first halves, and their second ones.
+// Interleave two vectors: `first` gets their first halves, `second` their second halves.
 template <int... i>
 static inline void interleave(Vector a, Vector b, Vector &first, Vector &second, std::integer_sequence<int, i...>) {
 #if defined(__clang__) || __GNUC__ >= 12
@@ -45,7 +45,7 @@ static inline void interleave(Vector a, Vector b, Vector &first, Vector &second,
 #endif
 }
 
-// The rows of a block of V x V numbers become its columns, by log2(V) perfect shuffles.
+// Transpose a block of V x V numbers, by log2(V) perfect shuffles.
 static inline void turn(Vector (&block)[V]) {
 #pragma GCC unroll 4
     for (int length = 1; length < V; length *= 2) {
@@ -72,8 +72,8 @@ static inline void turn(float *to, int64_t to_stride, const float *from, int64_t
         store(to + i * to_stride, block[i]);
 }
 
-// As long as one of these is there, a thread takes numbers below 1e-38 for zero. Moments of Adam fade to such numbers
-// where a unit is never active; processors are slow with them, and to a parameter they make no difference.
+// While one of these exists, its thread takes denormal numbers, below 1e-38, for zero. Adam's moments fade to such
+// numbers where a unit is never active. Processors are slow with them, and they make no difference to a parameter.
 struct NoTinyNumbers {
 #if defined(__SSE__)
     unsigned int before = __builtin_ia32_stmxcsr();
