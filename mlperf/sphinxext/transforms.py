@@ -165,11 +165,14 @@ class FitFormat(SphinxPostTransform):
                 about = {"classes": node["classes"], "ids": node["ids"], "names": node["names"]}
                 node.replace_self(PLAIN[type(node)]("", *node.children, **about))
         if builder.format != "html":
+            supported = set(builder.supported_image_types)
             for image in list(self.document.findall(is_ours)):
                 del image["width"], image["height"]
                 if builder.format == "latex":
                     image["width"] = PAPER_WIDTH
-                if builder.supported_image_types and not set(image["candidates"]) & set(builder.supported_image_types):
+                if builder.format == "text":  # on a line of its own, before the caption
+                    image.replace_self(nodes.paragraph("", f"[image: {image['alt']}]"))
+                elif supported and not supported & set(image["candidates"]):
                     image.replace_self(nodes.paragraph("", image["alt"]))
 
 

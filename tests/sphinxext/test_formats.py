@@ -195,7 +195,7 @@ def test_book_is_well_formed_and_its_tables_are_whole(built):
 def test_text_has_tables_and_what_is_seen_in_figures(built):
     times = (built("text") / "times.txt").read_text()
     assert "| Large | 10,000  | 10.0 (9.7 to 10.3)  |" in times
-    assert "[image: Large takes longest]" in times
+    assert "[image: Large takes longest]\n" in times
     assert "10.0 s (9.7 to 10.3) (Table 1, Fig. 1)." in " ".join(times.replace("\u00a0", " ").split())
     assert "Table 1: How *long* a fit takes" in times
     assert "Fig. 1: Time by model" in times
