@@ -106,8 +106,8 @@ claims = {
         "CPU time.",
         otherwise="No single operator dominates: the largest share of training's self "
         f"CPU time, that of {first}, is {first_share}.",
-        undecided=f"{first} may dominate: it takes {first_share} of training's self "
-        "CPU time.",
+        undecided=f"One operator may dominate: {first} takes {first_share} of "
+        "training's self CPU time.",
     ),
     "products_time": claim(
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
