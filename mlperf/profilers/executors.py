@@ -126,7 +126,8 @@ def _of_dask(client: Any, options: dict[str, Any]) -> list[Place]:
     """
     wanted = options.pop("workers", None)
     wanted = [wanted] if isinstance(wanted, str) else wanted
-    known = client.scheduler_info()["workers"]
+    # Not client.scheduler_info(): another thread empties its answer every few seconds, at times before it is read.
+    known = client.sync(client.scheduler.identity, n_workers=-1)["workers"]
     addresses = [at for at, about in known.items() if wanted is None or at in wanted or about["name"] in wanted]
     if not addresses:
         raise ValueError(
