@@ -132,9 +132,11 @@ def compiled_together(
     """
     _check_counts("compiled_together", modules, X, y, generators)
     training = Training(modules, X, y, learning_rate=learning_rate, batch_size=batch_size)
+    orders = list(zip(training.order, generators, strict=True))
+    n_samples, device = X.shape[1], training.order.device
     while True:
-        for order, generator in zip(training.order, generators, strict=True):
-            torch.randperm(len(order), generator=generator, out=order, device=order.device)
+        for order, generator in orders:
+            torch.randperm(n_samples, generator=generator, out=order, device=device)
         changed = yield torch.from_numpy(training.epoch()).float()
         if changed is not None:
             training.learning_rates[:] = changed
