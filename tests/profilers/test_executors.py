@@ -22,6 +22,7 @@ from joblib.externals.loky import get_reusable_executor
 from mlperf import claim
 from mlperf.machine import identity
 from mlperf.profilers import worker
+from mlperf.profilers.executors import places
 from mlperf.profilers.measure import MeasurementError, measure
 
 HERE = identity()
@@ -159,6 +160,13 @@ def test_every_worker_of_a_client_works_and_on_one_cell_at_a_time(local_cluster)
     runs = measure(timed, processes=2, warmup=False, executor=local_cluster, n=range(4)).frame
     assert runs["worker"].nunique() == 2
     assert_one_at_a_time(runs)
+
+
+def test_workers_are_found_whenever_dask_refreshes_what_it_knows_of_them(local_cluster, monkeypatch):
+    """A client's thread refreshes it every few seconds, without the workers: at times a cluster seemed to have none."""
+    refresh = local_cluster._update_scheduler_info
+    monkeypatch.setattr(local_cluster, "_update_scheduler_info", lambda **_: refresh(n_workers=0))
+    assert len(places(local_cluster, None)) == 2
 
 
 def test_threads_of_a_worker_do_not_measure_beside_each_other():
