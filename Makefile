@@ -23,7 +23,8 @@ export OTHER PYTHON PORT
 SETTINGS = MLPERF_QUICK=$(if $(filter quick,$(MODE)),1,0) MLPERF_FULL=$(if $(filter-out 0,$(FULL)),1,0) \
 	MLPERF_DEVICE=$(DEVICE) MLPERF_RESULTS="$$PWD/docs/_results/$(PLACE)" MLPERF_COMPARE="$$OTHER" MPLBACKEND=agg
 STRICT = -n -W --keep-going
-SPHINX = $(SETTINGS) $(BIN)/python -m sphinx $(STRICT) -d $(BUILD)/doctrees docs
+# Pages are read and written on two cores. Scripts are not: what they measure needs the machine to itself (docs/conf.py).
+SPHINX = $(SETTINGS) $(BIN)/python -m sphinx $(STRICT) -j 2 -d $(BUILD)/doctrees docs
 
 .PHONY: help setup html html-noplot compare test lint serve linkcheck pdf clean
 help:  ## say what each target does

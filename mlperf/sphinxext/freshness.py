@@ -20,6 +20,7 @@ from mlperf.results.machines import folders
 from mlperf.results.shelf import Shelf
 from mlperf.sphinxext.domain import published
 from mlperf.sphinxext.gallery import Gallery
+from mlperf.sphinxext.parallel import Parallel
 
 if TYPE_CHECKING:
     from docutils.nodes import Element
@@ -57,6 +58,8 @@ class Build:
             self.gallery.refresh(self.shelf)
         else:
             self.gallery.keep()
+        self.parallel = Parallel(given, folder / "gallery.warnings")
+        self.parallel.start(len(self.gallery.waiting()) if self.runs else 0)
         if "filename_pattern" in given:
             given["filename_pattern"] = self.gallery.runs(given["filename_pattern"])
 
@@ -102,6 +105,7 @@ class Build:
 
     def after_scripts(self, app: Sphinx) -> None:
         """Read the results that the scripts published, and warn of problems with scripts."""
+        self.parallel.end()
         self.take_stock(app)
         left_out = tuple(script.name for script in self.gallery.unreadable())
         for problem in self.shelf.problems:

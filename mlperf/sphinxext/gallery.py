@@ -82,6 +82,15 @@ class Gallery:
                 # sphinx-gallery skips a script if this file holds its digest.
                 self._file(self.pages[script], ".py.md5").unlink(missing_ok=True)
 
+    def waiting(self) -> list[Path]:
+        """Return the scripts that sphinx-gallery will run, after `refresh`."""
+        known = {script: self._file(page, ".py.md5") for script, page in self.pages.items()}
+        return [
+            script
+            for script, file in known.items()
+            if script not in self._former and not (file.is_file() and file.read_text() == _md5(script))
+        ]
+
     def keep(self) -> None:
         """In a build that runs no scripts, prevent sphinx-gallery from generating pages without their outputs."""
         for script, page in self.pages.items():

@@ -278,6 +278,71 @@ def test_killed_build_leaves_no_process_and_is_completed_without_repeating_what_
         assert ran(gallery) == ["two"]
 
 
+@pytest.fixture
+def in_parallel(gallery):
+    """Return the report, set to run two scripts at a time, none of which has run."""
+    edit(gallery / "docs/conf.py", '"show_memory": False,', '"show_memory": False, "parallel": 2,')
+    shutil.rmtree(gallery / "results")
+    return gallery
+
+
+MEETING = """
+import time
+Path("../here_{name}").touch()
+deadline = time.monotonic() + 60
+while not Path("../here_{other}").exists():
+    assert time.monotonic() < deadline
+    time.sleep(0.05)
+"""
+
+
+def test_scripts_that_run_at_a_time_publish_what_they_would_alone(in_parallel):
+    """A preview runs two at a time; builds that run none or one start no process."""
+    for name, other in (("one", "two"), ("two", "one")):
+        script(in_parallel, name, body=MEETING.format(name=name, other=other))
+    assert sorted(ran(in_parallel)) == ["one", "silent", "two"]
+    page = in_parallel / "docs/_build/html/index.html"
+    assert "1 1" in text(parsed(page))
+    written = page.stat().st_mtime_ns
+    assert ran(in_parallel) == []
+    assert page.stat().st_mtime_ns == written
+    edit(in_parallel / "examples/plot_one.py", "x=1", "x=3")
+    assert ran(in_parallel) == ["one"]
+    assert "3 1" in text(parsed(page))
+
+
+def test_script_that_fails_beside_others_is_named_once_with_its_error(in_parallel):
+    script(in_parallel, "two", body="raise ValueError('It does not converge.')")
+    done = subprocess.run(**sphinx(in_parallel), check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("unexpectedly failed to execute correctly") == 1
+    assert "plot_two.py" in done.stderr
+    assert "ValueError: It does not converge." in done.stderr
+
+
+def test_warning_about_a_script_that_runs_beside_others_fails_the_build_too(in_parallel):
+    script(in_parallel, "two", body="# sphinx_gallery_thumbnail_path = 'nowhere.png'")
+    done = subprocess.run(**sphinx(in_parallel), check=False)
+    assert done.returncode != 0
+    assert done.stderr.count("WARNING") == 1
+    assert "nowhere.png' not found" in done.stderr
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_killed_build_ends_the_scripts_that_run_at_a_time(in_parallel, how):
+    children = in_parallel / "children"
+    script(in_parallel, "two", "from mlperf import measure", MEASURING.format(folder=str(children)))
+    build = subprocess.Popen(**sphinx(in_parallel))
+    wait_until(lambda: children.exists() and len(list(children.iterdir())) == 2, build)
+    started = psutil.Process(build.pid).children(recursive=True)
+    build.send_signal(how)
+    build.communicate(timeout=30)
+    assert build.returncode != 0
+    wait_until(lambda: not any(process.is_running() for process in started))
+    script(in_parallel, "two")
+    assert "two" in ran(in_parallel)
+
+
 FULL = """
 import os, errno
 def refuse(*_):
