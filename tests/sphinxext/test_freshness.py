@@ -126,7 +126,7 @@ def test_full_folder_of_pages_fails_the_build_and_the_next_one_is_whole(project,
     done = subprocess.run(
         ["unshare", "-rm", "sh", "-c", TWICE, "sh", *command],
         cwd=project,
-        env={**os.environ, "ROOM": room},
+        env={**os.environ, "ROOM": room, "TMPDIR": str(project)},
         capture_output=True,
         text=True,
         check=False,
