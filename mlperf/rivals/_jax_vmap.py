@@ -45,7 +45,7 @@ def many_epochs(
     import jax
     import jax.numpy as jnp
 
-    from mlperf.rivals._jax import OPTIMIZER, compiled_epochs, initial_parameters
+    from mlperf.rivals._jax import compiled_epochs, initial_parameters, optimizer
 
     rng = np.random.default_rng(0)
     n_networks, n_samples, n_features = X.shape
@@ -53,7 +53,7 @@ def many_epochs(
         train = compiled_epochs(batch_size, 1, vector_width, together=True)
         drawn = [initial_parameters([n_features, *hidden_layer_sizes, 1], rng) for _ in range(n_networks)]
         parameters = jax.tree.map(lambda *each: jnp.stack(each), *drawn)
-        state = parameters, jax.vmap(OPTIMIZER.init)(parameters)
+        state = parameters, jax.vmap(optimizer(drawn[0]).init)(parameters)
         features, target = jnp.asarray(X, jnp.float32), jnp.asarray(y, jnp.float32)
 
     def call(n_epochs: int) -> Any:

@@ -1,8 +1,9 @@
 """JAX written by hand, with XLA's defaults: epochs of ``lax.scan`` in one compiled call, and optax's Adam.
 
 `mlperf.rivals._jax`, which all variants share, says what is compiled, and why: a call trains for 20 epochs, NumPy draws
-the orders, Adam works on one flat vector. XLA prefers vectors of 256 bits here, even if the processor has 512;
-`mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as no flag limits its threads.
+the orders, Adam works on one flat vector if the network is small. XLA prefers vectors of 256 bits here, even if the
+processor has 512; `mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as no flag limits
+its threads.
 """
 
 from collections.abc import Sequence
