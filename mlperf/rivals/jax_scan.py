@@ -2,8 +2,8 @@
 
 `mlperf.rivals._jax`, which all variants share, says what is compiled, and why: a call trains for 20 epochs, NumPy draws
 the orders, Adam works on one flat vector if the network is small. XLA prefers vectors of 256 bits here, even if the
-processor has 512; `mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as no flag limits
-its threads.
+processor has 512; `mlperf.rivals.jax_wide` asks for these. JAX is pinned to the cores that it may use, as no flag
+limits its threads.
 """
 
 from collections.abc import Sequence
