@@ -7,10 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tqdm import tqdm
+
 from mlperf.results.folder import ResultError, names_in, results_folder
 from mlperf.results.machines import folders, pack, problems
 from mlperf.results.recheck import recheck
 from mlperf.results.texts import as_html, as_text
+from mlperf.results.worlds import said_in_worlds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     texts.add_argument(
         "folder", nargs="?", type=Path, help="the results; by default the folder that scripts publish to"
     )
+    texts.add_argument("scripts", nargs="*", type=Path, metavar="script", help="say what it would say for each verdict")
     texts.add_argument("--html", type=Path, metavar="FILE", help="write an HTML page instead of printing")
     checks = commands.add_parser("recheck", help="check whether values and verdicts follow from the published runs")
     checks.add_argument("folder", type=Path, help="the results")
@@ -59,11 +63,14 @@ def _parser() -> argparse.ArgumentParser:
 
 def _texts(options: argparse.Namespace) -> int:
     folder = options.folder or results_folder()
+    said = {}
+    for script in tqdm(options.scripts, disable=None, unit="script"):
+        said |= said_in_worlds(folder, script)
     if options.html:
-        options.html.write_text(as_html(folder), encoding="utf-8")
+        options.html.write_text(as_html(folder, said), encoding="utf-8")
         print(f"Written to {options.html}.")
     else:
-        print(as_text(folder))
+        print(as_text(folder, said))
     return 0
 
 

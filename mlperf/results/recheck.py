@@ -69,7 +69,7 @@ def recheck(folder: Path, script: Path) -> Report:
         return Report(False, [f"{script.name}: cannot be checked. None of its results is in {folder}."])
     published = [read(name, folder) for name in names]
     with TemporaryDirectory() as again:
-        environment = {**os.environ, **_as_then(published[0]), VARIABLE: str(folder.resolve())}
+        environment = {**os.environ, **settings(published[0]), VARIABLE: str(folder.resolve())}
         done = subprocess.run(
             [sys.executable, str(script.resolve())],
             env={**environment, "MLPERF_RESULTS": again, "MPLBACKEND": "agg"},
@@ -118,7 +118,7 @@ def differences(then: Result, now: Result) -> list[str]:
     return lines
 
 
-def _as_then(result: Result) -> dict[str, str]:
+def settings(result: Result) -> dict[str, str]:
     """Return the settings that put the protocol of a result in force, and let its machine answer for this one."""
     protocol = result.provenance["protocol"]
     return {

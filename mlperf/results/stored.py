@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from mlperf.quantities.runs import Runs
 from mlperf.results.folder import names_in
@@ -19,9 +21,30 @@ VARIABLE = "MLPERF_RUNS_FROM"
 # The tables already used by this process: the same measurement twice in a script is two measurements.
 _taken: set[tuple[str, str]] = set()
 
+Change = Callable[[pd.DataFrame, list[str]], pd.DataFrame]
+_change: Change | None = None
+
 
 class NotStoredError(Exception):
     """The runs of a measurement are not among the published results; the message names the measurement."""
+
+
+def begin(change: Change | None = None) -> None:
+    """Forget which tables were used, as a script is about to run once more in this process.
+
+    Parameters
+    ----------
+    change : callable, default=None
+        Called with the frame of runs and the columns that identify a cell; returns what the script gets in its place.
+
+    Examples
+    --------
+    >>> from mlperf.results.stored import begin
+    >>> begin()
+    """
+    global _change
+    _taken.clear()
+    _change = change
 
 
 def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: float) -> dict[str, Any]:
@@ -86,7 +109,8 @@ def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
             if (name, key) not in _taken and result.asked(key) == asked:
                 _taken.add((name, key))
                 frame = result[key]
-                runs = Runs(frame, by=list(frame.columns[: list(frame.columns).index("process")]))
+                by = list(frame.columns[: list(frame.columns).index("process")])
+                runs = Runs(_change(frame, by) if _change else frame, by=by)
                 runs.asked = dict(asked)
                 return runs
     raise NotStoredError(f"The runs of {asked['run']}, as they would be measured here, are not published.")

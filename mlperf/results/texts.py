@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
 from string import Template
@@ -11,7 +11,7 @@ from mlperf.quantities.claims import SYMBOLS, Claim
 from mlperf.results.folder import ResultError, names_in
 from mlperf.results.reading import read
 
-HINT = "An arrow marks what is said now. Numbers are those that were measured, whatever the verdict."
+HINT = "An arrow marks what is said now. Numbers marked * are those that were measured, whatever the verdict."
 
 PAGE = Template(
     """<!doctype html>
@@ -35,13 +35,15 @@ $claims
 )
 
 
-def as_text(folder: Path) -> str:
+def as_text(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -> str:
     """Return the texts of all claims in a folder for the terminal.
 
     Parameters
     ----------
     folder : Path
         A folder of results.
+    said : dict, default=None
+        What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
     -------
@@ -61,31 +63,34 @@ def as_text(folder: Path) -> str:
     ✓ holds: There are few steps.
     Published my_fits in ...results.
     >>> print(as_text(results_folder()))
-    An arrow marks what is said now. Numbers are those that were measured, whatever the verdict.
+    An arrow marks what is said now. Numbers marked * are those that were measured, whatever the verdict.
     <BLANKLINE>
     my_fits.few: There are few steps.
     → ✓ holds: There are few steps.
-      ✗ does not hold: The claim “There are few steps” does not hold here.
-      ≈ undecided: These measurements do not decide the claim “There are few steps”.
-      – not measured: The claim “There are few steps” was not put to the test here.
+      ✗ does not hold*: The claim “There are few steps” does not hold here.
+      ≈ undecided*: These measurements do not decide the claim “There are few steps”.
+      – not measured*: The claim “There are few steps” was not put to the test here.
     """
     blocks = [HINT]
     for name, one in _claims(folder):
         lines = [f"{name}: {one.statement}"]
         for verdict, symbol in SYMBOLS.items():
             arrow = "→" if verdict == one.verdict else " "
-            lines.append(f"{arrow} {symbol} {verdict}: {one.texts[verdict]}")
+            text, star = _shown(name, one, verdict, said)
+            lines.append(f"{arrow} {symbol} {verdict}{star}: {text}")
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def as_html(folder: Path) -> str:
+def as_html(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -> str:
     """Return the same as a page of HTML.
 
     Parameters
     ----------
     folder : Path
         A folder of results.
+    said : dict, default=None
+        What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
     -------
@@ -112,9 +117,16 @@ def as_html(folder: Path) -> str:
         lines = [f"<h2>{escape(name)}</h2>", f"<p>{escape(one.statement)}</p>", "<dl>"]
         for verdict, symbol in SYMBOLS.items():
             kind, arrow = (' class="now"', "→ ") if verdict == one.verdict else ("", "")
-            lines.append(f"<dt{kind}>{arrow}{symbol} {verdict}</dt><dd>{escape(one.texts[verdict])}</dd>")
+            text, star = _shown(name, one, verdict, said)
+            lines.append(f"<dt{kind}>{arrow}{symbol} {verdict}{star}</dt><dd>{escape(text)}</dd>")
         blocks.append("\n".join([*lines, "</dl>"]))
     return PAGE.substitute(hint=HINT, claims="\n".join(blocks))
+
+
+def _shown(name: str, one: Claim, verdict: str, said: Mapping[str, Mapping[str, str]] | None) -> tuple[str, str]:
+    """Return the text for a verdict, and a star if its numbers are those of another verdict."""
+    fits = {one.verdict: one.text, **(said or {}).get(name, {})}
+    return (fits[verdict], "") if verdict in fits else (one.texts[verdict], "*")
 
 
 def _claims(folder: Path) -> Iterator[tuple[str, Claim]]:
