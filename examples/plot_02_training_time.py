@@ -107,7 +107,7 @@ growth_claims = {
     "linear": claim(
         "Training time grows in proportion to the samples, to within a tenth.",
         per_sample.within(0.9, 1.1),
-        otherwise="Training time grows with the samples, but not in proportion to "
+        otherwise="Training time does not grow in proportion to the samples, to "
         "within a tenth.",
         undecided="Training time grows about in proportion to the samples; whether to "
         "within a tenth is open.",

@@ -118,6 +118,8 @@ claims = {
         copies.within(0.9, 1.2),
         otherwise="The shuffled data are not held just once: what is held of them is "
         f"{copies} their size.",
+        undecided="The shuffled data may be held just once: what is held of them is "
+        f"{copies} their size.",
     ),
     "little_in_use": claim(
         "Little memory is in use at once, though much is allocated: more than twice as "

@@ -203,6 +203,8 @@ claims = {
         medians[medians.idxmin()] > LEAST,
         medians[medians.idxmax()] < MOST,
         otherwise=f"Intervals of medians cover {medians}.",
+        undecided=f"Intervals of medians cover {medians}; whether each covers {BOUNDS} "
+        "would take more simulated measurements to tell.",
     ),
     "means_covered": claim(
         f"From {fewest} processes on, every interval of a mean or of a difference of "
@@ -210,22 +212,30 @@ claims = {
         covered_means[covered_means.idxmin()] > LEAST,
         covered_means[covered_means.idxmax()] < MOST,
         otherwise=f"Intervals of means cover {covered_means}.",
+        undecided=f"Intervals of means cover {covered_means}; whether each covers "
+        f"{BOUNDS} would take more simulated measurements to tell.",
     ),
     "mean_with_a_rarer_mode": claim(
         f"With {fewest} processes, the interval of a mean covers less than "
         f"{100 * LEAST:g} % if one of two modes is rarer.",
         means[uneven, "alone", fewest] < LEAST,
+        undecided=f"With {fewest} processes, the interval of a mean covers "
+        f"{means[uneven, 'alone', fewest]} if one of two modes is rarer.",
     ),
     "few_lognormal": claim(
         f"With {FEW[0]} to {FEW[-1]} processes, intervals of medians cover {BOUNDS} "
         "if the noise is lognormal.",
         few["median", lognormals].within(LEAST, MOST),
         otherwise=f"Intervals of few processes cover {few['median', lognormals]}.",
+        undecided=f"Intervals of few processes cover {few['median', lognormals]}; "
+        f"whether each covers {BOUNDS} would take more simulated measurements to tell.",
     ),
     "few_modes": claim(
         f"With {FEW[1]} processes, the interval of a median covers less than "
         f"{100 * LEAST:g} % if the noise has two equal modes.",
         few["median", "modes 50 : 50", FEW[1]] < LEAST,
+        undecided=f"With {FEW[1]} processes, the interval of a median covers "
+        f"{few['median', 'modes 50 : 50', FEW[1]]} if the noise has two equal modes.",
     ),
 }
 

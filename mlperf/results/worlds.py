@@ -143,7 +143,7 @@ def _collect(script: Path) -> Said:
             if isinstance(thing, Claim):
                 said.setdefault(f"{name}.{name_of(key)}", {}).setdefault(thing.verdict, thing.text)
 
-    mlperf.publish = keep  # type: ignore[assignment]
+    mlperf.publish = keep
     began = time.monotonic()
     for number in range(MOST):
         chance = np.random.default_rng(number)
