@@ -31,9 +31,10 @@ def run(model, n_samples, max_iter=EPOCHS):
 
 
 # %%
-# Each round has a fresh process, and visits every cell of the grid in random order. The
-# warm-up, a fit of one epoch, keeps what is paid only once (loading code, filling
-# caches) out of the numbers.
+# Each round has a fresh process, and visits every cell of the grid in random order;
+# short fits are repeated there until they have taken a second. The warm-up, a fit of
+# one epoch, keeps what is paid only once (loading code, filling caches) out of the
+# numbers.
 
 grid = {"model": MODELS, "n_samples": SAMPLE_SIZES}
 runs = measure(run, **TIMED, warmup={"max_iter": 1}, **grid)
