@@ -54,7 +54,7 @@ class Result:
         When, where and with what it was measured: "script", "time", "machine", "answers", "protocol", "commit".
     inputs : dict of str
         Everything that it depends on, such as versions and digests of sources; see
-        `mlperf.results.provenance.inputs`.
+        ``mlperf.results.provenance.inputs``.
 
     Examples
     --------
@@ -147,7 +147,7 @@ class Result:
         Returns
         -------
         dict or None
-            As `mlperf.results.stored.asked_for` returns them; None for other tables.
+            As ``mlperf.results.stored.asked_for`` returns them; None for other tables.
         """
         asked: dict[str, Any] | None = self._entries[key].get("asked")
         return asked
