@@ -1,4 +1,4 @@
-"""What the machine allows at most: the rates of products, by each library in torch, and of copies."""
+"""What the machine allows at most: the rates of products, by each library that is there, and of copies."""
 
 import math
 from collections.abc import Sequence
@@ -7,31 +7,32 @@ from itertools import pairwise
 import torch
 
 from mlperf.machine import cache_bytes
+from mlperf.profilers import libxsmm
 from mlperf.profilers.timing import seconds_per_call
 
 
 def product_rate(n_rows: int, n_inner: int, n_columns: int, *, library: str = "torch.mm") -> float:
-    """Measure the rate at which torch multiplies two float32 matrices that fit.
+    """Measure the rate at which two float32 matrices that fit are multiplied.
 
     Parameters
     ----------
     n_rows, n_inner, n_columns : int
         The product is of shapes (n_rows, n_inner) and (n_inner, n_columns).
-    library : {"torch.mm", "oneDNN"}, default="torch.mm"
+    library : {"torch.mm", "oneDNN", "libxsmm"}, default="torch.mm"
         What multiplies: the BLAS that torch was built with, which is what a network gets and which here writes into
-        a matrix that is there already, or oneDNN, another library in torch, with both matrices in its own layout and a
-        matrix made anew at each call. On processors that the BLAS was not made for, oneDNN can be twice as fast at
-        large products. It is slower at small ones.
+        a matrix that is there already; oneDNN, another library in torch, with both matrices in its own layout and a
+        matrix made anew at each call; or `libxsmm`, where it is installed. On processors that the BLAS was not made
+        for, oneDNN can be twice as fast at large products. It is slower at small ones, for which libxsmm was made.
 
     Returns
     -------
     float
-        Floating-point operations per second, with the threads that torch has now.
+        Floating-point operations per second, with the threads that torch has now; libxsmm has one.
 
     Raises
     ------
     ValueError
-        If there is no such library in this torch.
+        If there is no such library here.
 
     Examples
     --------
@@ -44,9 +45,11 @@ def product_rate(n_rows: int, n_inner: int, n_columns: int, *, library: str = "t
             f"The 'library' parameter of product_rate must be one of {libraries()} here. Got {library!r} instead."
         )
     left, right = torch.rand(n_rows, n_inner), torch.rand(n_inner, n_columns)
+    out = torch.empty(n_rows, n_columns)
     if library == "torch.mm":
-        out = torch.empty(n_rows, n_columns)
         seconds = seconds_per_call(lambda: torch.mm(left, right, out=out))
+    elif library == "libxsmm":
+        seconds = seconds_per_call(libxsmm.product(left, right, out))
     else:
         theirs, weight = left.to_mkldnn(), right.t().contiguous().to_mkldnn()
         with torch.no_grad():
@@ -55,7 +58,7 @@ def product_rate(n_rows: int, n_inner: int, n_columns: int, *, library: str = "t
 
 
 def libraries() -> list[str]:
-    """Return the libraries of this torch that multiply matrices.
+    """Return the libraries that multiply matrices here: those of this torch, and libxsmm where it is installed.
 
     Examples
     --------
@@ -63,10 +66,11 @@ def libraries() -> list[str]:
     >>> libraries()[0]
     'torch.mm'
     """
-    return ["torch.mm", *(["oneDNN"] if torch.backends.mkldnn.is_available() else [])]
+    there = {"torch.mm": True, "oneDNN": torch.backends.mkldnn.is_available(), "libxsmm": libxsmm.is_installed()}
+    return [name for name, is_there in there.items() if is_there]
 
 
-def product_seconds(layer_sizes: Sequence[int], n_rows: int) -> float:
+def product_seconds(layer_sizes: Sequence[int], n_rows: int, *, library: str = "torch.mm") -> float:
     """Measure what the matrix products of one training step take if each is run by itself, again and again.
 
     Parameters
@@ -75,6 +79,8 @@ def product_seconds(layer_sizes: Sequence[int], n_rows: int) -> float:
         Units of every layer from the inputs to the outputs.
     n_rows : int
         Rows in the mini-batch.
+    library : {"torch.mm", "oneDNN", "libxsmm"}, default="torch.mm"
+        As for `product_rate`.
 
     Returns
     -------
@@ -92,7 +98,7 @@ def product_seconds(layer_sizes: Sequence[int], n_rows: int) -> float:
         forward, of_weights = (n_rows, n_inputs, n_outputs), (n_outputs, n_rows, n_inputs)
         of_inputs = (n_rows, n_outputs, n_inputs)
         for shape in (forward, of_weights, of_inputs) if layer else (forward, of_weights):
-            total += 2 * math.prod(shape) / product_rate(*shape)
+            total += 2 * math.prod(shape) / product_rate(*shape, library=library)
     return total
 
 
@@ -151,7 +157,8 @@ def roofs(product: tuple[int, int, int], n_bytes: int) -> dict[str, float]:
     True
     """
     names = {"torch.mm": "product", "oneDNN": "onednn_product"}
-    products = {f"{names[library]}_flop_per_second": product_rate(*product, library=library) for library in libraries()}
+    there = [library for library in libraries() if library in names]
+    products = {f"{names[library]}_flop_per_second": product_rate(*product, library=library) for library in there}
     copies = {level: size // 2 for level, size in cache_bytes().items() if level != "L1d"}
     copies["memory"] = n_bytes
     return products | {f"{place}_bytes_per_second": copy_rate(size) for place, size in copies.items()}

@@ -220,6 +220,13 @@ def fit_together(
     list of callable
         Each predicts, in original units, the target of an array of shape (n_samples, n_features).
 
+    Raises
+    ------
+    ValueError
+        If the problems differ in shape, or there are none.
+    RuntimeError
+        If step sizes differ and no C++ compiler works.
+
     Examples
     --------
     >>> from mlperf.data import generate_samples
@@ -230,16 +237,32 @@ def fit_together(
     >>> [predict(problem.Xte).shape for predict, problem in zip(predictors, problems)]
     [(20,), (20,), (20,)]
 
-    A search for the best step size trains a network with each, on the same data and from the same weights:
+    A search over step sizes with cross-validation, as :class:`sklearn.model_selection.GridSearchCV` makes it one fit
+    after the other, trains each candidate on each fold. Folds are equally large if their number divides that of the
+    samples:
 
-    >>> rates = [0.03, 0.01, 0.003, 0.001]
-    >>> settings = {"random_states": [0] * len(rates), "learning_rate_init": rates}
-    >>> predictors = fit_together((32,), training[:1] * len(rates), **settings)  # doctest: +SKIP
-    >>> errors = [np.mean((predict(X_val) - y_val) ** 2) for predict in predictors]  # doctest: +SKIP
-    >>> best = rates[np.argmin(errors)]  # doctest: +SKIP
+    >>> import numpy as np
+    >>> from sklearn.metrics import r2_score
+    >>> from sklearn.model_selection import KFold, ParameterGrid
+    >>> X, y = training[0]
+    >>> folds = list(KFold(5).split(X))
+    >>> candidates = list(ParameterGrid({"learning_rate_init": [0.1, 0.01, 0.001]}))
+    >>> fits = [(candidate, *fold) for candidate in candidates for fold in folds]
+    >>> rates = [candidate["learning_rate_init"] for candidate, _, _ in fits]
+    >>> settings = {"random_states": [0] * len(fits), "learning_rate_init": rates, "max_iter": 20}
+    >>> predictors = fit_together((32,), [(X[train], y[train]) for _, train, _ in fits], **settings)
+    >>> scores = [r2_score(y[test], predict(X[test])) for predict, (_, _, test) in zip(predictors, fits)]
+    >>> candidates[np.reshape(scores, (-1, len(folds))).mean(axis=1).argmax()]
+    {'learning_rate_init': 0.1}
     """
     held = [Held(np.asarray(X), np.asarray(y)) for X, y in problems]
     inputs, targets = [data.inputs for data in held], [data.targets for data in held]
+    shapes = sorted({tuple(data.shape) for data in inputs})
+    if len(shapes) != 1:
+        raise ValueError(
+            "The 'problems' parameter of fit_together must hold data of one shape; folds of cross-validation are "
+            f"equally large if their number divides that of the samples. Got {shapes} instead."
+        )
     seeds = [int(np.random.RandomState(state).randint(np.iinfo(np.int32).max)) for state in random_states]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     sizes = [inputs[0].shape[1], *hidden_layer_sizes, 1]

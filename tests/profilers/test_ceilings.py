@@ -16,6 +16,7 @@ def test_rates_are_work_over_time(library, monkeypatch):
 
 def test_library_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    monkeypatch.setattr("mlperf.profilers.libxsmm.is_installed", lambda: False)
     message = "The 'library' parameter of product_rate must be one of ['torch.mm'] here. Got 'oneDNN' instead."
     with pytest.raises(ValueError, match=re.escape(message)):
         product_rate(2, 2, 2, library="oneDNN")
@@ -23,7 +24,7 @@ def test_library_that_is_not_there_is_refused(monkeypatch):
 
 def test_roofs_are_products_and_copies_that_fill_half_of_each_cache_but_the_first(monkeypatch):
     monkeypatch.setattr("mlperf.profilers.ceilings.cache_bytes", lambda: {"L1d": 10, "L2": 200, "L3": 3_000})
-    monkeypatch.setattr("mlperf.profilers.ceilings.libraries", lambda: ["torch.mm", "oneDNN"])
+    monkeypatch.setattr("mlperf.profilers.ceilings.libraries", lambda: ["torch.mm", "oneDNN", "libxsmm"])
     monkeypatch.setattr(
         "mlperf.profilers.ceilings.product_rate", lambda *shape, library: sum(shape) * len(library.split("."))
     )
@@ -38,6 +39,8 @@ def test_roofs_are_products_and_copies_that_fill_half_of_each_cache_but_the_firs
 
 
 def test_products_of_a_step_take_its_work_over_their_rate(monkeypatch):
-    monkeypatch.setattr("mlperf.profilers.ceilings.product_rate", lambda *_shape: 1e9)
+    rates = {"torch.mm": 1e9, "libxsmm": 2e9}
+    monkeypatch.setattr("mlperf.profilers.ceilings.product_rate", lambda *_shape, library: rates[library])
     sizes = [5, 64, 32, 1]
     assert product_seconds(sizes, 64) == pytest.approx(step_flops(sizes, 64) / 1e9)
+    assert product_seconds(sizes, 64, library="libxsmm") == pytest.approx(step_flops(sizes, 64) / 2e9)

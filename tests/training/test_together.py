@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LinearRegression
+from sklearn.metrics import r2_score
+from sklearn.model_selection import GridSearchCV, KFold
 from torch import nn
 
 from mlperf.data import generate_samples
@@ -118,6 +120,26 @@ def test_each_network_has_its_own_learning_rate():
         alone = MLPRegressor((16,), max_iter=20, random_state=7, learning_rate_init=rate, engine="eager")
         alone.fit(samples.Xtr, samples.ytr)
         np.testing.assert_allclose(predict(samples.Xte), alone.predict(samples.Xte), rtol=1e-3, atol=0.1)
+
+
+def test_search_over_step_sizes_scores_as_a_grid_search_does():
+    X, y = generate_samples(250).X, generate_samples(250).y
+    rates, folds = [0.1, 0.01], list(KFold(5).split(X))
+    fits = [(rate, train, test) for rate in rates for train, test in folds]
+    settings = {"random_states": [0] * len(fits), "learning_rate_init": [rate for rate, _, _ in fits], "max_iter": 20}
+    predictors = fit_together((16,), [(X[train], y[train]) for _, train, _ in fits], **settings)
+    scores = [r2_score(y[test], predict(X[test])) for predict, (_, _, test) in zip(predictors, fits, strict=True)]
+    alone = MLPRegressor((16,), max_iter=20, random_state=0, engine="eager")
+    search = GridSearchCV(alone, {"learning_rate_init": rates}, cv=KFold(5)).fit(X, y)
+    means = np.reshape(scores, (len(rates), -1)).mean(axis=1)
+    np.testing.assert_allclose(means, search.cv_results_["mean_test_score"], atol=1e-3)
+
+
+def test_folds_of_different_sizes_are_refused_with_what_makes_them_equal():
+    X, y = np.ones((11, 5)), np.ones(11)
+    problems = [(X[train], y[train]) for train, _ in KFold(2).split(X)]
+    with pytest.raises(ValueError, match=r"folds of cross-validation are equally large .* Got \[\(5, 5\), \(6, 5\)\]"):
+        fit_together((16,), problems, random_states=[0, 0])
 
 
 def test_threads_share_the_networks(monkeypatch):
