@@ -104,8 +104,8 @@ claims = {
         first_share > 0.5,
         holds=f"One operator dominates: {first} takes {first_share} of training's self "
         "CPU time.",
-        otherwise="No single operator dominates: the largest share of training's self "
-        f"CPU time, that of {first}, is {first_share}.",
+        otherwise="No single operator takes half of training's self CPU time: the "
+        f"largest share, that of {first}, is {first_share}.",
         undecided=f"One operator may dominate: {first} takes {first_share} of "
         "training's self CPU time.",
     ),
@@ -113,12 +113,11 @@ claims = {
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
         "training than any other operator.",
         aten_time.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise=f"Of torch's operators, {most_time} take the most self CPU time on "
-        "the whole, but aten::addmm and aten::mm do not lead for every model and "
-        "sample size.",
-        undecided=f"Of torch's operators, {most_time} take the most self CPU time on "
-        "the whole; aten::addmm and aten::mm may lead for every model and sample "
+        otherwise=f"Of torch's operators, {most_time} take the most self CPU time in "
+        "total, but aten::addmm and aten::mm do not lead for every model and sample "
         "size.",
+        undecided=f"Of torch's operators, {most_time} take the most self CPU time in "
+        "total; aten::addmm and aten::mm may lead for every model and sample size.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),

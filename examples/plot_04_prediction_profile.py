@@ -157,10 +157,11 @@ claims = {
         "A prediction takes less CPU time and memory than even one epoch of training.",
         training_over_prediction > 1,
         training_bytes / prediction_bytes > 1,
-        holds="A prediction takes less CPU time and memory than even one epoch of "
-        f"training, which takes {training_over_prediction} the CPU time.",
-        otherwise="A prediction can take as much CPU time or memory as an epoch of "
-        f"training, which takes {training_over_prediction} the CPU time.",
+        holds="A prediction of the test split takes less CPU time and memory than even "
+        f"one epoch of training, whose CPU time is {training_over_prediction} as long.",
+        otherwise="A prediction of the test split can take as much CPU time or memory "
+        "as an epoch of training, whose CPU time is "
+        f"{training_over_prediction} as long.",
         undecided=f"An epoch of training takes {training_over_prediction} the CPU time "
         "of a prediction.",
         original="Prediction uses much less CPU time and memory than training.",

@@ -144,9 +144,9 @@ shortest_claim = claim(
     f"This package's {fastest} engine takes the shortest step of all.",
     others > 1,
     holds=f"Use this package's {fastest} engine: of all that were compared, it takes "
-    f"the shortest step; the next, {best}, takes {others[best]} as long.",
-    otherwise=f"Use {best}: it takes {others[best]} as long for a step as this "
-    f"package's {fastest} engine.",
+    f"the shortest step; the next, {best}, takes {others[best]} as long on average.",
+    otherwise=f"Use {best}: on average a step takes {others[best]} as long as with "
+    f"this package's {fastest} engine.",
     undecided=f"Use this package's {fastest} engine or {best}: a step of {best} takes "
     f"{others[best]} as long.",
 )

@@ -150,14 +150,14 @@ claims = {
         "A fixed cost of an epoch plus a cost for each sample predicts sizes that were "
         "left out better than a power of the samples does.",
         power_misses_by > 0,
-        holds=f"An epoch of {MODEL} costs {fixed:short}, whatever its size, plus "
-        f"{per_sample:short} for each sample: this predicts sizes that were left out "
-        "better than a power of the samples does.",
+        holds=f"An epoch of {MODEL} takes {fixed:short} plus {per_sample:short} for "
+        "each sample: this line predicts sizes that were left out better than a power "
+        "law does.",
         otherwise=f"The time of an epoch of {MODEL} grows as the samples to the power "
-        f"{growth:short}: this predicts sizes that were left out better "
-        "than a fixed cost plus a cost for each sample does.",
-        undecided=f"An epoch of {MODEL} costs about {fixed:short}, whatever its size, "
-        f"plus about {per_sample:short} for each sample.",
+        f"{growth:short}: this power law predicts sizes that were left out better than "
+        "a line does.",
+        undecided=f"An epoch of {MODEL} takes about {fixed:short} plus about "
+        f"{per_sample:short} for each sample.",
     ),
     "fixed_small": claim(
         f"The fixed cost of an epoch is less than that of {SAMPLE_SIZES[0]:,} samples.",

@@ -116,11 +116,12 @@ claims = {
     "closes": claim(
         "The parts of a step add up to the step without clocks, to within a tenth.",
         parts_ratio.within(0.9, 1.1),
-        otherwise="The parts of a step do not add up to the step without clocks, to "
-        "within a tenth.",
-        undecided="The parts of a step may add up to the step without clocks, to "
-        "within a tenth.",
-        seen=f"together they take {parts_ratio} as long",
+        holds=f"The parts add up: together they take {parts_ratio} as long as a step "
+        "without clocks.",
+        otherwise=f"The parts do not quite add up: together they take {parts_ratio} as "
+        "long as a step without clocks.",
+        undecided=f"Together the parts take about {parts_ratio} as long as a step "
+        "without clocks.",
     ),
     "same_in_a_fit": claim(
         "A step alone takes as long as a step of a whole fit, to within a tenth.",
@@ -134,20 +135,22 @@ claims = {
     "optimiser_most": claim(
         "The optimiser takes more than half of a step.",
         optimiser > 0.5,
-        holds=f"The optimiser takes more than half of a step: {optimiser}.",
-        otherwise="The optimiser does not take more than half of every step: it takes "
+        holds="The optimiser, with all that it calls, takes more than half of a step: "
         f"{optimiser}.",
-        undecided=f"The optimiser may take more than half of a step: {optimiser}.",
+        otherwise="The optimiser, with all that it calls, takes "
+        f"{optimiser} of a step.",
+        undecided="The optimiser, with all that it calls, takes about half of a step: "
+        f"{optimiser}.",
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
         forward_and_backward > 0.5,
         holds="The network itself, forward and backward, takes more than half of a "
         f"step: {forward_and_backward}.",
-        otherwise="The network itself, forward and backward, does not take more than "
-        f"half of every step: it takes {forward_and_backward}.",
-        undecided="The network itself, forward and backward, may take more than half "
-        f"of a step: {forward_and_backward}.",
+        otherwise="The network itself, forward and backward, takes "
+        f"{forward_and_backward} of a step.",
+        undecided="The network itself, forward and backward, takes about half of a "
+        f"step: {forward_and_backward}.",
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "

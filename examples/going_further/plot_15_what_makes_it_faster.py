@@ -150,19 +150,21 @@ claims = {
         "What costs is the number of operators: mini-batches four times as large cut "
         "an epoch to a third or less.",
         larger_batches < 1 / 3,
-        holds="What costs is the number of operators: mini-batches four times as large "
-        f"cut the time of an epoch to {larger_batches}, less than a third.",
-        otherwise="It is not the number of operators alone that costs: mini-batches "
-        f"four times as large cut the time of an epoch to {larger_batches}, more than "
-        "a third.",
-        undecided="What costs may be the number of operators: with mini-batches four "
-        f"times as large, an epoch takes {larger_batches} of the time.",
+        holds="What costs is the number of operators: with mini-batches four times as "
+        "large, and so a quarter of the operators, an epoch takes "
+        f"{larger_batches} of the time.",
+        otherwise="It is not the number of operators alone that costs: with "
+        "mini-batches four times as large, and so a quarter of the operators, an epoch "
+        f"still takes {larger_batches} of the time.",
+        undecided="Most of what costs is the number of operators: with mini-batches "
+        "four times as large, and so a quarter of the operators, an epoch takes about "
+        f"{larger_batches} of the time.",
     ),
     "threads": claim(
         "A second core helps: two threads cut an epoch by a tenth or more.",
         two_threads < 0.9,
         holds="A second core helps.",
-        otherwise="A second core does not help by a tenth.",
+        otherwise="A second core does not help much.",
         undecided="A second core may help.",
         seen=f"with two threads, an epoch takes {two_threads} as long",
     ),
@@ -180,12 +182,12 @@ claims = {
     "together": claim(
         "Models trained in one batched call take half the time each, or less.",
         in_one_call < 0.5,
-        holds=f"Trained in one batched call, {N_MODELS} models take {in_one_call} of "
-        "the time each, less than half.",
-        otherwise=f"Trained in one batched call, {N_MODELS} models take {in_one_call} "
-        "of the time each, more than half.",
-        undecided=f"Trained in one batched call, {N_MODELS} models may take less than "
-        f"half the time each: {in_one_call}.",
+        holds=f"Trained in one batched call, each of {N_MODELS} models takes "
+        f"{in_one_call} of the time.",
+        otherwise=f"Trained in one batched call, each of {N_MODELS} models still takes "
+        f"{in_one_call} of the time, more than half.",
+        undecided=f"Trained in one batched call, each of {N_MODELS} models takes about "
+        f"half of the time: {in_one_call}.",
     ),
 }
 

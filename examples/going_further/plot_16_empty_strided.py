@@ -127,6 +127,8 @@ claims = {
         calls_left < 1,
         otherwise="Given tensors of one element instead of Python numbers, the "
         f"optimiser still makes {calls_left} calls of aten::empty_strided.",
+        undecided="Given tensors of one element instead of Python numbers, the "
+        f"optimiser makes about {calls_left} calls of aten::empty_strided.",
     ),
     "faster": claim(
         "Without calls of aten::empty_strided, the optimiser's arithmetic takes at "
@@ -146,7 +148,7 @@ claims = {
         holds="The tensors made by aten::empty_strided add overhead.",
         otherwise="The tensors made by aten::empty_strided add little overhead.",
         undecided="The tensors made by aten::empty_strided may add overhead.",
-        seen=f"they cost the optimiser {saved} of a training step",
+        seen=f"without them the optimiser would save {saved} of a training step",
         original="Too many tensors made by aten::empty_strided may add overhead.",
     ),
 }

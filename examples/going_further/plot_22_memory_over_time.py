@@ -63,16 +63,14 @@ stack({"most held": peak, "taken in all": churn}, "what")
 # %%
 # What is held, from one event to the next. There are more events than a figure can
 # show: of every few, the one is drawn at which most is held. The names of the layers
-# stand at the right, at the heights that they have where most is held in the second
-# epoch.
+# stand at the right, at the heights that they have on average.
 
 figure, axes = subplots()
 every_few = np.arange(len(held)) // max(1, len(held) // SHOWN)
 drawn = held.loc[held.sum(axis=1).groupby(every_few).idxmax()]
 layers = axes.stackplot(drawn.index, drawn.T / 1e3, step="post", linewidth=0)
-second_epoch = held.iloc[len(held) // 2 :]
-fullest = second_epoch.loc[second_epoch.sum(axis=1).idxmax()]
-middles = fullest.cumsum() - fullest / 2
+on_average = held.mean()
+middles = on_average.cumsum() - on_average / 2
 for layer, name in zip(layers, CATEGORIES, strict=True):
     color = layer.get_facecolor()
     axes.text(1.01 * len(live), middles[name] / 1e3, name, va="center", color=color)

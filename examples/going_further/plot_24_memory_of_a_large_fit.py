@@ -70,9 +70,8 @@ claims = {
         "Whatever the engine, a large fit takes less than four times the size of the "
         "data in float32.",
         copies < 4,
-        holds=f"With many samples the data weigh more: whatever the engine, a fit of "
-        f"{N_SAMPLES:,} samples takes memory of less than four times their size in "
-        f"float32, {copies}.",
+        holds=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} samples "
+        f"takes {copies} their size in float32.",
         otherwise=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} "
         f"samples takes memory of {copies} their size in float32, more than four "
         "times with some engine.",

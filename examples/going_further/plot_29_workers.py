@@ -284,8 +284,8 @@ headline(
 
 added = (computation + communication) / strong
 added_up = f"one after the other, these take {added} as long"
-two_wide = f"there they are {speed[wide]} as fast as one"
-two_narrow = f"there they are {speed[narrow]} as fast as one"
+two_wide = f"together they are {speed[wide]} as fast"
+two_narrow = f"together they are {speed[narrow]} as fast"
 claims = {
     "adds_up": claim(
         "A step of two workers is the computation of half of the mini-batch and the "
@@ -298,26 +298,26 @@ claims = {
         seen=added_up,
     ),
     "narrow": claim(
-        f"At width {narrow}, two workers are slower than one.",
+        f"At width {narrow:,}, two workers are slower than one.",
         speed[narrow] < 1,
-        otherwise=f"Even at width {narrow}, two workers are faster than one.",
-        undecided=f"At width {narrow}, two workers may be slower than one.",
+        otherwise=f"Even at width {narrow:,}, two workers are faster than one.",
+        undecided=f"At width {narrow:,}, two workers are about as fast as one.",
         seen=two_narrow,
     ),
     "wide": claim(
-        f"At width {wide}, two workers are faster than one.",
+        f"At width {wide:,}, two workers are faster than one.",
         speed[wide] > 1,
-        otherwise=f"Even at width {wide}, two workers are slower than one.",
-        undecided=f"At width {wide}, two workers may be faster than one.",
+        otherwise=f"Even at width {wide:,}, two workers are slower than one.",
+        undecided=f"At width {wide:,}, two workers are about as fast as one.",
         seen=two_wide,
     ),
     "weak": claim(
-        f"At width {wide}, two workers do twice the mini-batch at more than three "
+        f"At width {wide:,}, two workers do twice the mini-batch at more than three "
         "quarters of the speed of one worker each.",
         efficiency[wide] > 0.75,
-        otherwise=f"Even at width {wide}, two workers do twice the mini-batch at less "
-        "than three quarters of the speed of one worker each.",
-        undecided=f"At width {wide}, two workers do twice the mini-batch at about "
+        otherwise=f"Even at width {wide:,}, two workers do twice the mini-batch at "
+        "less than three quarters of the speed of one worker each.",
+        undecided=f"At width {wide:,}, two workers do twice the mini-batch at about "
         "three quarters of the speed of one worker each.",
         seen=f"each reaches {efficiency[wide]} of it",
     ),
@@ -325,20 +325,25 @@ claims = {
         "Latency, bandwidth and arithmetic predict the step of two workers to within "
         "a third at every width.",
         prediction.within(0.75, 1.33),
+        holds="Latency, bandwidth and arithmetic predict the step of two workers: the "
+        f"prediction is {prediction} what was measured.",
         otherwise="Latency, bandwidth and arithmetic do not predict the step of two "
-        "workers to within a third at every width.",
-        undecided="Latency, bandwidth and arithmetic may predict the step of two "
-        "workers to within a third at every width.",
-        seen=f"the prediction is {prediction} what was measured",
+        "workers to within a third at every width: the prediction is "
+        f"{prediction} what was measured.",
+        undecided="Latency, bandwidth and arithmetic roughly predict the step of two "
+        f"workers: the prediction is {prediction} what was measured.",
     ),
     "more_pay": claim(
-        f"By the model, more workers pay at width {wide} than at width {narrow}.",
+        f"By the model, more workers pay at width {wide:,} than at width {narrow:,}.",
         stops[wide] > stops[narrow],
-        otherwise=f"By the model, no more workers pay at width {wide} than at width "
-        f"{narrow}.",
-        undecided=f"By the model, more workers may pay at width {wide} than at width "
-        f"{narrow}.",
-        seen=f"the fastest number of workers is {stops}",
+        holds="Extrapolated to more workers, the fastest number of them is "
+        f"{stops[narrow]:short} at width {narrow:,} and {stops[wide]:short} at width "
+        f"{wide:,}.",
+        otherwise="Extrapolated to more workers, no more of them pay at width "
+        f"{wide:,} than at width {narrow:,}: the fastest number is {stops}.",
+        undecided="Extrapolated to more workers, the fastest number of them is about "
+        f"{stops[narrow]:short} at width {narrow:,} and {stops[wide]:short} at width "
+        f"{wide:,}.",
     ),
 }
 

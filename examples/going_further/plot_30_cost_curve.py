@@ -183,11 +183,11 @@ if "bytes" in runs.measured:
     memory_claim = claim(
         memory_says,
         memory_off[larger].within(0.75, 1.25),
-        otherwise="The memory of fits that are larger by far does not follow from "
-        "small ones to within a quarter.",
-        undecided="The memory of fits that are larger by far may follow from small "
-        "ones, to within a quarter.",
-        seen=f"the predictions are {memory_off[larger]} what was measured",
+        holds=f"The predicted memory is {memory_off[larger]} what was measured.",
+        otherwise="The memory of large fits does not follow from small ones to within "
+        f"a quarter: the predictions are {memory_off[larger]} what was measured.",
+        undecided=f"The predicted memory is about {memory_off[larger]} what was "
+        "measured.",
     )
 else:
     memory = {}
@@ -202,11 +202,10 @@ claims = {
         "The time of fits that are larger by far follows from small ones, to within a "
         "quarter.",
         off[larger].within(0.75, 1.25),
-        otherwise="The time of fits that are larger by far does not follow from small "
-        "ones to within a quarter.",
-        undecided="The time of fits that are larger by far may follow from small ones, "
-        "to within a quarter.",
-        seen=f"the predictions are {off[larger]} what was measured",
+        holds=f"The predicted times are {off[larger]} what was measured.",
+        otherwise="The time of large fits does not follow from small ones to within a "
+        f"quarter: the predictions are {off[larger]} what was measured.",
+        undecided=f"The predicted times are about {off[larger]} what was measured.",
     ),
     "in_proportion": claim(
         f"An epoch of {MORE_SAMPLES} times the samples takes {MORE_SAMPLES} times as "
@@ -222,12 +221,12 @@ claims = {
         "From the small fit to the one that is both larger and wider, time grows less "
         "than half as much as arithmetic.",
         slower[BOTH] < more_arithmetic[BOTH].value / 2,
-        otherwise="From the small fit to the one that is both larger and wider, time "
-        "grows at least half as much as arithmetic.",
-        undecided="From the small fit to the one that is both larger and wider, time "
-        "may grow less than half as much as arithmetic.",
-        seen=f"an epoch takes {slower[BOTH]} as long, for "
-        f"{more_arithmetic[BOTH]:short} the arithmetic",
+        holds=f"With both, there is {more_arithmetic[BOTH]:short} the arithmetic, but "
+        f"an epoch takes only {slower[BOTH]} as long.",
+        otherwise=f"With both, there is {more_arithmetic[BOTH]:short} the arithmetic, "
+        f"and an epoch takes {slower[BOTH]} as long.",
+        undecided=f"With both, there is {more_arithmetic[BOTH]:short} the arithmetic, "
+        f"and an epoch takes about {slower[BOTH]} as long.",
     ),
     "memory_predicted": memory_claim,
 }

@@ -139,7 +139,8 @@ if "bytes" in memory_runs.measured:
             grows.within(0.9, 1.1),
             otherwise="The memory of a fit on files depends on the number of rows.",
             undecided="The memory of a fit on files may depend on the number of rows.",
-            seen=f"{most // fewest} times the rows take {grows} as much",
+            seen=f"it takes {peak[fewest]:short} for {fewest:,} rows and "
+            f"{peak[most]:short} for {most:,}",
         ),
         "little": claim(
             STATEMENTS["little"],
@@ -164,21 +165,20 @@ error_ratio = mse["on disk"] / mse["in memory"]
 claims["fast_enough"] = claim(
     "Training on files reaches more than seven tenths of the speed in memory.",
     speed > 0.7,
-    otherwise="Training on files reaches less than seven tenths of the speed in "
-    "memory.",
-    undecided="Training on files may reach more than seven tenths of the speed in "
-    "memory.",
-    seen=f"it reaches {speed}",
+    holds=f"Training on files reaches {speed} of the speed in memory.",
+    otherwise=f"Training on files reaches only {speed} of the speed in memory.",
+    undecided=f"Training on files reaches about {speed} of the speed in memory.",
 )
 claims["as_good"] = claim(
     "Shuffled chunk by chunk, the samples are learned as well as in memory, to within "
     "a twentieth of the error.",
     error_ratio.within(0.95, 1.05),
+    holds="Shuffled chunk by chunk, the samples are learned as well as in memory: the "
+    f"error is {error_ratio} that in memory.",
     otherwise="Shuffled chunk by chunk, the samples are not learned as well as in "
-    "memory.",
-    undecided="Shuffled chunk by chunk, the samples may be learned as well as in "
-    "memory.",
-    seen=f"the error is {error_ratio} that in memory",
+    f"memory: the error is {error_ratio} that in memory.",
+    undecided="Shuffled chunk by chunk, the samples are learned about as well as in "
+    f"memory: the error is {error_ratio} that in memory.",
 )
 claims["as_good"]
 
