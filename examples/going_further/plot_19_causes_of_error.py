@@ -284,12 +284,12 @@ claims = {
         "Overfitting, too few steps and jitter explain more than four fifths of the "
         "error above the noise.",
         explained > 0.8,
-        holds=f"Overfitting, too few steps and jitter explain {explained} of the "
-        "error above the noise.",
-        otherwise=f"Overfitting, too few steps and jitter explain {explained} of the "
-        "error above the noise, not always more than four fifths.",
-        undecided="Overfitting, too few steps and jitter explain about "
+        holds="Overfitting, too few steps and the jitter of the weights explain "
         f"{explained} of the error above the noise.",
+        otherwise="Overfitting, too few steps and the jitter of the weights explain "
+        f"only {explained} of the error above the noise.",
+        undecided="Overfitting, too few steps and the jitter of the weights explain "
+        f"about {explained} of the error above the noise.",
     ),
     "largest": claim(
         "For every model and sample size, one cause of the error above the noise is "

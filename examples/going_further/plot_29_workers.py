@@ -263,7 +263,8 @@ stops
 
 figure, curves = subplots()
 for color, width in zip(COLORS, WIDTHS, strict=False):
-    line = [one[width].value / by_model[width, n].value for n in MANY_WORKERS]
+    alone = by_model[width, 1].value
+    line = [alone / by_model[width, n].value for n in MANY_WORKERS]
     curves.plot(MANY_WORKERS, line, color=color)
     end = 1.1 * MANY_WORKERS[-1]
     curves.text(end, line[-1], f"width {width:,}", color=color, va="center")
