@@ -171,9 +171,9 @@ distance_claims = {
     "plateau": claim(
         "There is a plateau: Medium and Large differ by less than a twentieth.",
         plateau.within(0.95, 1.05),
-        holds="There is a plateau.",
-        otherwise="There is no plateau.",
-        undecided="There may be a plateau.",
+        holds="From Medium to Large there is a plateau.",
+        otherwise="From Medium to Large there is no plateau.",
+        undecided="From Medium to Large there may be a plateau.",
         seen=as_medium,
         original="On the most samples Medium and Large are level: a plateau.",
     ),
