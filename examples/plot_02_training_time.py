@@ -134,10 +134,16 @@ growth_claims = {
 lag = fit[["Medium", "Large"]] - fit["Small"]
 
 
+def longer_or_less(model, n_samples):
+    longer = lag[model, n_samples]
+    less = fit["Small", n_samples] - fit[model, n_samples]
+    return f"{less:short} less" if longer.value < 0 else f"{longer:short} longer"
+
+
 def longer_than_small(n_samples):
     return (
-        f"on {n_samples:,} samples Medium takes {lag['Medium', n_samples]:short} and "
-        f"Large {lag['Large', n_samples]:short} longer than Small"
+        f"on {n_samples:,} samples Medium takes {longer_or_less('Medium', n_samples)} "
+        f"and Large {longer_or_less('Large', n_samples)} than Small"
     )
 
 
@@ -145,18 +151,20 @@ plateau = fit["Large", many] / fit["Medium", many]
 as_medium = f"on {many:,} samples Large takes {plateau} as long as Medium"
 distance_claims = {
     "close_few": claim(
-        "The models differ by less than a second.",
+        "Medium and Large take less than a second longer than Small.",
         lag[:, few] < 1,
-        otherwise="Not all models lie within a second of each other.",
-        undecided="The models may differ by less than a second.",
+        otherwise="Not both Medium and Large take less than a second longer than "
+        "Small.",
+        undecided="Medium and Large may take less than a second longer than Small.",
         seen=longer_than_small(few),
         original="On the fewest samples the models differ by less than 1 s.",
     ),
     "close_middle": claim(
-        "The models differ by less than two seconds.",
+        "Medium and Large take less than two seconds longer than Small.",
         lag[:, middle] < 2,
-        otherwise="Not all models lie within two seconds of each other.",
-        undecided="The models may differ by less than two seconds.",
+        otherwise="Not both Medium and Large take less than two seconds longer than "
+        "Small.",
+        undecided="Medium and Large may take less than two seconds longer than Small.",
         seen=longer_than_small(middle),
         original="On 5,000 samples the models differ by less than 2 s.",
     ),

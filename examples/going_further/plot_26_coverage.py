@@ -219,6 +219,8 @@ claims = {
         f"With {fewest} processes, the interval of a mean covers less than "
         f"{100 * LEAST:g} % if one of two modes is rarer.",
         means[uneven, "alone", fewest] < LEAST,
+        otherwise=f"Even if one of two modes is rarer, the interval of a mean of "
+        f"{fewest} processes covers {means[uneven, 'alone', fewest]}.",
         undecided=f"With {fewest} processes, the interval of a mean covers "
         f"{means[uneven, 'alone', fewest]} if one of two modes is rarer.",
     ),
@@ -234,6 +236,8 @@ claims = {
         f"With {FEW[1]} processes, the interval of a median covers less than "
         f"{100 * LEAST:g} % if the noise has two equal modes.",
         few["median", "modes 50 : 50", FEW[1]] < LEAST,
+        otherwise=f"Even if the noise has two equal modes, the interval of a median of "
+        f"{FEW[1]} processes covers {few['median', 'modes 50 : 50', FEW[1]]}.",
         undecided=f"With {FEW[1]} processes, the interval of a median covers "
         f"{few['median', 'modes 50 : 50', FEW[1]]} if the noise has two equal modes.",
     ),
