@@ -260,6 +260,48 @@ class Derived(Cell):
         return float(low), float(high)
 
 
+def with_all_runs(cells: Sequence[Sampled]) -> list[Sampled]:
+    """Return cells with a run for every round in which another one of their machine has one.
+
+    What has no row in a run, such as an operator that was not called, took nothing in it: a run that is added is zero.
+    Cells that were merely repeated more and less often, each from the first repeat on in the same processes, stay as
+    they are.
+
+    Parameters
+    ----------
+    cells : sequence of Sampled
+        What is to be added up.
+
+    Returns
+    -------
+    list of Sampled
+    """
+    if all(cell.pairs_with(cells[0]) or _differs_by_repeats(cell, cells[0]) for cell in cells):
+        return list(cells)
+    rounds: dict[str, set[tuple[int, int]]] = {}
+    for cell in cells:
+        rounds.setdefault(cell.machine, set()).update(zip(cell.process, cell.repeat, strict=True))
+    found = []
+    for cell in cells:
+        every = sorted(rounds[cell.machine])
+        process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*every, strict=True))
+        known = dict(zip(zip(cell.process, cell.repeat, strict=True), cell.runs, strict=True))
+        values = np.asarray([known.get(one, 0.0) for one in every])
+        found.append(Sampled(values, process, repeat, cell.source, cell.statistic, machine=cell.machine))
+    return found
+
+
+def _differs_by_repeats(one: Sampled, other: Sampled) -> bool:
+    """Return whether two cells have the same processes, with the first repeats in each of them."""
+    if (one.machine, set(one.process)) != (other.machine, set(other.process)):
+        return False
+    for cell in (one, other):
+        _, counts = np.unique(cell.process, return_counts=True)
+        if not np.array_equal(np.sort(cell.repeat), np.sort(np.concatenate([np.arange(n) for n in counts]))):
+            return False
+    return True
+
+
 def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
     """Apply a function to cells and propagate their uncertainty.
 

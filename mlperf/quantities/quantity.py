@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply
+from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply, with_all_runs
 from mlperf.quantities.checks import Check, Comparison, check_threshold
 from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.tables import columns, html_of, label_text, text_of
@@ -376,7 +376,7 @@ class Quantity:
         -------
         Quantity
         """
-        return self._like_filled()._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
+        return self._like_filled(levels or self.by)._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
 
     def max(self, *levels: str) -> Quantity:
         """Return the largest number over levels, run by run.
@@ -789,22 +789,14 @@ class Quantity:
         fixed = {**self._fixed, **taken}
         return self._like(cells, [name for name in self.by if name not in levels], fixed=fixed)
 
-    def _like_filled(self) -> Quantity:
-        """Return the quantity with zeros for runs that a cell lacks and other cells of its machine have."""
-        sampled = [cell for cell in self.cells.values() if isinstance(cell, Sampled)]
-        if len(sampled) < len(self.cells) or all(cell.pairs_with(sampled[0]) for cell in sampled):
-            return self
-        rounds: dict[str, set[tuple[int, int]]] = {}
-        for cell in sampled:
-            rounds.setdefault(cell.machine, set()).update(zip(cell.process, cell.repeat, strict=True))
-        cells: dict[Labels, Cell] = {}
-        for key, cell in zip(self.cells, sampled, strict=True):
-            every = sorted(rounds[cell.machine])
-            process, repeat = (np.asarray(part, dtype=np.int64) for part in zip(*every, strict=True))
-            known = dict(zip(zip(cell.process, cell.repeat, strict=True), cell.runs, strict=True))
-            values = np.asarray([known.get(one, 0.0) for one in every])
-            cells[key] = Sampled(values, process, repeat, cell.source, cell.statistic, machine=cell.machine)
-        return self._like(cells, self.by)
+    def _like_filled(self, levels: Sequence[str]) -> Quantity:
+        """Return the quantity with zeros for runs that a cell lacks and others, which it is summed with, have."""
+        filled: dict[int, Cell] = {}
+        for of_group in self._groups(levels).values():
+            sampled = [cell for cell in of_group if isinstance(cell, Sampled)]
+            if len(sampled) == len(of_group):
+                filled.update((id(cell), other) for cell, other in zip(sampled, with_all_runs(sampled), strict=True))
+        return self._like({key: filled.get(id(cell), cell) for key, cell in self.cells.items()}, self.by)
 
     def _check(self, other: Any, *, above: bool) -> Check:
         if isinstance(other, Quantity):

@@ -73,6 +73,16 @@ def test_cells_with_more_repeats_are_paired_with_others_process_by_process():
     assert ratio.high - ratio.low < 0.1
 
 
+def test_sums_add_no_runs_of_cells_that_were_repeated_more_often():
+    rows = [("short", part, process, repeat, 1.0) for part in "ab" for process in range(6) for repeat in range(3)]
+    rows += [("long", part, process, 0, 10.0) for part in "ab" for process in range(6)]
+    frame = pd.DataFrame(rows, columns=["model", "part", "process", "repeat", "seconds"])
+    fit = Runs(frame, by=["model", "part"])["seconds"]
+    assert fit.sum("part")["long"].runs == pytest.approx([20.0] * 6)
+    assert fit.sum("part")["short"].runs == pytest.approx([2.0] * 18)
+    assert fit.sum("model")["a"].runs == pytest.approx([11.0] * 6)
+
+
 def test_runs_of_two_measurements_are_independent_and_their_ratio_is_that_of_the_medians():
     one, other = fits(seed=0)["Large", 1_000], fits(seed=1)["Small", 1_000]
     ratio = one / other
