@@ -2,8 +2,12 @@
 
 import ctypes
 import ctypes.util
+import shutil
+import subprocess
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
@@ -12,11 +16,28 @@ from torch import Tensor
 @cache
 def _library() -> ctypes.CDLL | None:
     path = ctypes.util.find_library("xsmm")
-    return ctypes.CDLL(path) if path else None
+    return ctypes.CDLL(path) if path else _linked()
+
+
+def _linked() -> ctypes.CDLL | None:
+    """Return what a compiler links from static libraries, which are all that Debian's package has."""
+    compiler = shutil.which("c++") or shutil.which("g++")
+    if compiler is None:
+        return None
+    whole = ["-Wl,--whole-archive", "-l:libxsmm.a", "-Wl,--no-whole-archive"]
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        shared = Path(folder, "libxsmm.so")
+        command = [compiler, "-shared", "-o", str(shared), *whole, "-lxsmmnoblas", "-lpthread", "-ldl", "-lm"]
+        if subprocess.run(command, capture_output=True, check=False).returncode:
+            return None
+        try:
+            return ctypes.CDLL(str(shared))
+        except OSError:  # such as in a folder that nothing may be executed from
+            return None
 
 
 def is_installed() -> bool:
-    """Return whether libxsmm can be loaded; Debian has it in the package ``libxsmm-dev``.
+    """Return whether libxsmm can be loaded; Debian has it in the package ``libxsmm-dev``, to be linked by a compiler.
 
     Examples
     --------

@@ -35,6 +35,7 @@ def test_matrices_that_it_would_read_wrongly_are_refused(left, right):
 
 def test_whoever_lacks_it_is_told_how_to_install_it(monkeypatch):
     monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
+    monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setattr(libxsmm, "_library", libxsmm._library.__wrapped__)
     assert not is_installed()
     message = "libxsmm is not installed; on Debian 'apt-get install libxsmm-dev' installs it."
