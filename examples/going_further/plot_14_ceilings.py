@@ -90,7 +90,7 @@ intensity
 # The roofs: a core's highest rate, and those of a large product by two libraries that
 # lie in torch, oneDNN and the BLAS, which ``torch.mm`` calls,
 
-PEAK = "a core's peak"
+PEAK = "a core at its peak"
 BLAS = "torch.mm"
 ONEDNN = "oneDNN"
 COLUMNS = {
@@ -151,8 +151,8 @@ axes.set(ylim=(None, 3 * top))
 of_roof = (reached / rates[roof]).to("fraction")
 headline(
     axes,
-    f"A step of Large reaches {of_roof['Large']:short} of the level roof, one of Wide "
-    f"{of_roof['Wide']:short}",
+    f"A step of Large runs at {of_roof['Large']:short} of the rate of {roof}, one of "
+    f"Wide at {of_roof['Wide']:short}",
 )
 
 # %%
