@@ -7,13 +7,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tqdm import tqdm
-
 from mlperf.results.folder import ResultError, names_in, results_folder
 from mlperf.results.machines import folders, pack, problems
 from mlperf.results.recheck import recheck
 from mlperf.results.texts import as_html, as_text
-from mlperf.results.worlds import Said, said_in_worlds
+from mlperf.results.worlds import said_in_worlds
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -63,9 +61,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _texts(options: argparse.Namespace) -> int:
     folder = options.folder or results_folder()
-    said: Said = {}
-    for script in tqdm(options.scripts, disable=None, unit="script"):
-        said |= said_in_worlds(folder, script)
+    said = said_in_worlds(folder, options.scripts)
     if options.html:
         options.html.write_text(as_html(folder, said), encoding="utf-8")
         print(f"Written to {options.html}.")

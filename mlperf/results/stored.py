@@ -36,6 +36,7 @@ def begin(change: Change | None = None) -> None:
     ----------
     change : callable, default=None
         Called with the frame of runs and the columns that identify a cell; returns what the script gets in its place.
+        A measurement may then ask for fewer cells than are published.
 
     Examples
     --------
@@ -106,11 +107,20 @@ def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
     for name in [name for name in published_names(script) if name in names_in(folder)]:
         result = read(name, folder)
         for key in result.keys("table"):
-            if (name, key) not in _taken and result.asked(key) == asked:
+            known = result.asked(key) or {}
+            if (name, key) not in _taken and (known == asked or (_change and _is_part(asked, known))):
                 _taken.add((name, key))
                 frame = result[key]
                 by = list(frame.columns[: list(frame.columns).index("process")])
+                if known != asked:
+                    cells = frame[asked["grid"]].map(described_label).to_numpy().tolist()
+                    frame = frame[[cell in asked["cells"] for cell in cells]]
                 runs = Runs(_change(frame, by) if _change else frame, by=by)
                 runs.asked = dict(asked)
                 return runs
     raise NotStoredError(f"The runs of {asked['run']}, as they would be measured here, are not published.")
+
+
+def _is_part(asked: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
+    """Return whether a measurement is another one with fewer cells."""
+    return {**known, "cells": 0} == {**asked, "cells": 0} and all(cell in known["cells"] for cell in asked["cells"])

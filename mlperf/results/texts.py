@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from string import Template
@@ -10,8 +10,10 @@ from string import Template
 from mlperf.quantities.claims import SYMBOLS, Claim
 from mlperf.results.folder import ResultError, names_in
 from mlperf.results.reading import read
+from mlperf.results.worlds import Said
 
-HINT = "An arrow marks what is said now. Numbers marked * are those that were measured, whatever the verdict."
+HINT = "An arrow marks what is said now. A text marked * came up nowhere: its numbers are those of the present verdict."
+NOTHING = Said({}, [])
 
 PAGE = Template(
     """<!doctype html>
@@ -27,7 +29,7 @@ dt { color: #555; }
 </head>
 <body>
 <h1>All texts of all claims</h1>
-<p>$hint</p>
+$hints
 $claims
 </body>
 </html>
@@ -35,14 +37,14 @@ $claims
 )
 
 
-def as_text(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def as_text(folder: Path, said: Said = NOTHING) -> str:
     """Return the texts of all claims in a folder for the terminal.
 
     Parameters
     ----------
     folder : Path
         A folder of results.
-    said : dict, default=None
+    said : Said, default=Said({}, [])
         What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
@@ -63,7 +65,7 @@ def as_text(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -
     ✓ holds: There are few steps.
     Published my_fits in ...results.
     >>> print(as_text(results_folder()))
-    An arrow marks what is said now. Numbers marked * are those that were measured, whatever the verdict.
+    An arrow marks what is said now. A text marked * came up nowhere: its numbers are those of the present verdict.
     <BLANKLINE>
     my_fits.few: There are few steps.
     → ✓ holds: There are few steps.
@@ -71,7 +73,7 @@ def as_text(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -
       ≈ undecided*: These measurements do not decide the claim “There are few steps”.
       – not measured*: The claim “There are few steps” was not put to the test here.
     """
-    blocks = [HINT]
+    blocks = ["\n".join([HINT, *said.failed])]
     for name, one in _claims(folder):
         lines = [f"{name}: {one.statement}"]
         for verdict, symbol in SYMBOLS.items():
@@ -82,14 +84,14 @@ def as_text(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -
     return "\n\n".join(blocks)
 
 
-def as_html(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -> str:
+def as_html(folder: Path, said: Said = NOTHING) -> str:
     """Return the same as a page of HTML.
 
     Parameters
     ----------
     folder : Path
         A folder of results.
-    said : dict, default=None
+    said : Said, default=Said({}, [])
         What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
@@ -120,12 +122,13 @@ def as_html(folder: Path, said: Mapping[str, Mapping[str, str]] | None = None) -
             text, star = _shown(name, one, verdict, said)
             lines.append(f"<dt{kind}>{arrow}{symbol} {verdict}{star}</dt><dd>{escape(text)}</dd>")
         blocks.append("\n".join([*lines, "</dl>"]))
-    return PAGE.substitute(hint=HINT, claims="\n".join(blocks))
+    hints = "\n".join(f"<p>{escape(line)}</p>" for line in [HINT, *said.failed])
+    return PAGE.substitute(hints=hints, claims="\n".join(blocks))
 
 
-def _shown(name: str, one: Claim, verdict: str, said: Mapping[str, Mapping[str, str]] | None) -> tuple[str, str]:
-    """Return the text for a verdict, and a star if its numbers are those of another verdict."""
-    fits = {one.verdict: one.text, **(said or {}).get(name, {})}
+def _shown(name: str, one: Claim, verdict: str, said: Said) -> tuple[str, str]:
+    """Return the text for a verdict, and a star if it did not come up."""
+    fits = {one.verdict: one.text, **said.texts.get(name, {})}
     return (fits[verdict], "") if verdict in fits else (one.texts[verdict], "*")
 
 

@@ -1,7 +1,7 @@
-"""What a script would say if its measurements had come out otherwise: a sentence of each claim for each verdict.
+"""What scripts would say if their measurements had come out otherwise: a sentence of each claim for each verdict.
 
-A world is the published runs of a script, each measurement times a random factor; in the first world all factors are 1.
-The script runs on each, without measuring, and its claims say what they would say there.
+A world is the published runs of a script with other numbers in them, or with something missing; the first world is the
+published one. The script runs on each, without measuring, and its claims say what they would say there.
 """
 
 from __future__ import annotations
@@ -11,161 +11,179 @@ import os
 import runpy
 import subprocess
 import sys
-import time
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 import mlperf
-from mlperf.quantities.claims import SYMBOLS, Claim
-from mlperf.quantities.runs import BOOKKEEPING
-from mlperf.quantities.units import unit_of
+from mlperf import machine
+from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED
+from mlperf.quantities.claims import Claim
 from mlperf.results import stored
+from mlperf.results.altered import altered, measured
 from mlperf.results.folder import ResultError, names_in
 from mlperf.results.publishing import name_of
 from mlperf.results.reading import read
 from mlperf.results.recheck import settings
 from mlperf.results.sources import published_names
+from mlperf.results.undrawn import stop_drawing
 
-MOST = 200
-"""Worlds of a script at most."""
-SECONDS = 40
-"""After this time no further world of a script begins."""
-# Natural logarithms of a typical factor: of a cell, and of one run against the others of its cell.
-STRENGTHS = (0.0, 0.03, 0.3, 1.0, 3.0)
-SPREADS = (0.0, 0.02, 0.2, 1.0)
-
-Said = dict[str, dict[str, str]]
+MOST = 60
+"""Worlds with other numbers, of a script whose claims do not get all verdicts in fewer."""
 
 
-def said_in_worlds(folder: Path, script: Path) -> Said:
-    """Return for each claim of a script a text for each verdict that it got in some world.
+class Said(NamedTuple):
+    """What scripts say in all worlds.
+
+    Attributes
+    ----------
+    texts : dict
+        The texts by verdict, by names of claims such as "training_time.grows".
+    failed : list of str
+        A sentence for each script that did not run in some worlds.
+    """
+
+    texts: dict[str, dict[str, str]]
+    failed: list[str]
+
+
+def said_in_worlds(folder: Path, scripts: Sequence[Path]) -> Said:
+    """Return for each claim of some scripts a text for each verdict that it got in some world.
+
+    The worlds are the same in each call.
 
     Parameters
     ----------
     folder : Path
-        The results of the script. It is only read.
-    script : Path
-        The script, which runs in a process of its own.
+        The results of the scripts, of one build. It is only read.
+    scripts : sequence of Path
+        The scripts, which run in a process of their own.
 
     Returns
     -------
-    dict
-        The texts by verdict, by names of claims such as "training_time.grows".
+    Said
 
     Raises
     ------
     ResultError
-        If the script has no results in the folder, or does not run on them.
+        If a script has no results in the folder, or the process ends early.
     """
-    names = [name for name in published_names(script) if name in names_in(folder)]
+    names = [_first_name(folder, script) for script in scripts]
     if not names:
-        raise ResultError(f"{script.name}: none of its results is in {folder}.")
+        return Said({}, [])
     environment = {**os.environ, **settings(read(names[0], folder)), stored.VARIABLE: str(folder.resolve())}
     done = subprocess.run(
-        [sys.executable, "-m", __name__, str(script.resolve())],
+        [sys.executable, "-m", __name__, *(str(script.resolve()) for script in scripts)],
         env={**environment, "MPLBACKEND": "agg"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise ResultError(f"{script.name}: {(done.stderr.strip().splitlines() or ['it ended early.'])[-1]}")
-    said: Said = json.loads(done.stdout.splitlines()[-1])
+        raise ResultError("The process of the scripts ended early.")
+    return Said(*json.loads(done.stdout.splitlines()[-1]))
+
+
+def _first_name(folder: Path, script: Path) -> str:
+    for name in published_names(script):
+        if name in names_in(folder):
+            return name
+    raise ResultError(f"{script.name}: none of its results is in {folder}.")
+
+
+class _Worlds:
+    """The worlds of one script, and what it says in them."""
+
+    def __init__(self, script: Path, folder: Path) -> None:
+        self.script = script
+        self.answers = read(_first_name(folder, script), folder).provenance.get("answers", {})
+        self.texts: dict[str, dict[str, str]] = {}
+        self.problems: list[str] = []
+        # What can be missing: columns, and labels of levels.
+        self.columns: dict[str, None] = {}
+        self.labels: dict[tuple[str, str], None] = {}
+
+    def visit(self) -> str:
+        """Run the script in all worlds; return a sentence about those in which it failed, if any."""
+        machine.answers.clear()
+        if not self._runs(self._look):
+            return f"{self.script.name} does not run on these results: {self.problems[0]}"
+        asked = {question: self.answers[question] for question in machine.answers if question in self.answers}
+        tried = 0
+        # Without runs, as in a simulation, all worlds are the first.
+        most = MOST if self.columns else 0
+        while tried < most and not all({HOLDS, FAILS, UNDECIDED} <= set(texts) for texts in self.texts.values()):
+            tried += 1
+            chance = np.random.default_rng(tried)
+            self._runs(lambda frame, by: altered(frame, by, chance))  # noqa: B023
+        failed = len(self.problems)
+        # Scripts that always measure everything need not run where something is missing.
+        if any(word in self.script.read_text(encoding="utf-8") for word in ("reason=", "not_measured(")):
+            self._miss(asked)
+        if not failed:
+            return ""
+        return f"{self.script.name} failed in {failed} of {tried} worlds, first with: {self.problems[0]}"
+
+    def _look(self, frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+        self.columns |= dict.fromkeys(measured(frame, by))
+        named = [level for level in by if not pd.api.types.is_numeric_dtype(frame[level])]
+        self.labels |= {(level, str(label)): None for level in named for label in frame[level].unique()}
+        return frame
+
+    def _miss(self, asked: dict[str, Any]) -> None:
+        """Run the script where one answer, column or label is missing."""
+        for question, answer in asked.items():
+            if isinstance(answer, list):
+                # An empty list is one of what is missing.
+                for fewer in [[one for one in answer if one != left] for left in answer] or [["the tool"]]:
+                    self._runs(lambda frame, _: frame, {question: fewer})
+        for column in self.columns:
+            self._runs(lambda frame, _: frame.drop(columns=column, errors="ignore"))  # noqa: B023
+        for level, label in self.labels:
+            self._runs(lambda frame, by: frame[frame[level].astype(str) != label] if level in by else frame)  # noqa: B023
+
+    def _runs(self, change: stored.Change, answers: dict[str, Any] | None = None) -> bool:
+        """Run the script in a world, and keep what it says."""
+
+        def keep(name: str, **things: Any) -> None:
+            for key, thing in things.items():
+                if isinstance(thing, Claim):
+                    self.texts.setdefault(f"{name}.{name_of(key)}", {}).setdefault(thing.verdict, thing.text)
+
+        mlperf.publish = keep
+        stored.begin(change)
+        os.environ[machine.ANSWERS] = json.dumps({**self.answers, **(answers or {})})
+        try:
+            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+                runpy.run_path(str(self.script))
+        except Exception as error:
+            self.problems.append(f"{type(error).__name__}: {error}")
+            return False
+        finally:
+            if "matplotlib.pyplot" in sys.modules:
+                sys.modules["matplotlib.pyplot"].close("all")
+        return True
+
+
+def _visit_all(scripts: Iterable[Path]) -> Said:
+    stop_drawing()
+    # Each result is read once, not in every world.
+    vars(stored)["read"] = cache(read)
+    said = Said({}, [])
+    for script in tqdm(list(scripts), disable=None, unit="script"):
+        worlds = _Worlds(script, Path(os.environ[stored.VARIABLE]))
+        failed = worlds.visit()
+        said.texts.update(worlds.texts)
+        said.failed.extend([failed] if failed else [])
     return said
-
-
-def altered(frame: pd.DataFrame, by: list[str], chance: np.random.Generator) -> pd.DataFrame:
-    """Return runs of another world.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        Runs, a row each.
-    by : list of str
-        The columns that identify a cell.
-    chance : numpy.random.Generator
-        Draws the factors. What the runs of each cell agree on, as counts do, they still agree on.
-
-    Returns
-    -------
-    DataFrame
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from mlperf.results.worlds import altered
-    >>> frame = pd.DataFrame({"model": ["Small", "Large"], "process": [0, 0], "seconds": [1.0, 2.5]})
-    >>> altered(frame, ["model"], np.random.default_rng(0)).columns.to_list()
-    ['model', 'process', 'seconds']
-    """
-    frame = frame.copy()
-    strength, spread = chance.choice(STRENGTHS), chance.choice(SPREADS)
-    # Some effects are those of a level, others those of a single cell.
-    cells = frame.groupby(by, sort=False, dropna=False).ngroup().to_numpy() if by else np.zeros(len(frame), int)
-    levels = [*(pd.factorize(frame[level])[0] for level in by), cells]
-    factors: dict[str, np.ndarray] = {}
-    for column in frame.select_dtypes("number").columns:
-        if column in by or column in BOOKKEEPING:
-            continue
-        # A value and the ends of its interval change together.
-        stem = str(column).removesuffix("_low").removesuffix("_high")
-        if stem not in factors:
-            logs = sum(strength * chance.normal(size=codes.max() + 1)[codes] for codes in levels)
-            own = spread * chance.normal(size=len(frame))
-            agrees = frame.groupby(cells)[column].nunique().max() <= 1
-            factors[stem] = np.exp(np.clip(logs if agrees else logs + own, -7, 7))
-        frame[column] = _times(frame[column], factors[stem], stem)
-    return frame
-
-
-def _times(values: pd.Series, factors: np.ndarray, stem: str) -> pd.Series:
-    if pd.api.types.is_integer_dtype(values):
-        return (values * factors).round().clip(upper=2**53).astype(values.dtype)
-    if stem == "r2" or unit_of(stem) == "fraction":
-        # What is left to 1 takes the factor, where that is less.
-        near = values.median() > 0.5
-        return 1 - (1 - values) * factors if near else (values * factors).clip(upper=1)
-    return values * factors
-
-
-def _collect(script: Path) -> Said:
-    """Run the script in world after world until each claim has got every verdict that numbers can give it."""
-    said: Said = {}
-
-    def keep(name: str, **things: Any) -> None:
-        for key, thing in things.items():
-            if isinstance(thing, Claim):
-                said.setdefault(f"{name}.{name_of(key)}", {}).setdefault(thing.verdict, thing.text)
-
-    mlperf.publish = keep
-    began = time.monotonic()
-    for number in range(MOST):
-        chance = np.random.default_rng(number)
-        stored.begin((lambda frame, by: altered(frame, by, chance)) if number else None)  # noqa: B023
-        _run(script, fails=not number)
-        enough = all(len(set(texts) & set(SYMBOLS)) >= 3 for texts in said.values())
-        if enough or time.monotonic() - began > SECONDS:
-            break
-    return said
-
-
-def _run(script: Path, *, fails: bool) -> None:
-    """Run the script; in a world that cannot be, such as one without noise, it may fail."""
-    try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            runpy.run_path(str(script))
-    except Exception:
-        if fails:
-            raise
-    if "matplotlib.pyplot" in sys.modules:
-        sys.modules["matplotlib.pyplot"].close("all")
 
 
 if __name__ == "__main__":
-    print(json.dumps(_collect(Path(sys.argv[1]))))
+    print(json.dumps(_visit_all(map(Path, sys.argv[1:]))))

@@ -1,23 +1,76 @@
 """Scripts say what they would say for every verdict, with numbers that fit it."""
 
+import numpy as np
+import pandas as pd
+import pytest
 from test_main import SCRIPT, runs_of
 
 from mlperf import claim, publish
 from mlperf.results.__main__ import main
+from mlperf.results.altered import altered
 from mlperf.results.worlds import said_in_worlds
 
+PLAIN = 'claim("It is quick.", fit < THRESHOLD)'
+WITH_NUMBERS = 'claim("It is quick.", fit["Small", 10] < 60, seen=f"{fit[\'Small\', 10]:short}")'
 
-def test_the_numbers_of_a_text_fit_its_verdict(tmp_path, results, capsys):
-    script = tmp_path / "plot_fits.py"
-    with_numbers = 'claim("It is quick.", fit["Small", 10] < 60, seen=f"{fit[\'Small\', 10]:short}")'
-    script.write_text(SCRIPT.replace('claim("It is quick.", fit < THRESHOLD)', with_numbers))
+
+@pytest.fixture
+def published(results):
     publish("fits", runs=runs_of(), quick=claim("It is quick.", runs_of()["seconds"] < 60))
-    texts = said_in_worlds(results, script)["fits.quick"]
+    return results
+
+
+def write(folder, text):
+    script = folder / "plot_fits.py"
+    script.write_text(SCRIPT.replace(PLAIN, text))
+    return script
+
+
+def test_the_numbers_of_a_text_fit_its_verdict(tmp_path, published, capsys):
+    script = write(tmp_path, WITH_NUMBERS)
+    said = said_in_worlds(published, [script])
+    texts = said.texts["fits.quick"]
     assert {"holds", "does not hold", "undecided"} <= set(texts)
     assert len({text.split(": ")[-1] for text in texts.values()}) == len(texts)
-    assert said_in_worlds(results, script)["fits.quick"] == texts
+    assert said_in_worlds(published, [script]) == said
     capsys.readouterr()
-    assert main(["texts", str(results), str(script)]) == 0
-    said = capsys.readouterr().out
-    assert f"✗ does not hold: {texts['does not hold']}\n" in said
-    assert "– not measured*: " in said
+    assert main(["texts", str(published), str(script)]) == 0
+    shown = capsys.readouterr().out
+    assert f"✗ does not hold: {texts['does not hold']}\n" in shown
+    assert "– not measured*: " in shown
+
+
+def test_the_reason_why_nothing_is_measured_is_the_one_that_the_script_gives(tmp_path, published):
+    missing = (
+        'claim("Large is quick.", *([fit["Large"] < 60] if "Large" in fit.labels("model") else []), reason=REASON)'
+    )
+    reason = '"" if "Large" in fit.labels("model") else "Large is missing"'
+    script = write(tmp_path, missing.replace("REASON", reason))
+    said = said_in_worlds(published, [script])
+    assert said.texts["fits.quick"]["not measured"].endswith("was not put to the test here: Large is missing.")
+
+
+def test_scripts_that_fail_in_some_worlds_are_named(tmp_path, published, capsys):
+    fails = "claim('It is quick.', fit < (60 if fit['Small', 10].value < 20 else None))"
+    script = write(tmp_path, fails)
+    (failed,) = said_in_worlds(published, [script]).failed
+    assert failed.startswith("plot_fits.py failed in ")
+    capsys.readouterr()
+    assert main(["texts", str(published), str(script)]) == 0
+    assert failed in capsys.readouterr().out
+
+
+def test_nothing_is_drawn(tmp_path, published):
+    script = write(tmp_path, WITH_NUMBERS)
+    drawn = "panels = fit.plot(panels='model')\nassert len(panels) == 1 and str(panels[0].set_xlabel('x')) == ''\n"
+    script.write_text(script.read_text().replace("publish(", f"{drawn}publish(", 1))
+    assert not said_in_worlds(published, [script]).failed
+
+
+def test_counts_stay_whole_and_above_zero_and_shares_at_most_one():
+    frame = pd.DataFrame({"process": range(4), "calls": [1, 2, 3, 4], "share_fraction": [0.1, 0.2, 0.3, 0.4]})
+    for seed in range(50):
+        other = altered(frame, [], np.random.default_rng(seed))
+        assert other["calls"].dtype == frame["calls"].dtype
+        assert other["calls"].min() >= 1
+        assert other["share_fraction"].max() <= 1
