@@ -171,8 +171,8 @@ claims = {
         "sample.",
         *is_largest(prediction_time),
         *is_largest(prediction_bytes),
-        otherwise="Prediction does not take the most CPU time and memory for Large on "
-        f"the largest sample; it takes the most CPU time for {longest}.",
+        otherwise="Prediction does not take both the most CPU time and the most memory "
+        f"for Large on the largest sample; it takes the most CPU time for {longest}.",
         undecided="Prediction may take the most CPU time and memory for Large on the "
         f"largest sample; it takes the most CPU time for {longest}.",
         original="The maximum of prediction is at Large on the most samples.",

@@ -111,8 +111,8 @@ for name, count in models.items():
         break_even_at > count,
         otherwise=f"A step of a network with as many parameters as {name} is mostly "
         "arithmetic.",
-        undecided=f"A step of a network with as many parameters as {name} is about "
-        "half fixed cost, half arithmetic.",
+        undecided=f"A step of a network with as many parameters as {name} may be "
+        "mostly fixed cost.",
     )
 claims["flat"] = claim(
     "Up to the size of Large, the time of a step grows more slowly than the square "

@@ -139,8 +139,8 @@ claims = {
         f"{optimiser}.",
         otherwise="The optimiser, with all that it calls, takes "
         f"{optimiser} of a step.",
-        undecided="The optimiser, with all that it calls, takes about half of a step: "
-        f"{optimiser}.",
+        undecided="The optimiser, with all that it calls, may take more than half of a "
+        f"step: {optimiser}.",
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
@@ -149,8 +149,8 @@ claims = {
         f"step: {forward_and_backward}.",
         otherwise="The network itself, forward and backward, takes "
         f"{forward_and_backward} of a step.",
-        undecided="The network itself, forward and backward, takes about half of a "
-        f"step: {forward_and_backward}.",
+        undecided="The network itself, forward and backward, may take more than half "
+        f"of a step: {forward_and_backward}.",
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "

@@ -156,8 +156,8 @@ claims = {
         otherwise="It is not the number of operators alone that costs: with "
         "mini-batches four times as large, and so a quarter of the operators, an epoch "
         f"still takes {larger_batches} of the time.",
-        undecided="Most of what costs is the number of operators: with mini-batches "
-        "four times as large, and so a quarter of the operators, an epoch takes about "
+        undecided="What costs may be the number of operators: with mini-batches four "
+        "times as large, and so a quarter of the operators, an epoch takes "
         f"{larger_batches} of the time.",
     ),
     "threads": claim(
@@ -186,8 +186,8 @@ claims = {
         f"{in_one_call} of the time.",
         otherwise=f"Trained in one batched call, each of {N_MODELS} models still takes "
         f"{in_one_call} of the time, more than half.",
-        undecided=f"Trained in one batched call, each of {N_MODELS} models takes about "
-        f"half of the time: {in_one_call}.",
+        undecided=f"Trained in one batched call, each of {N_MODELS} models may take "
+        f"less than half of the time: {in_one_call}.",
     ),
 }
 

@@ -152,8 +152,8 @@ claims = {
         holds="Most of it is code and data of the libraries, which the first fit "
         "loads and the process keeps.",
         otherwise="Much of it is taken again by a further fit.",
-        undecided="About half of it is code and data of the libraries, which the "
-        "first fit loads and the process keeps.",
+        undecided="Most of it may be code and data of the libraries, which the first "
+        "fit loads and the process keeps.",
         seen=f"a second fit takes {again_ratio} of it anew",
     ),
 }

@@ -138,7 +138,7 @@ overfitting = claim(
     holds=f"On {FEW:,} samples the models overfit.",
     otherwise=f"On {FEW:,} samples not every model overfits.",
     undecided=f"On {FEW:,} samples the models may overfit.",
-    seen=f"the test error is larger by {gap} the variance of the noise",
+    seen=f"the test error minus the training error is {gap} the noise's variance",
 )
 overfitting
 

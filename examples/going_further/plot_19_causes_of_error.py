@@ -286,10 +286,12 @@ claims = {
         explained > 0.8,
         holds="Overfitting, too few steps and the jitter of the weights explain "
         f"{explained} of the error above the noise.",
-        otherwise="Overfitting, too few steps and the jitter of the weights explain "
-        f"only {explained} of the error above the noise.",
-        undecided="Overfitting, too few steps and the jitter of the weights explain "
-        f"about {explained} of the error above the noise.",
+        otherwise="Overfitting, too few steps and the jitter of the weights do not "
+        "always explain more than four fifths of the error above the noise, but "
+        f"{explained}.",
+        undecided="Overfitting, too few steps and the jitter of the weights may "
+        "explain more than four fifths of the error above the noise: "
+        f"{explained}.",
     ),
     "largest": claim(
         "For every model and sample size, one cause of the error above the noise is "

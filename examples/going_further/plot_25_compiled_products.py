@@ -107,7 +107,7 @@ def libxsmm_claim(times_as_long):
         products > 1,
         otherwise="libxsmm takes no longer for the products of a step than the "
         "compiled engine takes for the whole step.",
-        undecided="libxsmm takes about as long for the products of a step as the "
+        undecided="libxsmm may take longer for the products of a step than the "
         "compiled engine takes for the whole step.",
         seen=f"it takes {products} as long",
     )
@@ -126,7 +126,7 @@ def claims_on(step):
             products > 1,
             otherwise="The BLAS takes no longer for the products of a step than the "
             "compiled engine takes for the whole step.",
-            undecided="The BLAS takes about as long for the products of a step as the "
+            undecided="The BLAS may take longer for the products of a step than the "
             "compiled engine takes for the whole step.",
             seen=f"it takes {products} as long",
         ),
@@ -136,8 +136,8 @@ def claims_on(step):
             one_row > 1.25,
             otherwise="Computed one row at a time, a compiled step takes at most a "
             "quarter longer.",
-            undecided="Computed one row at a time, a compiled step takes about a "
-            "quarter longer.",
+            undecided="Computed one row at a time, a compiled step may take more than "
+            "a quarter longer.",
             seen=f"it takes {one_row} as long",
         ),
         "width": claim(
@@ -145,8 +145,8 @@ def claims_on(step):
             narrow > 1.25,
             otherwise="With vectors of 256 bits, a compiled step takes at most a "
             "quarter longer.",
-            undecided="With vectors of 256 bits, a compiled step takes about a quarter "
-            "longer.",
+            undecided="With vectors of 256 bits, a compiled step may take more than a "
+            "quarter longer.",
             seen=f"it takes {narrow} as long",
         ),
         "not_width": claim(
@@ -154,8 +154,8 @@ def claims_on(step):
             products_over_narrow > 1,
             otherwise="With vectors of 256 bits, a whole compiled step takes no less "
             "time than the BLAS takes for its products.",
-            undecided="With vectors of 256 bits, a whole compiled step takes about as "
-            "long as the BLAS takes for its products.",
+            undecided="With vectors of 256 bits, a whole compiled step may take less "
+            "time than the BLAS takes for its products.",
             seen=f"the products take {products_over_narrow} as long",
         ),
         "peak": claim(
@@ -163,7 +163,7 @@ def claims_on(step):
             large_product > 1,
             otherwise="A compiled step computes no faster than the BLAS does in a "
             "large product.",
-            undecided="A compiled step computes about as fast as the BLAS does in a "
+            undecided="A compiled step may compute faster than the BLAS does in a "
             "large product.",
             seen=f"for as much arithmetic the product takes {large_product} as long",
         ),

@@ -302,14 +302,14 @@ claims = {
         f"At width {narrow:,}, two workers are slower than one.",
         speed[narrow] < 1,
         otherwise=f"Even at width {narrow:,}, two workers are faster than one.",
-        undecided=f"At width {narrow:,}, two workers are about as fast as one.",
+        undecided=f"At width {narrow:,}, two workers may be slower than one.",
         seen=two_narrow,
     ),
     "wide": claim(
         f"At width {wide:,}, two workers are faster than one.",
         speed[wide] > 1,
         otherwise=f"Even at width {wide:,}, two workers are slower than one.",
-        undecided=f"At width {wide:,}, two workers are about as fast as one.",
+        undecided=f"At width {wide:,}, two workers may be faster than one.",
         seen=two_wide,
     ),
     "weak": claim(
@@ -318,8 +318,8 @@ claims = {
         efficiency[wide] > 0.75,
         otherwise=f"Even at width {wide:,}, two workers do twice the mini-batch at "
         "less than three quarters of the speed of one worker each.",
-        undecided=f"At width {wide:,}, two workers do twice the mini-batch at about "
-        "three quarters of the speed of one worker each.",
+        undecided=f"At width {wide:,}, two workers may do twice the mini-batch at more "
+        "than three quarters of the speed of one worker each.",
         seen=f"each reaches {efficiency[wide]} of it",
     ),
     "predicted": claim(
