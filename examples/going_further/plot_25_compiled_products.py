@@ -86,8 +86,8 @@ def run():
 STATEMENTS = {
     "products": "The BLAS takes longer for the products of a step than the compiled "
     "engine takes for the whole step.",
-    "libxsmm": "Even libxsmm takes longer for the products of a step than the compiled "
-    "engine takes for the whole step.",
+    "libxsmm": "Even by libxsmm, the products of a step take longer than the whole "
+    "step takes with the compiled engine.",
     "rows": "Computed one row at a time, a compiled step takes more than a quarter "
     "longer.",
     "width": "With vectors of 256 bits, a compiled step takes more than a quarter "
@@ -105,11 +105,11 @@ def libxsmm_claim(times_as_long):
     return claim(
         STATEMENTS["libxsmm"],
         products > 1,
-        otherwise="libxsmm takes no longer for the products of a step than the "
-        "compiled engine takes for the whole step.",
-        undecided="libxsmm may take longer for the products of a step than the "
-        "compiled engine takes for the whole step.",
-        seen=f"it takes {products} as long",
+        otherwise="By libxsmm, the products of a step take no longer than the whole "
+        "step takes with the compiled engine.",
+        undecided="By libxsmm, the products of a step may take longer than the whole "
+        "step takes with the compiled engine.",
+        seen=f"they take {products} as long",
     )
 
 

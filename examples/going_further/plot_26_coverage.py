@@ -144,7 +144,7 @@ for statistic in COMPARE:
 
 # %%
 # Where the interval of a share contains a threshold, so many simulations do not decide.
-# Such a case is simulated once more, ten times as often. Only the second share counts:
+# Such a case is simulated once more, far more often. Only the second share counts:
 # to pool both would favour what chance said first.
 
 for case, (_, low, high) in shares.items():
