@@ -105,7 +105,8 @@ def test_the_name_to_install_is_not_that_of_another_project_and_no_python_to_com
     assert metadata["Name"] == "mlperf-report"
     assert metadata["Version"] == mlperf.__version__
     assert metadata["Requires-Python"] == ">=3.11"
-    assert "The package `mlperf` on PyPI is\nanother one with the same import" in metadata.get_payload()
+    described = " ".join(metadata.get_payload().split())
+    assert "The distribution `mlperf` on PyPI is another project with the same import name" in described
 
 
 def test_a_source_archive_has_the_package_and_no_tests_that_could_not_run(archives):
