@@ -15,7 +15,7 @@ from mlperf import MLPRegressor, claim, generate_samples, headline, measure, pub
 from mlperf import stack
 from mlperf.profilers.memory import heap_peak, live_tensors, predicted_bytes
 from mlperf.profilers.memory import process_peak
-from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES, by_mode
+from mlperf.protocol import BATCH_SIZE, N_FEATURES, RACED, SAMPLE_SIZES, by_mode
 
 PROCESSES = by_mode(published=3, quick=1)
 SIZES = by_mode(published=SAMPLE_SIZES[::2], quick=SAMPLE_SIZES[:1])
@@ -59,7 +59,7 @@ runs = measure(
     warmup=False,
     n_jobs=2,
     fresh=True,
-    model=MODELS,
+    model=RACED,
     n_samples=SIZES,
 )
 layers = {}

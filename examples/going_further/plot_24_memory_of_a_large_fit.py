@@ -18,7 +18,7 @@ from mlperf.profilers.memory import process_peak
 from mlperf.protocol import MODELS, N_FEATURES, by_mode
 from mlperf.training.engines import available
 
-N_SAMPLES = by_mode(published=1_000_000, quick=100_000)
+N_SAMPLES = by_mode(published=1_000_000, quick=20_000)
 PROCESSES = by_mode(published=3, quick=1)
 
 # %%
