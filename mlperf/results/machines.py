@@ -151,8 +151,9 @@ def pack(folder: Path, target: Path, scripts: Iterable[Path]) -> list[str]:
         record = unseal((folder / f"{result.name}.json").read_bytes())
         record["things"] = {key: thing for key, thing in record["things"].items() if thing["kind"] != "figure"}
         (target / f"{result.name}.json").write_bytes(seal(record))
-        for path in (path for key in record["things"] for path in result.paths(key).values()):
-            shutil.copyfile(path, target / path.name)
+        for key in record["things"]:
+            for path in result.paths(key).values():
+                shutil.copyfile(path, target / path.name)
     found = problems(target, scripts, _private())
     if found:
         shutil.rmtree(target)

@@ -141,9 +141,10 @@ class _Worlds:
         """Run the script where one answer, column or label is missing."""
         for question, answer in asked.items():
             if isinstance(answer, list):
-                # An empty list is one of what is missing.
-                for fewer in [[one for one in answer if one != left] for left in answer] or [["the tool"]]:
-                    self._runs(lambda frame, _: frame, {question: fewer})
+                without_one = [[one for one in answer if one != left] for left in answer]
+                # An empty list says that nothing is missing; in another world, a tool is.
+                for other in without_one or [["the tool"]]:
+                    self._runs(lambda frame, _: frame, {question: other})
         for column in self.columns:
             self._runs(lambda frame, _: frame.drop(columns=column, errors="ignore"))  # noqa: B023
         for level, label in self.labels:
