@@ -122,8 +122,8 @@ growth_claims = {
         holds="Training time grows linearly with the optimiser's steps, and so with "
         "the samples.",
         otherwise="Training time does not grow linearly with the optimiser's steps.",
-        undecided="Training time grows nearly linearly with the optimiser's steps, and "
-        "so with the samples.",
+        undecided="It is open whether training time grows linearly with the "
+        "optimiser's steps, and so with the samples.",
         seen=more_steps,
     ),
 }
