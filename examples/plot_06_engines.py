@@ -28,7 +28,7 @@ from mlperf.rivals import dataloader
 from mlperf.training.compiled import compile_seconds
 from mlperf.training.engines import available
 
-EPOCHS = by_mode(published=20, quick=5)
+EPOCHS = by_mode(published=10, quick=5)
 SAMPLES = generate_samples(SAMPLE_SIZES[1])
 STEPS = ceil(len(SAMPLES.ytr) / BATCH_SIZE)
 SEEDS = range(by_mode(published=8, quick=2))

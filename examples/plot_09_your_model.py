@@ -29,7 +29,7 @@ SAMPLES = generate_samples(by_mode(published=1_000, quick=500))
 # %%
 # Your models: any number of them, by the name that they are to be called.
 
-EPOCHS = by_mode(published=40, quick=5)
+EPOCHS = by_mode(published=20, quick=5)
 
 
 class TorchModel:

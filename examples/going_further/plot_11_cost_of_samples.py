@@ -20,7 +20,7 @@ from mlperf.protocol import BATCH_SIZE, MODELS, SAMPLE_SIZES, by_mode
 from mlperf.quantities.scaling import break_even, exponent, fit, held_out_error
 
 MODEL = "Small"
-LARGEST = by_mode(published=1_000_000, quick=8_000)
+LARGEST = by_mode(published=400_000, quick=8_000)
 N_SIZES = by_mode(published=10, quick=5)
 SIZES = [int(size) for size in np.geomspace(250, LARGEST, N_SIZES)]
 STEPS = by_mode(published=200, quick=30)

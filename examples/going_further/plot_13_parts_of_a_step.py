@@ -14,14 +14,17 @@ import torch
 
 from mlperf import MLPRegressor, claim, headline, measure, publish, seconds, stack
 from mlperf.profilers.timing import seconds_per_part
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, TIMED
-from mlperf.protocol import by_mode
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, MODELS, N_FEATURES, by_mode
 from mlperf.training.eager import eager
 from mlperf.training.network import network
 
 PARTS = ["batch", "reset", "forward", "loss", "backward", "optimiser", "between"]
 STEPS = by_mode(published=100, quick=20)
 FIT_EPOCHS = 4
+TIMES = by_mode(
+    published={"processes": 8, "min_run_time": 0.3, "fresh": "round"},
+    quick={"processes": 1, "repeats": 2},
+)
 
 # %%
 # An epoch of training that tells a clock, by ``yield``, which part has just ended.
@@ -71,7 +74,7 @@ def run(model):
     }
 
 
-runs = measure(run, **TIMED, warmup=False, model=MODELS)
+runs = measure(run, **TIMES, warmup=False, model=MODELS)
 parts = stack({part: runs[f"{part}_seconds"] for part in PARTS}, "part")
 parts
 

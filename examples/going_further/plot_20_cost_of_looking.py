@@ -50,7 +50,7 @@ def run(model):
 # %%
 # By what factor does a fit take longer, without and with the record of allocations?
 
-runs = measure(run, **TIMES, model=MODELS)
+runs = measure(run, **TIMES, warmup={"model": MODELS["Small"]}, model=MODELS)
 alone = runs["alone_seconds"]
 profiled = runs["profiled_seconds"]
 with_memory = runs["with_memory_seconds"]

@@ -35,8 +35,8 @@ from mlperf.training.network import training_steps
 
 WIDTHS = by_mode(published=[32, 128, 512, 1024], quick=[16, 32, 64])
 BATCH = 512
-PROCESSES = by_mode(published=6, quick=1)
-STEPS = by_mode(published=4_096, quick=320)
+PROCESSES = by_mode(published=8, quick=1)
+STEPS = by_mode(published=2_048, quick=320)
 WORKERS = 2
 PARTS = [1, 2, 4, 8]  # of a mini-batch
 MANY_WORKERS = [1, 2, 4, 8, 16, 32, 64]
