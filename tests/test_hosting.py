@@ -122,9 +122,45 @@ def test_the_newest_torch_is_tried_beside_the_pinned_one():
     assert "torch==" in (ROOT / "requirements.txt").read_text()
 
 
-@pytest.mark.parametrize("script", ["newest-torch", "run"])
+@pytest.mark.parametrize("script", ["new-machines", "newest-torch", "run"])
 def test_script_of_a_host_is_sound(script):
     subprocess.run(["bash", "-n", ROOT / ".ci" / script], check=True)
+
+
+def test_machines_that_are_contributed_are_checked_by_themselves_and_whole(tmp_path):
+    """Those that are there already lack what scripts publish that were added since."""
+
+    def git(*arguments):
+        identity = ["-c", "user.name=Someone", "-c", "user.email=someone@example.org"]
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    def write(path, content):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(content)
+
+    write(".venv/bin/python", '#!/bin/sh\necho "$@"\ntest "$4" != docs/machines/refused\n')
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    write(".gitignore", ".venv\n")
+    write("docs/machines/README.md", "Results.\n")
+    for name in ("removed", "there"):
+        write(f"docs/machines/{name}/fits.json", "{}\n")
+    write(".ci/new-machines", (ROOT / ".ci" / "new-machines").read_text())
+    git("init", "-q")
+    for new in ("nothing", "a name", "refused"):
+        write(f"docs/machines/{new}/fits.json", "{}\n")
+        write("docs/machines/README.md", f"Results of {new}.\n")
+        if new == "a name":
+            shutil.rmtree(tmp_path / "docs/machines/removed")
+        git("add", ".")
+        git("commit", "-q", "-m", new)
+        if new == "nothing":
+            continue
+        done = subprocess.run(["bash", tmp_path / ".ci/new-machines"], capture_output=True, text=True, check=False)
+        assert done.stdout == f"-m mlperf.results check docs/machines/{new}\n"
+        assert bool(done.returncode) == (new == "refused")
+    (checkout,) = [step for step in JOBS["check"]["steps"] if "checkout" in step.get("uses", "")]
+    assert checkout["with"]["fetch-depth"] == 2
+    assert "bash .ci/new-machines" in runs("check")
 
 
 def test_a_host_without_a_way_to_install_names_what_is_missing(tmp_path):

@@ -54,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument(
         "folder", type=Path, help="the results of one machine, or a folder with one folder for each machine"
     )
+    check.add_argument(
+        "--accepted",
+        action="store_true",
+        help="they were accepted before; scripts may have been added or removed since",
+    )
     for command in (packs, check):
         command.add_argument("--examples", type=Path, default=Path("examples"), help="the scripts of the report")
     return parser
@@ -103,7 +108,7 @@ def _check(options: argparse.Namespace) -> int:
         print(f"There are no machines in {options.folder}.")
     refused = False
     for folder in given:
-        found = problems(folder, _scripts(options))
+        found = problems(folder, _scripts(options), accepted=options.accepted)
         refused = refused or bool(found)
         print(f"{folder}: {'refused.' if found else 'accepted.'}", *found, sep="\n  ")
     return int(refused)

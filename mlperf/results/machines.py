@@ -40,7 +40,7 @@ NOWHERE = "not measured"
 
 
 class Across(NamedTuple):
-    """A claim on all machines: its verdict on each (empty if that machine lacks it), and a summary of these."""
+    """A claim on all machines: its verdict on each (empty if it was not made there), and a summary of these."""
 
     result: str
     statement: str
@@ -48,7 +48,9 @@ class Across(NamedTuple):
     comes_to: str
 
 
-def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ()) -> list[str]:
+def problems(
+    folder: Path, scripts: Iterable[Path], private: Sequence[str] = (), *, accepted: bool = False
+) -> list[str]:
     """Return the reasons to refuse the results of a machine, one sentence each; empty if they are accepted.
 
     Parameters
@@ -59,6 +61,9 @@ def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ())
         The scripts of the report, which tell which results there must be.
     private : sequence of str, default=()
         Words that must not occur in it, such as the names of user and host.
+    accepted : bool, default=False
+        Whether the folder was accepted before. Scripts may have been added or removed since, so the results need not be
+        those of the present scripts.
 
     Returns
     -------
@@ -80,14 +85,8 @@ def problems(folder: Path, scripts: Iterable[Path], private: Sequence[str] = ())
             found.append(str(error))
     if not results:
         return [*found, f"There are no results in {folder}."]
-    expected = [name for script in scripts for name in published_names(script)]
-    there = names_in(folder)
-    found += [
-        f"The result {name!r} is missing: all results of the report belong together."
-        for name in expected
-        if name not in there
-    ]
-    found += [f"The result {name!r} is none of the report's." for name in there if name not in expected]
+    if not accepted:
+        found += _incomplete(names_in(folder), [name for script in scripts for name in published_names(script)])
     differ: dict[str, list[str]] = {}
     for result in results:
         for what in _protocol(result):
@@ -196,7 +195,8 @@ def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
     rows = []
     for row in shelf.claims(["*"], original=original):
         found = {name: shelf.compared("claims", f"{row.result}.{row.key}", name) for name in shelf.machines}
-        claims = {name: claim for name, claim in found.items() if isinstance(claim, Claim)}
+        # Where the statement has been changed since, the verdict there is on another claim.
+        claims = {name: one for name, one in found.items() if isinstance(one, Claim) and one.statement == row.statement}
         marks = {name: claims[name].mark if name in claims else "" for name in shelf.machines}
         rows.append(Across(row.result, row.statement, marks, _comes_to({claim.verdict for claim in claims.values()})))
     order = [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
@@ -258,6 +258,16 @@ def _comes_to(verdicts: set[str]) -> str:
     if len(known) == 1:
         return EVERYWHERE
     return DEPENDS if len(known - {UNDECIDED}) > 1 else OPEN
+
+
+def _incomplete(there: Sequence[str], expected: Sequence[str]) -> list[str]:
+    """Return which results are missing, and which the report does not have."""
+    missing = [name for name in expected if name not in there]
+    foreign = [name for name in there if name not in expected]
+    return [
+        *(f"The result {name!r} is missing: all results of the report belong together." for name in missing),
+        *(f"The result {name!r} is none of the report's." for name in foreign),
+    ]
 
 
 def _these(names: Sequence[str]) -> str:

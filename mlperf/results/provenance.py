@@ -60,16 +60,17 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     """
     script = Path(script)
     known = {**fingerprint(), "threads": str(protocol.THREADS), "protocol": protocol.MODE}
+    imported: dict[str, None] = {}
     for source in sources(script):
         held = contents(source.path, source.package)
         if source.path == script:
             known |= _asked_for(held.imports)
         known[source.name] = EDITED if measured and _was_edited(source.path) else held.digest
         known |= _data(source, held.data, measured=measured)
-        for module in held.imports:
-            first = module.partition(".")[0]
-            if not is_own(first, script.parent):
-                known |= _version(first)
+        imported |= {module.partition(".")[0]: None for module in held.imports}
+    for module in imported:
+        if not is_own(module, script.parent):
+            known |= _version(module)
     return known
 
 

@@ -139,6 +139,7 @@ class Shelf:
             self._add(script)
         self._read: dict[tuple[str, Path], Result] = {}
         self._now: dict[Path, dict[str, str]] = {}
+        self._states: dict[str, str] = {}
         for place in list(self.machines.values())[1:]:
             if not [self.get(name, place) for name in names_in(place)]:
                 raise ResultError(f"There are no results to compare with in {place}.")
@@ -408,7 +409,7 @@ class Shelf:
         return moved(self.get(name).inputs, self._now[script])
 
     def state(self, name: str) -> str:
-        """Return a text that changes whenever anything that pages show of a result changes.
+        """Return a text that differs from that of an earlier shelf if anything that pages show of a result has changed.
 
         Parameters
         ----------
@@ -421,6 +422,11 @@ class Shelf:
         """
         if name == "*":
             return " ".join(map(self.state, self.named(["*"])))
+        if name not in self._states:
+            self._states[name] = self._state(name)
+        return self._states[name]
+
+    def _state(self, name: str) -> str:
         parts = []
         for folder in self.machines.values():
             for path in (folder / f"{name}.json", staged(folder, f"{name}.json")):

@@ -94,7 +94,7 @@ def problem_of(script: str | Path) -> str:
 
 def sources(script: Path) -> Iterator[Source]:
     """Yield the script and every local module that it imports, directly or indirectly."""
-    queue, seen = [Source(script.name, script)], set()
+    queue, seen, asked = [Source(script.name, script)], set(), set()
     while queue:
         source = queue.pop(0)
         if source.path in seen or not source.path.is_file():
@@ -102,7 +102,9 @@ def sources(script: Path) -> Iterator[Source]:
         seen.add(source.path)
         yield source
         for module in contents(source.path, source.package).imports:
-            queue += locate(module, script.parent)
+            if module not in asked:  # most modules are imported by many files
+                asked.add(module)
+                queue += locate(module, script.parent)
 
 
 def locate(module: str, folder: Path) -> list[Source]:

@@ -122,6 +122,17 @@ def test_a_result_that_is_none_of_the_reports_is_refused(machine, scripts):
     assert problems(machine, scripts) == ["The result 'scores' is none of the report's."]
 
 
+def test_scripts_may_come_and_go_once_a_folder_is_accepted(machine, scripts, capsys):
+    scripts[0].write_text("from mlperf import publish\npublish('fits', n=1)\npublish('new', n=1)\n")
+    assert len(problems(machine, scripts)) == 2
+    assert problems(machine, scripts, accepted=True) == []
+    check = ["check", str(machine.parent), f"--examples={scripts[0].parent}"]
+    assert (main(check), main([*check, "--accepted"])) == (1, 0)
+    (machine / "fits.fit.csv").unlink()
+    assert main([*check, "--accepted"]) == 1
+    assert "The result 'fits' is half-written" in capsys.readouterr().out
+
+
 def test_an_odd_name_of_a_folder_is_refused(machine, scripts):
     renamed = machine.rename(machine.with_name("Ada's machine"))
     assert problems(renamed, scripts) == ['"Ada\'s machine" must be lower case letters, digits and hyphens.']
@@ -175,6 +186,13 @@ def test_a_claim_says_what_its_verdicts_come_to(shelf):
     assert found["A fit is long."][0] == OPEN
     assert found["It was counted."] == (NOWHERE, ["– not measured"] * 3)
     assert [row.comes_to for row in across(shelf)] == [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
+
+
+def test_verdicts_on_another_statement_are_not_compared(results, machine):
+    publish("fits", quick=claim("A fit takes less than a second.", exact(2) < 1))
+    (row,) = across(Shelf(results, machines={"a-machine": machine}))
+    assert row.verdicts == {HERE: "✗ does not hold", "a-machine": ""}
+    assert row.comes_to == EVERYWHERE
 
 
 def test_a_value_stands_beside_that_of_a_chosen_machine(shelf):
