@@ -14,7 +14,7 @@ import pandas as pd
 from mlperf.quantities.checks import UNMEASURED
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity, exact
-from mlperf.quantities.tables import Column, columns
+from mlperf.quantities.tables import Column
 from mlperf.quantities.units import unit_of
 from mlperf.results import tables
 from mlperf.results.atomic import staged
@@ -333,28 +333,23 @@ class Shelf:
         """
         return _framed(self.find("tables", reference)[2])
 
-    def lay(self, reference: str, frame: pd.DataFrame, unit: str | None = None) -> list[Column]:
-        """Lay out some rows and columns of a table, with the ratio to the same rows of the other results, if any.
+    def ratio(self, reference: str, frame: pd.DataFrame) -> Column | None:
+        """Return a column with the ratios of some rows of a table to the same rows of the other results.
 
         Parameters
         ----------
         reference : str
             The table, as for `frame`.
         frame : DataFrame
-            The chosen rows and columns.
-        unit : str, default=None
-            The unit of numeric columns whose name does not end in one.
+            The chosen rows.
 
         Returns
         -------
-        list of Column
+        Column or None
+            None if there are no other results, or nothing in them to compare with.
         """
-        laid = columns(frame, unit)
         other = self.compared("tables", reference)
-        if other is None:
-            return laid
-        ratio = tables.ratios(frame, _framed(other))
-        return [*laid, *([ratio] if ratio else [])]
+        return None if other is None else tables.ratios(frame, _framed(other))
 
     def claims(self, names: Sequence[str], *, original: bool = False) -> list[ClaimRow]:
         """Return the rows of the table of claims.

@@ -99,13 +99,16 @@ def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.Da
 def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
     """Return a column with the ratio of the first estimate in each row to that in the same row of another table.
 
-    Rows are the same if all columns before the estimate are equal. None if the tables have no such estimate.
+    Rows are the same if all columns before the estimate are equal. None if the tables have no such estimate, or several
+    rows are the same.
     """
     names = [str(name) for name in frame.columns]
     place = next((i for i in range(len(names)) if is_estimate(names, i)), None)
     if place is None or not set(names[: place + 3]) <= set(other.columns):
         return None
     mine, theirs = (_estimates(table[names[: place + 3]], place) for table in (frame, other))
+    if len(mine) < len(frame):
+        return None
     found = [ratio_of(estimate, theirs.get(key)) for key, estimate in mine.items()]
     texts = [str(ratio) if ratio else "" for ratio in found]
     return Column("Ratio to the other results", texts, [ratio.value if ratio else 0.0 for ratio in found])

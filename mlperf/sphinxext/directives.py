@@ -29,8 +29,6 @@ from mlperf.sphinxext.transforms import page_link
 
 # Largest number of rows of a table on a page. Longer tables are cut, with a link to the data.
 MOST_ROWS = 200
-# Header of the column that `mlperf.results.tables.ratios` adds.
-RATIO = "Ratio to the other results"
 
 
 class PublishedDirective(SphinxDirective):
@@ -159,14 +157,10 @@ class TableDirective(PublishedDirective):
         hidden = [*by, *(["runs"] if isinstance(found.thing, Quantity) else [])]
         names = typed_words(self.options.get("columns", "")) or [name for name in rows.columns if name not in hidden]
         laid = columns(cut[with_ends(names, cut)], self.options.get("unit"))
-        table = self.table([*laid, *self.ratio(cut)], self.caption(nodes.title, ", ".join(labels)))
+        ratio = self.domain.shelf.ratio(self.arguments[0], cut)
+        table = self.table([*laid, *([ratio] if ratio else [])], self.caption(nodes.title, ", ".join(labels)))
         self.make_target(table, name)
         return [table, *(self.cut(found, len(cut), len(rows)) if len(cut) < min(limit, len(rows)) else [])]
-
-    def ratio(self, rows: pd.DataFrame) -> list[Column]:
-        """Return a column with the ratios to the other results, if there are any."""
-        laid = self.domain.shelf.lay(self.arguments[0], rows)
-        return [column for column in laid if column.header == RATIO and len(column.texts) == len(rows)]
 
     def cut(self, found: Found, shown: int, rows: int) -> list[nodes.Node]:
         """Return a note that says how many rows are shown, with a link to all of them."""

@@ -5,10 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from mlperf import protocol
 from mlperf.quantities.claims import claim
 from mlperf.quantities.quantity import Quantity, exact
-from mlperf.results import provenance, publishing
+from mlperf.quantities.tables import columns
 from mlperf.results.folder import ResultError
 from mlperf.results.publishing import publish
 from mlperf.results.shelf import Shelf
@@ -124,16 +123,15 @@ def test_state_changes_with_the_result_and_with_nothing_else(folder):
 
 def test_quantity_is_a_table_too(folder):
     shelf = Shelf(folder)
-    laid = shelf.lay("fits.fit", shelf.frame("fits.fit"))
+    laid = columns(shelf.frame("fits.fit"))
     assert [column.header for column in laid] == ["Model", "Samples", "Time (s)"]
     assert laid[2].texts == ["0.5 (0.4 to 0.6)", "1.0 (0.9 to 1.1)", "2.0 (1.9 to 2.1)"]
-    assert [column.header for column in shelf.lay("fits.runs", shelf.frame("fits.runs"))][-1] == "Time (s)"
+    assert [column.header for column in columns(shelf.frame("fits.runs"))][-1] == "Time (s)"
 
 
 def test_quantity_whose_name_says_no_unit_has_it_in_the_header(results):
     publish("fits", growth=Quantity.from_estimates({"a": (2.0, 1.0, 3.0)}, by="m", unit="ratio", name="growth"))
-    shelf = Shelf(results)
-    (column,) = shelf.lay("fits.growth", shelf.frame("fits.growth"))[1:]
+    (column,) = columns(Shelf(results).frame("fits.growth"))[1:]
     assert (column.header, column.texts) == ("Growth ratio (×)", ["2 (1 to 3)"])
 
 
@@ -149,12 +147,10 @@ def test_other_results_stand_beside(folder, tmp_path, monkeypatch):
     assert shelf.say("claims", "fits.fast")[1] == "✓ holds [other results: ✗ does not hold]"
     assert shelf.say("claims", "fits.fast", "text")[1] == "It is fast. [other results: ✗ does not hold]"
     assert shelf.say("claims", "fits.slow", "text")[1] == "It is not slow at all."
-    assert shelf.lay("fits.fit", shelf.frame("fits.fit"))[-1].numbers == [0.5, 0.5, 0.5]
+    assert shelf.ratio("fits.fit", shelf.frame("fits.fit")).numbers == [0.5, 0.5, 0.5]
+    assert shelf.ratio("fits.fit", pd.concat([shelf.frame("fits.fit")] * 2)) is None, "two rows are the same"
+    assert Shelf(folder).ratio("fits.fit", shelf.frame("fits.fit")) is None, "there are no other results"
     assert [row.other for row in shelf.claims(["fits"])] == ["✗ does not hold", "✗ does not hold"]
-    (note,) = [notice for notice in shelf.notices(["fits"]) if notice.title == "Comparison"]
-    assert note.lines[0].startswith("The other results: Measured ")
-    (note,) = [notice for notice in shelf.notices(["memory"]) if notice.title == "Comparison"]
-    assert note.lines == ["The other results contain none of these."]
 
 
 @pytest.mark.parametrize("content", [None, "{"])
@@ -208,46 +204,7 @@ def test_what_was_measured_says_what_would_decide_an_open_claim(results):
 def test_result_that_no_script_publishes_any_more_is_out_of_date_and_no_claim_of_the_report(folder, script):
     assert Shelf(folder).moved("fits") == [], "without scripts nothing is known of them"
     shelf = Shelf(folder, [script("plot_memory.py", 'publish("memory")')])
-    (warning,) = [notice for notice in shelf.notices(["fits"]) if notice.title == "Out of date"]
-    assert warning.lines == ["Since fits was measured, this has changed: no script publishes it any more."]
+    assert shelf.moved("fits") == ["no script publishes it any more"]
     with pytest.raises(ResultError, match="There are no claims"):
         shelf.claims(["*"])
     assert {row.result for row in shelf.claims(["fits"])} == {"fits"}
-
-
-def test_page_says_once_when_and_on_what_all_was_measured(folder):
-    kinds = [notice.kind for notice in Shelf(folder).notices(["fits", "memory", None])]
-    assert kinds.count("measured") == 1
-    (line,) = Shelf(folder).notices(["fits"])[0].lines
-    assert re.fullmatch(
-        r"Measured 20\S+ \S+ UTC on .+ cores, .+\), 1 thread, torch \S+, 2 processes, 2 repeats\.", line
-    )
-    assert Shelf(folder).notices([None]) == Shelf(folder).notices(["nothing"]) == []
-
-
-def test_page_says_with_which_device_its_numbers_were_measured(folder, monkeypatch):
-    monkeypatch.setattr(protocol, "DEVICE", "cuda")
-    publish("memory", peak=4)
-    (line,) = Shelf(folder).notices(["memory"])[0].lines
-    assert "), the CPU alone, 1 thread" in line, "it was not asked for"
-    inputs = publishing.inputs
-    there = {"device": "cuda", "accelerator": "NVIDIA H100, driver 550"}
-    monkeypatch.setattr(publishing, "inputs", lambda *given, **options: {**inputs(*given, **options), **there})
-    publish("memory", peak=5)
-    (line,) = Shelf(folder).notices(["memory"])[0].lines
-    assert "), with NVIDIA H100, driver 550, 1 thread" in line
-    (note,) = [notice for notice in Shelf(folder).notices(["fits", "memory"]) if notice.title == "Devices"]
-    assert note.lines == ["Measured on the device: memory. All other results here: on the CPU alone."]
-
-
-def test_preview_and_different_machines_are_told(folder, monkeypatch):
-    assert (
-        "Preview numbers" not in [notice.title for notice in Shelf(folder).notices(["fits"])]
-        or protocol.MODE == "quick"
-    )
-    monkeypatch.setattr(protocol, "MODE", "quick")
-    here = provenance.fingerprint()
-    monkeypatch.setattr(provenance, "fingerprint", lambda: {**here, "processor": "Another CPU"})
-    publish("memory", peak=4)
-    titles = [notice.title for notice in Shelf(folder).notices(["*"])]
-    assert titles == ["", "Preview numbers", "Different machines"]
