@@ -15,10 +15,11 @@ from mlperf.quantities.checks import UNDECIDED, UNMEASURED
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.results.folder import ResultError, content_of, names_in
+from mlperf.results.notices import machines
 from mlperf.results.provenance import constants
 from mlperf.results.reading import Result, read
 from mlperf.results.sealed import seal, unseal
-from mlperf.results.shelf import Shelf, machines
+from mlperf.results.shelf import Shelf
 from mlperf.results.sources import published_names
 from mlperf.results.tables import ratio_of
 

@@ -20,7 +20,6 @@ from mlperf.results import tables
 from mlperf.results.atomic import staged
 from mlperf.results.folder import ResultError, content_of, names_in
 from mlperf.results.provenance import inputs, moved
-from mlperf.results.publishing import PREVIEW
 from mlperf.results.reading import Result, read
 from mlperf.results.references import cells, parse
 from mlperf.results.sealed import digest
@@ -63,24 +62,6 @@ class ClaimRow(NamedTuple):
     key: str
     script: str
     claim: Claim
-
-
-class Notice(NamedTuple):
-    """Something that a page must say about its results.
-
-    Attributes
-    ----------
-    kind : {"measured", "warning", "note"}
-        The line about the measurement, a warning, or a note.
-    title : str
-        Empty for the line that says when and on what machine they were measured.
-    lines : list of str
-        The sentences of the notice.
-    """
-
-    kind: str
-    title: str
-    lines: list[str]
 
 
 class Shelf:
@@ -434,81 +415,6 @@ class Shelf:
         except ResultError as error:
             parts.append(str(error).encode())
         return digest(b"\0".join(parts))
-
-    def notices(self, names: Iterable[str | None]) -> list[Notice]:
-        """Return what a page with these results must say: when and on what they were measured, and any warnings.
-
-        Parameters
-        ----------
-        names : iterable of str or None
-            The results; "*" stands for all, and None is ignored.
-
-        Returns
-        -------
-        list of Notice
-        """
-        results = {}
-        for name in self.named([name for name in names if name]):
-            with suppress(ResultError):  # the error is reported where the result is used
-                results[name] = self.get(name)
-        if not results:
-            return []
-        said = [Notice("measured", "", [f"{measured(*results.values())}."])]
-        if any(result.provenance["protocol"]["MODE"] == "quick" for result in results.values()):
-            said.append(Notice("warning", "Preview numbers", [PREVIEW]))
-        there = [name for name, result in results.items() if "device" in result.inputs]
-        if 0 < len(there) < len(results):
-            line = f"Measured on the device: {', '.join(there)}. All other results here: on the CPU alone."
-            said.append(Notice("note", "Devices", [line]))
-        stale: dict[str, list[str]] = {}
-        for name in results:
-            stale.setdefault(", ".join(self.moved(name)), []).append(name)
-        stale.pop("", None)
-        if stale:
-            lines = [
-                f"Since {', '.join(those)} {'was' if len(those) == 1 else 'were'} measured, this has changed: {what}."
-                for what, those in stale.items()
-            ]
-            said.append(Notice("warning", "Out of date", lines))
-        if len(machines(results.values())) > 1:
-            said.append(Notice("warning", "Different machines", ["Not all numbers here are from the same machine."]))
-        if self.other:
-            said.append(Notice("note", "Comparison", self._comparison(results)))
-        return said
-
-    def _comparison(self, results: dict[str, Result]) -> list[str]:
-        others = {name: other for name in results if (other := self.beside(name))}
-        if not others:
-            return ["The other results contain none of these."]
-        differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
-        lines = [f"The other results: {measured(*others.values())}."]
-        return [*lines, f"Differences from there to here: {', '.join(dict.fromkeys(differ))}."] if differ else lines
-
-
-def measured(*results: Result) -> str:
-    """Return a text that says when and on what machine results were measured, and how often at most."""
-    times = sorted(result.provenance["time"].replace("T", " ")[:16] for result in results)
-    span = times[0] if times[0] == times[-1] else f"{times[0]} to {times[-1]}"
-    about = results[-1].provenance
-    threads = about["protocol"]["THREADS"]
-    said = [f"{threads} thread{'s' * (threads != 1)}", f"torch {about['machine']['torch']}"]
-    there = list(dict.fromkeys(result.inputs.get("accelerator", "none") for result in results))
-    if there != ["none"]:
-        said.insert(0, f"with {' and '.join(name for name in there if name != 'none')}")
-    elif about["protocol"].get("DEVICE", "cpu") != "cpu":
-        said.insert(0, "the CPU alone")
-    for what, plural in (("process", "processes"), ("repeat", "repeats")):
-        counts = {result.most(what) for result in results} - {0}
-        if counts:
-            most = max(counts)
-            said.append(f"{'up to ' * (len(counts) > 1)}{most} {what if most == 1 else plural}")
-    return f"Measured {span} UTC on {' and '.join(machines(results))}, {', '.join(said)}"
-
-
-def machines(results: Iterable[Result]) -> list[str]:
-    """Return the distinct machines that results were measured on."""
-    about = [result.provenance["machine"] for result in results]
-    return list(dict.fromkeys(f"{one['processor']} ({one['cores']} cores, {one['system']})" for one in about))
 
 
 def _measured(claim: Claim) -> str:

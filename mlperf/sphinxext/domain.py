@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from sphinx.domains import Domain
 
 from mlperf.results.folder import names_in
+from mlperf.results.notices import Notice, notices
 from mlperf.results.reading import Result
 from mlperf.results.sealed import digest
-from mlperf.results.shelf import Notice, Shelf
+from mlperf.results.shelf import Shelf
 
 if TYPE_CHECKING:
     from sphinx.builders import Builder
@@ -95,10 +96,10 @@ class PublishedDomain(Domain):
     def notices(self, page: str) -> list[Notice]:
         """Return what a page must say about the results that it shows; on a script's page, about all of its results."""
         self.note(*(name for name in self.shelf.scripts if self.page_of(name) == page))
-        notices = self.shelf.notices(self.shown.get(page, {}))
+        found = notices(self.shelf, self.shown.get(page, {}))
         if self.gallery.is_edited(page):
-            notices.append(Notice("warning", "Out of date", ["The script was edited since this page was made."]))
-        return notices
+            found.append(Notice("warning", "Out of date", ["The script was edited since this page was made."]))
+        return found
 
     def outdated(self) -> list[str]:
         """Return the pages that show something that has changed or become stale, or could not show something."""

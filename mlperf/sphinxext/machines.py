@@ -11,7 +11,8 @@ from sphinx.application import Sphinx
 from mlperf.quantities.tables import Column
 from mlperf.results.folder import ResultError, names_in
 from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, side_by_side
-from mlperf.results.shelf import HERE, measured
+from mlperf.results.notices import measured
+from mlperf.results.shelf import HERE
 from mlperf.sphinxext.directives import PublishedDirective, plain
 from mlperf.sphinxext.history import split
 
