@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import pytest
 from bs4 import BeautifulSoup
+from gallery_scripts import shell
 
 import mlperf
 
@@ -18,13 +19,12 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 BLOCK = re.compile(r"^\.\. code-block:: (?P<kind>\w+)\n(?P<options>(?: {3}:.*\n)*)\n(?P<body>(?:(?: {3}.*)?\n)+)", re.M)
 
 # As in a shell of a reader's, with the environment activated, but on small settings.
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("MLPERF_")}
-ENVIRONMENT |= {
-    "MLPERF_QUICK": "1",
-    "MPLBACKEND": "agg",
-    "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
-    "PYTHONWARNINGS": "error",
-}
+ENVIRONMENT = shell(
+    MLPERF_QUICK="1",
+    MPLBACKEND="agg",
+    PATH=f"{Path(sys.prefix) / 'bin'}:{os.environ['PATH']}",
+    PYTHONWARNINGS="error",
+)
 
 
 def changed(source, patch):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from filelock import FileLock
+from gallery_scripts import shell
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
@@ -37,12 +38,11 @@ def paper(site):
         if os.environ.get("CI") == "true":
             pytest.fail(f"The PDF needs {', '.join(missing)}, and CI must not do without: see .ci/run")
         pytest.skip(f"There is no {', '.join(missing)} here: make pdf says what to install")
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("MLPERF_", "SCIPY_"))}
     with FileLock(ROOT / ".venv" / "site.lock"):
         built = subprocess.run(
             ["make", "--no-print-directory", "pdf", "QUICK=1"],
             cwd=ROOT,
-            env=environment,
+            env=shell(),
             capture_output=True,
             text=True,
             check=False,

@@ -1,12 +1,9 @@
 """The script that needs a GPU, where there is none: with a stand-in for the device, and with one for the measuring."""
 
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
-from mlperf.quantities.claims import SYMBOLS
+from gallery_scripts import check_texts, run_script
+
 from mlperf.results.reading import read
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "going_further" / "plot_28_when_a_gpu_pays.py"
@@ -39,25 +36,9 @@ def published(changed, folder, **settings):
     """Run a changed copy of the script and return what it published."""
     script = folder / "plot_copy.py"
     script.write_text(changed)
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MLPERF_")}
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        cwd=folder,
-        env={**environment, "MPLBACKEND": "agg", **settings},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_script(script, folder, **settings)
     assert done.returncode == 0, done.stderr[-3_000:]
     return read("when_a_gpu_pays", folder / "results")
-
-
-def check_texts(result):
-    for key in result.keys("claim"):
-        assert set(result[key].texts) == set(SYMBOLS)
-        for text in result[key].texts.values():
-            assert re.fullmatch(r"[A-Z0-9].*\.", text, re.DOTALL), text
-            assert not re.search(r"[{}]|\bnan\b|\binf\b| {2}|\.\.", text), text
 
 
 def test_script_measures_a_device_that_is_there(tmp_path):

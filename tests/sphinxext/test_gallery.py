@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from gallery_scripts import shell
 from small_reports import CONF, parsed, text
 
 from mlperf.results.sealed import seal, unseal
@@ -102,11 +103,10 @@ def script(project, name, imports="", body="", content=SCRIPT):
 def sphinx(project, *options):
     """Return the command line of a build, and its environment: conf.py alone says where the results are."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", *options, "docs", "docs/_build/html"]
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLPERF_")}
     return {
         "args": command,
         "cwd": project,
-        "env": {**environment, "MPLBACKEND": "agg"},
+        "env": shell(MPLBACKEND="agg"),
         "stderr": subprocess.PIPE,
         "text": True,
     }
