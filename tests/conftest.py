@@ -1,6 +1,7 @@
-"""What the tests share: quiet threads, an empty results folder, and the quick site, built once."""
+"""What the tests share: quiet threads, an empty results folder, the quick site, built once, and a browser."""
 
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -38,3 +39,14 @@ def site():
         )
     assert built.returncode == 0, built.stdout[-3_000:] + built.stderr[-3_000:]
     return ROOT / "docs" / "_build" / "quick" / "html"
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Where the browser is."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("The browser tests need Chromium, and CI must not do without: apt-get install chromium")
+        pytest.skip("There is no Chromium here: apt-get install chromium")
+    return path

@@ -6,7 +6,6 @@ import http.server
 import io
 import json
 import os
-import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -70,17 +69,6 @@ LOOK = """async () => {
     };
 }"""
 OURS = "selectors => selectors.map(s => !!document.querySelector(s)?.closest('.bd-article'))"
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """Where the browser is."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("The browser tests need Chromium, and CI must not do without: apt-get install chromium")
-        pytest.skip("There is no Chromium here: apt-get install chromium")
-    return path
 
 
 @contextmanager

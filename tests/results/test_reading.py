@@ -267,21 +267,24 @@ def test_mistyped_json_is_one_error(folder, changes, place):
     assert seen(folder) == before
 
 
+def resealed(text):
+    """Return the text of a result with the digest that it should have."""
+    head, _, _ = text.rpartition(b'"sha256": "')
+    head += b'"sha256": "'
+    return head + digest(head).encode() + b'"\n}\n'
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5_000])
 def test_infinite_numbers_are_refused(folder, number):
     text = published()["fits.json"].replace(b"2.63054", number.encode())
-    head, _, _ = text.rpartition(b'"sha256": "')
-    head += b'"sha256": "'
-    (folder / "fits.json").write_bytes(head + digest(head).encode() + b'"\n}\n')
+    (folder / "fits.json").write_bytes(resealed(text))
     with pytest.raises(ResultError, match="The result 'fits' is corrupt"):
         read("fits")
 
 
 def test_json_that_is_nested_deeply_is_refused(folder):
     text = published()["fits.json"].replace(b'"torch"', b"[" * 100_000 + b"]" * 100_000, 1)
-    head, _, _ = text.rpartition(b'"sha256": "')
-    head += b'"sha256": "'
-    (folder / "fits.json").write_bytes(head + digest(head).encode() + b'"\n}\n')
+    (folder / "fits.json").write_bytes(resealed(text))
     with pytest.raises(ResultError, match="nested too deeply"):
         read("fits")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from sphinx.cmd.build import build_main
@@ -60,6 +61,15 @@ def publish_fits(*, factor=1.0):
         counted=claim("It was not counted.", reason="valgrind is not installed"),
         odd=claim('It says `a`_, <b> and "engine" -- |x|.', fact("it is so", True)),
     )
+
+
+def begin(folder, settings=""):
+    """Begin a report: its configuration, with these settings too, and a small result."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLPERF_RESULTS", str(folder / "results"))
+        publish_fits()
+    (folder / "docs").mkdir()
+    (folder / "docs/conf.py").write_text(f"{CONF}{settings}")
 
 
 def build(project, *options, builder="html", fails=False):

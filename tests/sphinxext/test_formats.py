@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
-from small_reports import CONF, build, parsed, publish_fits, text
+from small_reports import CONF, begin, build, parsed, text
 
 from mlperf import publish
 
@@ -122,11 +122,7 @@ It is *quick*, see {numref}`the-times`.
 def folder(tmp_path_factory):
     """A report of three pages."""
     folder = tmp_path_factory.mktemp("formats")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLPERF_RESULTS", str(folder / "results"))
-        publish_fits()
-    (folder / "docs").mkdir()
-    (folder / "docs/conf.py").write_text(CONF)
+    begin(folder)
     for name, content in (("index", INDEX), ("times", TIMES), ("claims", CLAIMS)):
         (folder / f"docs/{name}.rst").write_text(content)
     return folder

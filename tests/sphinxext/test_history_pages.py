@@ -4,7 +4,7 @@ import csv
 from datetime import datetime, timedelta
 
 import pytest
-from small_reports import CONF, build, page, publish_fits, text
+from small_reports import CONF, begin, build, page, publish_fits, text
 
 from mlperf import exact
 from mlperf.results.history import FIELDS, Point
@@ -20,9 +20,7 @@ HISTORY = [
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/conf.py").write_text(f"{CONF}mlperf_history = '_history'\n")
-    publish_fits()
+    begin(tmp_path, "mlperf_history = '_history'\n")
     return tmp_path
 
 

@@ -3,7 +3,7 @@
 import shutil
 
 import pytest
-from small_reports import CONF, build, page, publish_fits, text
+from small_reports import begin, build, page, publish_fits, text
 
 MACHINES = [
     ".. machines-table::",
@@ -22,9 +22,7 @@ MACHINES = [
 
 @pytest.fixture
 def project(tmp_path):
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs/conf.py").write_text(f"{CONF}mlperf_machines = 'machines'\n")
-    publish_fits()
+    begin(tmp_path, "mlperf_machines = 'machines'\n")
     return tmp_path
 
 

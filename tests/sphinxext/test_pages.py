@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_reports import CONF, build, page, publish_fits, text
+from small_reports import begin, build, page, publish_fits, text
 
 from mlperf import claim, fact, protocol, publish
 from mlperf.results.sealed import seal, unseal
@@ -89,11 +89,7 @@ See :numref:`the-times`, :numref:`the-runs` and :numref:`the-bars`.
 def folder(tmp_path_factory):
     """A report of one page with everything, built once."""
     folder = tmp_path_factory.mktemp("shown")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLPERF_RESULTS", str(folder / "results"))
-        publish_fits()
-    (folder / "docs").mkdir()
-    (folder / "docs/conf.py").write_text(CONF)
+    begin(folder)
     return folder
 
 

@@ -1,11 +1,8 @@
 """What the extension's script does with tables, in a browser."""
 
-import os
-import shutil
-
 import pytest
 from playwright.sync_api import sync_playwright
-from small_reports import CONF, page, publish_fits
+from small_reports import begin, page
 
 PAGE = """
 .. results-table:: fits.runs
@@ -24,24 +21,16 @@ PAGE = """
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     folder = tmp_path_factory.mktemp("scripts")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLPERF_RESULTS", str(folder / "results"))
-        publish_fits()
-    (folder / "docs").mkdir()
-    (folder / "docs/conf.py").write_text(CONF)
+    begin(folder)
     page(folder, *PAGE.splitlines())
     return (folder / "docs/_build/html/index.html").as_uri()
 
 
 @pytest.fixture(scope="module")
-def browser():
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("The browser tests need Chromium, and CI must not do without: apt-get install chromium")
-        pytest.skip("There is no Chromium here: apt-get install chromium")
+def browser(chromium):
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--headless", "--no-sandbox", "--disable-gpu"])
+        options = ["--headless", "--no-sandbox", "--disable-gpu"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=options)
         yield browser
         browser.close()
 
