@@ -265,7 +265,8 @@ def with_all_runs(cells: Sequence[Sampled]) -> list[Sampled]:
 
     What has no row in a run, such as an operator that was not called, took nothing in it: a run that is added is zero.
     Cells that were merely repeated more and less often, each from the first repeat on in the same processes, stay as
-    they are.
+    they are. That is a guess where something has no row in the last repeats alone: which runs there were is not known
+    here, only which have a row.
 
     Parameters
     ----------

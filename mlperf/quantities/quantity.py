@@ -359,6 +359,11 @@ class Quantity:
         Returns
         -------
         Quantity
+
+        Raises
+        ------
+        ValueError
+            If a geometric mean would be of negative numbers.
         """
         if UNITS[self.unit].is_scale:
             return self._reduce(levels, lambda *x: np.exp(np.mean(np.log(x), axis=0)), "mean")
@@ -375,6 +380,13 @@ class Quantity:
         Returns
         -------
         Quantity
+
+        Notes
+        -----
+        A label that lacks only the last repeats of its processes is taken for one that was repeated less often, as
+        `mlperf.measure` does with long runs: nothing is added, and the sum is that of each process's medians. Where a label
+        may be missing from some of several repeats, such as an operator that only the first one calls, measure with
+        more processes of one repeat each instead.
         """
         return self._like_filled(levels or self.by)._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
 
@@ -724,7 +736,7 @@ class Quantity:
                 both = {**known, **dict(zip(other.by, theirs, strict=True))}
                 if all(both[level] == label for level, label in known.items()):
                     key = tuple(both[level] for level in by)
-                    cells[key] = self._applied(function, one, two, key, by)
+                    cells[key] = self._applied(function, [one, two], key, by)
         fixed = self._contrasts(other, word)
         if scaling and is_number:
             # After scaling, a verb such as "takes {} longer than" is no longer true.
@@ -739,15 +751,21 @@ class Quantity:
             return self.name
         return other.name if scaling and unit == other.unit else unit
 
-    def _applied(self, function: Callable[..., Any], one: Cell, two: Cell, key: Labels, by: Sequence[str]) -> Cell:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            made = apply(function, [one, two])
+    def _applied(
+        self,
+        function: Callable[..., Any],
+        cells: Sequence[Cell],
+        key: Labels,
+        by: Sequence[str],
+        slip: str = "Is a divisor zero?",
+    ) -> Cell:
+        # Whatever the caller has NumPy do where a number is out of range.
+        with np.errstate(all="ignore"):
+            made = apply(function, cells)
             values = made.runs if isinstance(made, Sampled) else [made.value]
         if not np.isfinite(values).all():
             place = f" at {self._text(key, by)}" if key else ""
-            raise ValueError(
-                f"{self._called()} cannot be combined{place}: the result is not finite. Is a divisor zero?"
-            )
+            raise ValueError(f"{self._called()} cannot be combined{place}: the result is not finite. {slip}")
         return made
 
     def _check_same_labels(self, other: Quantity, level: str) -> None:
@@ -784,10 +802,12 @@ class Quantity:
 
     def _reduce(self, levels: Sequence[str], function: Callable[..., Any], word: str) -> Quantity:
         levels = levels or self.by
-        cells = {key: apply(function, part) for key, part in self._groups(levels).items()}
+        kept = [name for name in self.by if name not in levels]
+        slip = "Times, sizes, rates and ratios have a mean where none is negative."
+        cells = {key: self._applied(function, part, key, kept, slip) for key, part in self._groups(levels).items()}
         taken = {level: f"{word} over every {level.removeprefix('n_').replace('_', ' ')}" for level in levels}
         fixed = {**self._fixed, **taken}
-        return self._like(cells, [name for name in self.by if name not in levels], fixed=fixed)
+        return self._like(cells, kept, fixed=fixed)
 
     def _like_filled(self, levels: Sequence[str]) -> Quantity:
         """Return the quantity with zeros for runs that a cell lacks and others, which it is summed with, have."""
