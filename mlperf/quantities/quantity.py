@@ -383,10 +383,9 @@ class Quantity:
 
         Notes
         -----
-        A label that lacks only the last repeats of its processes is taken for one that was repeated less often, as
-        `mlperf.measure` does with long runs: nothing is added, and the sum is that of each process's medians. Where a label
-        may be missing from some of several repeats, such as an operator that only the first one calls, measure with
-        more processes of one repeat each instead.
+        If a label lacks only the last repeats of each process, it may have taken nothing in them, or its runs may have
+        been long: `mlperf.measure` repeats these less often. The latter is assumed: nothing is added, and the medians
+        of each process are summed. To sum operators that not every repeat calls, measure one repeat in each process.
         """
         return self._like_filled(levels or self.by)._reduce(levels, lambda *x: np.sum(x, axis=0), "sum")
 
