@@ -1,4 +1,4 @@
-"""The page "Guarantees" names tests that are there, at least one for each promise."""
+"""The page "What it promises" names tests that are there, at least one for each promise."""
 
 import ast
 import re

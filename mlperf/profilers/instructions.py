@@ -148,7 +148,8 @@ def _in_a_process(folder: Path) -> str:
 def _count(folder: str) -> dict[str, str]:
     """Run the task without Valgrind, then under it; return what Valgrind said last, and what went wrong."""
     # A fixed seed for hashes, or dictionaries differ from one run to the next.
-    environment = {**os.environ, "PYTHONHASHSEED": "0"}
+    # Valgrind ends at once where TMPDIR names no folder; what it leaves there when it is killed goes with this one.
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "TMPDIR": folder}
     if platform.machine() in ("x86_64", "AMD64"):
         flags = f"{environment.get('CXXFLAGS', '')} {NO_WIDER['CXXFLAGS']}".strip()
         environment |= NO_WIDER | {"CXXFLAGS": flags}

@@ -25,15 +25,15 @@ def _linked() -> ctypes.CDLL | None:
     if compiler is None:
         return None
     whole = ["-Wl,--whole-archive", "-l:libxsmm.a", "-Wl,--no-whole-archive"]
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        shared = Path(folder, "libxsmm.so")
-        command = [compiler, "-shared", "-o", str(shared), *whole, "-lxsmmnoblas", "-lpthread", "-ldl", "-lm"]
-        if subprocess.run(command, capture_output=True, check=False).returncode:
-            return None
-        try:
+    try:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            shared = Path(folder, "libxsmm.so")
+            command = [compiler, "-shared", "-o", str(shared), *whole, "-lxsmmnoblas", "-lpthread", "-ldl", "-lm"]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                return None
             return ctypes.CDLL(str(shared))
-        except OSError:  # such as in a folder that nothing may be executed from
-            return None
+    except OSError:  # such as where temporary files cannot be written, or nothing in them may be executed
+        return None
 
 
 def is_installed() -> bool:

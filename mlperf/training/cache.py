@@ -7,10 +7,14 @@ from pathlib import Path
 
 ROOM = 50_000_000
 """Free bytes that a folder must have for a compiler to work there."""
+NOWHERE = Path(os.devnull)
+"""No folder can be made in it."""
 
 
 def cache_folder() -> Path:
-    """Return the folder: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``. It need not exist yet.
+    """Return the folder: ``mlperf`` in ``XDG_CACHE_HOME``, else in ``~/.cache``.
+
+    It need not exist yet. If the user has no home folder, it is one that cannot be made.
 
     Examples
     --------
@@ -18,7 +22,25 @@ def cache_folder() -> Path:
     >>> cache_folder().name
     'mlperf'
     """
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlperf"
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mlperf"
+    except RuntimeError:  # a container may run as a user whom its system does not know
+        return NOWHERE / "mlperf"
+
+
+def temporary_folder() -> Path:
+    """Return the folder for temporary files; if none can be written to, one that cannot be made.
+
+    Examples
+    --------
+    >>> from mlperf.training.cache import temporary_folder
+    >>> temporary_folder().is_absolute()
+    True
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except OSError:
+        return NOWHERE / "tmp"
 
 
 def folder_of(compiler: str) -> Path | None:
@@ -44,7 +66,7 @@ def folder_of(compiler: str) -> Path | None:
     >>> folder is None or folder.is_dir()
     True
     """
-    for parent in (cache_folder(), Path(tempfile.gettempdir(), f"mlperf-{os.getuid()}")):
+    for parent in (cache_folder(), temporary_folder() / f"mlperf-{os.getuid()}"):
         folder = parent / compiler
         if _will_do(folder):
             return folder

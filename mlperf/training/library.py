@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from filelock import FileLock
 
-from mlperf.training.cache import cache_folder
+from mlperf.training.cache import cache_folder, temporary_folder
 
 OPTIONS = [
     "-std=c++20",
@@ -156,7 +156,7 @@ def _compiled_and_kept(program: str, path: Path) -> Library:
 def _compiled_aside(program: str) -> Library:
     """Compile in a temporary folder that can be written to and whose programs can be run."""
     refused = []
-    for parent in (Path(tempfile.gettempdir()), cache_folder()):
+    for parent in (temporary_folder(), cache_folder()):
         try:
             parent.mkdir(parents=True, exist_ok=True)
             _clear_what_was_left(parent)
@@ -194,7 +194,8 @@ def _compile(program: str, path: Path) -> float:
     for native in (NATIVE, []):
         options = [*OPTIONS, *native, *shlex.split(os.environ.get("CXXFLAGS", ""))]
         command = [found, *arguments, *options, "-x", "c++", "-", "-o", str(path)]
-        environment = {**os.environ, "LC_ALL": "C"}
+        # What a compiler writes on the way goes with the folder; TMPDIR may name one that cannot be used.
+        environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(path.parent)}
         done = subprocess.run(command, input=program, text=True, capture_output=True, check=False, env=environment)
         if done.returncode == 0 and path.exists():
             return time.perf_counter() - start

@@ -106,6 +106,14 @@ def test_larger_product_takes_more_instructions_in_products_alone():
     assert 0 < counts["large", "Python"] < 2 * counts["little", "Python"]
 
 
+@NEEDS_VALGRIND
+def test_instructions_are_counted_wherever_temporary_files_are(monkeypatch, tmp_path):
+    """Tried: Valgrind ends at once where TMPDIR names no folder."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "missing"))
+    counted = instructions(lambda: lambda: None, calls=1)
+    assert counted.frame["instructions"].sum() > 0
+
+
 SCRIPT = """
 from mlperf.profilers.instructions import instructions
 def prepare(n):

@@ -33,6 +33,14 @@ def test_matrices_that_it_would_read_wrongly_are_refused(left, right):
         product(left, right, torch.empty(2, 5))
 
 
+def test_it_counts_as_missing_where_it_cannot_be_linked(monkeypatch):
+    """Tried: no folder for temporary files could be written to."""
+    monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
+    monkeypatch.setattr("tempfile.tempdir", "/dev/null")
+    monkeypatch.setattr(libxsmm, "_library", libxsmm._library.__wrapped__)
+    assert not is_installed()
+
+
 def test_whoever_lacks_it_is_told_how_to_install_it(monkeypatch):
     monkeypatch.setattr("ctypes.util.find_library", lambda _name: None)
     monkeypatch.setattr("shutil.which", lambda _name: None)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from mlperf.training.cache import ROOM, folder_of
+from mlperf.training.cache import ROOM, cache_folder, folder_of
 
 SYSTEM = {"f_frsize": 1, "f_bavail": ROOM + 1, "f_flag": 0}
 
@@ -56,6 +56,24 @@ def test_cache_with_an_odd_name_is_done_without(folders, monkeypatch, tmp_path):
     """Tried: a space in its path failed the whole build, since torch compiles by a command line."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "a b"))
     assert folder_of("torch_compile") == folders[1] / "torch_compile"
+
+
+def test_user_without_a_home_has_a_folder_among_temporary_files(folders, monkeypatch):
+    """Tried: a container that runs as a user whom its system does not know failed the whole build."""
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    assert folder_of("numba") == folders[1] / "numba"
+    assert not cache_folder().exists()
+
+
+def test_where_temporary_files_cannot_be_written_the_cache_will_do(folders, monkeypatch):
+    """Tried: no folder for temporary files could be written to."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", list)
+    assert folder_of("numba") == folders[0] / "numba"
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull)
+    assert folder_of("numba") is None
 
 
 def test_where_no_folder_can_be_made_there_is_none(folders):
