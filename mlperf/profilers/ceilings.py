@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
+from torch import Tensor
 
 from mlperf.machine import cache_bytes
 from mlperf.profilers import libxsmm
@@ -44,8 +45,7 @@ def product_rate(n_rows: int, n_inner: int, n_columns: int, *, library: str = "t
         raise ValueError(
             f"The 'library' parameter of product_rate must be one of {libraries()} here. Got {library!r} instead."
         )
-    left, right = torch.rand(n_rows, n_inner), torch.rand(n_inner, n_columns)
-    out = torch.empty(n_rows, n_columns)
+    left, right, out = _random(n_rows, n_inner), _random(n_inner, n_columns), _random(n_rows, n_columns)
     if library == "torch.mm":
         seconds = seconds_per_call(lambda: torch.mm(left, right, out=out))
     elif library == "libxsmm":
@@ -121,7 +121,7 @@ def copy_rate(n_bytes: int) -> float:
     >>> copy_rate(1_000_000) > 0
     True
     """
-    source = torch.rand(max(1, n_bytes // 8))
+    source = _random(max(1, n_bytes // 8))
     target = torch.empty_like(source)
     return 8 * len(source) / seconds_per_call(lambda: target.copy_(source))
 
@@ -162,3 +162,8 @@ def roofs(product: tuple[int, int, int], n_bytes: int) -> dict[str, float]:
     copies = {level: size // 2 for level, size in cache_bytes().items() if level != "L1d"}
     copies["memory"] = n_bytes
     return products | {f"{place}_bytes_per_second": copy_rate(size) for place, size in copies.items()}
+
+
+def _random(*shape: int) -> Tensor:
+    """Return random numbers in float32 on the CPU, whatever torch's defaults are."""
+    return torch.rand(shape, dtype=torch.float32, device="cpu")

@@ -83,7 +83,7 @@ def network(n_features: int, hidden_layer_sizes: Sequence[int]) -> nn.Sequential
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise([n_features, *hidden_layer_sizes, 1]):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out, dtype=torch.float32), nn.ReLU()]
     return nn.Sequential(*layers[:-1])
 
 

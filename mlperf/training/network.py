@@ -106,7 +106,8 @@ def training_steps(
     """
     generator = torch.Generator().manual_seed(0)
     columns = (layer_sizes[0], layer_sizes[-1])
-    X, y = (torch.randn(n_steps * n_rows, n, generator=generator).to(device) for n in columns)
+    drawn = (torch.randn(n_steps * n_rows, n, generator=generator, dtype=torch.float32) for n in columns)
+    X, y = (data.to(device) for data in drawn)
     module = network(layer_sizes, generator).to(device)
     epochs = engine(module, X, y, learning_rate=LEARNING_RATE, batch_size=n_rows, generator=generator)
     next(epochs)

@@ -159,7 +159,10 @@ class Stream:
         """
         n_rows = rows_of_a_chunk(self.n_features + self.n_outputs, self.chunk_bytes, batch_size)
         n_rows = min(n_rows, self.n_samples)
-        whole = torch.empty(n_rows, self.n_features), torch.empty(n_rows, self.n_outputs)
+        whole = (
+            torch.empty(n_rows, self.n_features, dtype=torch.float32),
+            torch.empty(n_rows, self.n_outputs, dtype=torch.float32),
+        )
         beside = [data.to(device_of(module)) for data in whole]  # the same tensors on the CPU
         inputs, targets = (data[:] for data in beside)
         train = engine(module, inputs, targets, batch_size=batch_size, generator=generator, **settings)

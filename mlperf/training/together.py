@@ -77,7 +77,7 @@ def together(
         order = torch.stack([torch.randperm(n_samples, generator=generator) for generator in generators])[..., None]
         order = order.to(X.device)
         shuffled = torch.take_along_dim(X, order, 1), torch.take_along_dim(y, order, 1)
-        total = torch.zeros(len(modules), device=X.device)
+        total = torch.zeros(len(modules), dtype=X.dtype, device=X.device)
         for X_batch, y_batch in zip(*(data.split(batch_size, dim=1) for data in shuffled), strict=True):
             optimiser.zero_grad()
             losses = losses_of(parameters, X_batch, y_batch)
@@ -179,7 +179,7 @@ def one_by_one(
         for *network, generator in zip(modules, X, y, optimisers, generators, strict=True)
     ]
     while True:
-        yield torch.tensor([next(training) for training in trainings])
+        yield torch.tensor([next(training) for training in trainings], dtype=torch.float32)
 
 
 @np.errstate(all="ignore")

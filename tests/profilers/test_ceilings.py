@@ -14,6 +14,20 @@ def test_rates_are_work_over_time(library, monkeypatch):
     assert copy_rate(8_000) == 8_000 / 0.5
 
 
+def test_rates_are_those_of_float32_on_the_processor_whatever_the_defaults_of_torch(monkeypatch):
+    """Tried: the caller's default dtype was float64, or the default device another."""
+    used = []
+    monkeypatch.setattr("mlperf.profilers.ceilings.seconds_per_call", lambda call: (used.append(call()), 1.0)[1])
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            product_rate(2, 3, 4)
+            copy_rate(8_000)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert {(one.dtype, one.device.type) for one in used} == {(torch.float32, "cpu")}
+
+
 def test_library_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     monkeypatch.setattr("mlperf.profilers.libxsmm.is_installed", lambda: False)

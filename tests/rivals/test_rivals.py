@@ -134,6 +134,18 @@ def test_a_rival_leaves_the_process_on_its_cores(trial):
     assert trial["cores_are_back"]
 
 
+def test_networks_of_torch_are_float32_whatever_the_default_dtype():
+    """Tried: where the caller's default dtype was float64, their fits failed."""
+    code = """
+import json, numpy as np, torch
+from mlperf.rivals import dataloader
+torch.set_default_dtype(torch.float64)
+X = np.ones((3, 2))
+print(json.dumps(str(dataloader.regressor((2,), 1).fit(X, X[:, 0]).predict(X).dtype)))
+"""
+    assert in_a_fresh_process(code) == "float32"
+
+
 def test_no_two_rivals_have_the_same_name():
     names = [rival.NAME for rival in RIVALS]
     assert sorted(set(names)) == sorted(names)

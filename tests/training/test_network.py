@@ -38,6 +38,16 @@ def test_training_steps_are_an_epoch_of_the_engine_after_its_first():
     assert (steps(), steps()) == (2.0, 3.0)
 
 
+def test_training_steps_are_in_float32_whatever_the_default_dtype():
+    """Tried: the caller's default dtype was float64."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        loss = training_steps(eager, [5, 32, 1], n_rows=64, n_steps=2)()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert loss == training_steps(eager, [5, 32, 1], n_rows=64, n_steps=2)()
+
+
 def test_training_steps_do_the_work_that_the_layers_say():
     sizes = [5, 64, 32, 1]
     assert counted_flops(training_steps(eager, sizes, n_rows=24, n_steps=3)) == 3 * step_flops(sizes, 24)

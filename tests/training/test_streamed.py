@@ -113,6 +113,19 @@ def test_what_fits_into_a_chunk_is_trained_on_as_in_memory(on_disk):
     assert all(map(np.array_equal, weights(held), weights(opened)))
 
 
+def test_settings_of_torch_change_nothing_for_data_on_disk_either(on_disk):
+    """Tried: where the caller's default dtype was float64, a fit on files failed."""
+    files = on_disk(SAMPLES.Xtr), on_disk(SAMPLES.ytr)
+    usual = weights(small(chunk_bytes=CHUNK).fit(*files))
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            changed = weights(small(chunk_bytes=CHUNK).fit(*files))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(map(np.array_equal, usual, changed))
+
+
 def test_scaling_is_that_of_all_rows():
     X, y = SAMPLES.Xtr.copy(), SAMPLES.ytr.copy()
     X[-1] = 1e6  # in the last piece that is read

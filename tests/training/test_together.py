@@ -53,6 +53,26 @@ def test_fits_together_predict_what_the_estimator_predicts_alone(hidden, way, mo
         np.testing.assert_allclose(predict(samples.Xte), alone.predict(samples.Xte), rtol=1e-3, atol=0.05)
 
 
+@pytest.mark.parametrize("way", ["fused", "compiled"])
+def test_settings_of_torch_change_nothing(way, monkeypatch):
+    """Tried: the caller's default dtype was float64, or the default device another."""
+    monkeypatch.setattr("mlperf.training.together.suited", lambda *_: way)
+    samples = generate_samples(200, random_state=3)
+
+    def predicted():
+        (predict,) = fit_together((16,), [(samples.Xtr, samples.ytr)], random_states=[3], max_iter=5)
+        return predict(samples.Xte)
+
+    usual = predicted()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.device("meta"):
+            changed = predicted()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert np.array_equal(changed, usual)
+
+
 def test_annealed_fit_of_a_linear_model_comes_nearer_to_the_least_squares():
     samples = generate_samples(500, noise=10)
     settings = {"random_states": [0], "max_iter": 60, "learning_rate_init": 0.1}
