@@ -140,12 +140,14 @@ class Estimates:
     statistic: str = "median"
 
     @property
+    @np.errstate(all="ignore")  # whatever the caller has NumPy do where a number is out of range
     def value(self) -> Floats:
         """The estimate of each row: ndarray of shape (n_samples,)."""
         # The mean of equal numbers can miss them by rounding, and would then lie outside their interval.
         estimates = _REDUCE[self.statistic](self.values, axis=1)
         return np.clip(estimates, self.values.min(axis=1), self.values.max(axis=1))
 
+    @np.errstate(all="ignore")
     def interval(self, level: ArrayLike = LEVEL) -> tuple[Floats, Floats]:
         """Return the ends of the interval of each row.
 

@@ -184,6 +184,18 @@ def test_a_mean_of_times_is_geometric_and_one_of_plain_numbers_is_arithmetic():
     assert exact({"a": 1.0, "b": 4.0}, by="x").mean("x").value == pytest.approx(2.5)
 
 
+@pytest.mark.parametrize("handling", ["warn", "raise"])
+@pytest.mark.parametrize("seconds", [0.0, 5e-324, 1e-300, 1e300])
+def test_numbers_of_any_size_are_computed_with_whatever_numpy_is_told_to_do(seconds, handling):
+    """Tried: warnings were errors, or NumPy was set to raise, and a clock had not advanced during a run."""
+    with np.errstate(all=handling):
+        fit = runs({"Small": [seconds] * 7, "Large": [1.0, 1.1, 1.2, 1.0, 1.1, 1.2, 1.3]})["seconds"]
+        assert [fit["Small"].low, fit["Small"].value, fit["Small"].high] == pytest.approx([seconds] * 3)
+        assert (fit["Small"] / fit["Large"]).value == pytest.approx(seconds / 1.1)
+        assert fit.mean().value == pytest.approx(math.sqrt(seconds * 1.1))
+        assert fit.max().value == max(seconds, 1.1)
+
+
 def test_sums_over_a_level_are_taken_run_by_run_and_what_a_run_lacks_adds_nothing():
     frame = pd.DataFrame(
         {"operator": ["mm", "mm", "add"], "process": [0, 1, 1], "repeat": 0, "seconds": [1.0, 2.0, 10.0]}
@@ -283,6 +295,7 @@ def test_stacked_quantities_have_a_new_level():
         (lambda fit: fit + "1 s", TypeError, "arithmetic with 'seconds' got '1 s' instead"),
         (lambda fit: fit * math.nan, ValueError, "must be finite. Got nan instead"),
         (lambda fit: fit / (fit * 0), ValueError, "the result is not finite. Is a divisor zero?"),
+        (lambda fit: (-fit).mean(), ValueError, "Times, sizes, rates and ratios have a mean where none is negative."),
         (lambda fit: fit.to("bytes"), ValueError, "can be shown as seconds. Got 'bytes' instead"),
         (lambda fit: fit.within(2, 1), ValueError, "must be in order. Got 2 and 1 instead"),
         (lambda fit: (fit / fit).to("fraction") > 95, ValueError, "0.95 stands for 95 %. Got 95 instead"),
