@@ -101,7 +101,6 @@ growth_claims = {
         "Training time grows with the number of samples for every model.",
         factors > 1,
         otherwise="Training time does not grow with the samples for every model.",
-        undecided="Training time may grow with the number of samples for every model.",
         seen=as_long,
         original="The time grows with the samples for every model.",
     ),
@@ -110,8 +109,6 @@ growth_claims = {
         per_sample.within(0.9, 1.1),
         otherwise="Training time does not grow in proportion to the samples, to "
         "within a tenth.",
-        undecided="Training time grows about in proportion to the samples; whether to "
-        "within a tenth is open.",
         seen=as_long,
         original="Five, two and ten times the samples take about 5, 2 and 10 times as "
         "long: linear, O(N).",
@@ -122,8 +119,6 @@ growth_claims = {
         holds="Training time grows linearly with the optimiser's steps, and so with "
         "the samples.",
         otherwise="Training time does not grow linearly with the optimiser's steps.",
-        undecided="It is open whether training time grows linearly with the "
-        "optimiser's steps, and so with the samples.",
         seen=more_steps,
     ),
 }
@@ -137,7 +132,7 @@ lag = fit[["Medium", "Large"]] - fit["Small"]
 def longer_or_less(model, n_samples):
     longer = lag[model, n_samples]
     less = fit["Small", n_samples] - fit[model, n_samples]
-    return f"{less:short} less" if longer.value < 0 else f"{longer:short} longer"
+    return f"{less} less" if longer.value < 0 else f"{longer} longer"
 
 
 def longer_than_small(n_samples):
@@ -153,18 +148,14 @@ distance_claims = {
     "close_few": claim(
         "Medium and Large take less than a second longer than Small.",
         lag[:, few] < 1,
-        otherwise="Not both Medium and Large take less than a second longer than "
-        "Small.",
-        undecided="Medium and Large may take less than a second longer than Small.",
+        otherwise="Medium or Large takes a second or more longer than Small.",
         seen=longer_than_small(few),
         original="On the fewest samples the models differ by less than 1 s.",
     ),
     "close_middle": claim(
         "Medium and Large take less than two seconds longer than Small.",
         lag[:, middle] < 2,
-        otherwise="Not both Medium and Large take less than two seconds longer than "
-        "Small.",
-        undecided="Medium and Large may take less than two seconds longer than Small.",
+        otherwise="Medium or Large takes two seconds or more longer than Small.",
         seen=longer_than_small(middle),
         original="On 5,000 samples the models differ by less than 2 s.",
     ),
@@ -172,16 +163,14 @@ distance_claims = {
         "Small is five to seven seconds ahead of the other two.",
         lag[:, many].within(5, 7),
         otherwise="Small is not five to seven seconds ahead of the other two.",
-        undecided="Small may be five to seven seconds ahead of the other two.",
         seen=longer_than_small(many),
         original="On the most samples Small is about 6 s ahead of the other two.",
     ),
     "plateau": claim(
         "There is a plateau: Medium and Large differ by less than a twentieth.",
         plateau.within(0.95, 1.05),
-        holds="From Medium to Large there is a plateau.",
-        otherwise="From Medium to Large there is no plateau.",
-        undecided="From Medium to Large there may be a plateau.",
+        holds="There is a plateau from Medium to Large.",
+        otherwise="There is no plateau from Medium to Large.",
         seen=as_medium,
         original="On the most samples Medium and Large are level: a plateau.",
     ),

@@ -102,43 +102,36 @@ claims = {
     "one_dominates": claim(
         "A single operator takes more than half of training's self CPU time.",
         first_share > 0.5,
-        holds=f"One operator dominates: {first} takes {first_share} of training's self "
-        "CPU time.",
-        otherwise="No single operator takes half of training's self CPU time: the "
-        f"largest share, that of {first}, is {first_share}.",
-        undecided=f"One operator may dominate: {first} takes {first_share} of "
-        "training's self CPU time.",
+        holds="One operator dominates.",
+        otherwise="No single operator dominates.",
+        seen="the largest share of training's self CPU time, that of "
+        f"{first}, is {first_share}",
     ),
     "products_time": claim(
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
-        "training than any other operator.",
+        "training than any other of torch's operators.",
         aten_time.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise=f"Of torch's operators, {most_time} take the most self CPU time in "
-        "total, but aten::addmm and aten::mm do not lead for every model and sample "
-        "size.",
-        undecided=f"Of torch's operators, {most_time} take the most self CPU time in "
-        "total; aten::addmm and aten::mm may lead for every model and sample size.",
+        otherwise="The matrix products aten::addmm and aten::mm do not take the most "
+        "self CPU time of torch's operators for every model and sample size: in total, "
+        f"{most_time} do.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),
     "products_memory": claim(
         "The matrix products aten::addmm and aten::mm allocate more memory in training "
-        "than any other operator.",
+        "than any other of torch's operators.",
         allocated.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise=f"On the whole {most_memory} allocate the most memory, but "
-        "aten::addmm and aten::mm do not lead for every model and sample size.",
-        undecided="The matrix products aten::addmm and aten::mm may allocate more "
-        "memory in training than any other operator.",
+        otherwise="The matrix products aten::addmm and aten::mm do not allocate the "
+        "most memory of torch's operators for every model and sample size: in total, "
+        f"{most_memory} do.",
         original="aten::addmm and aten::mm are the heaviest operators by CPU memory.",
     ),
     "most_called": claim(
-        "In training, aten::empty_strided is called more often than any other "
-        "operator.",
+        "In training, aten::empty_strided is called more often than any other of "
+        "torch's operators.",
         calls.leads("aten::empty_strided", over="operator"),
-        otherwise=f"On the whole {most_calls} is called most often, and "
-        "aten::empty_strided does not lead for every model and sample size.",
-        undecided="In training, aten::empty_strided may be called more often than any "
-        "other operator.",
+        otherwise="In training, aten::empty_strided is not called most often for every "
+        f"model and sample size: in total, {most_calls} is.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
     ),
     "grows": claim(
@@ -148,8 +141,6 @@ claims = {
         allocated.sum("operator").rises("model", "n_samples"),
         otherwise="Self CPU time or allocated memory of training does not grow at "
         "every step to a larger model or to more samples.",
-        undecided="Self CPU time and allocated memory of training may grow with the "
-        "model and with the number of samples.",
         original="Self CPU time and CPU memory grow with the model and with the data.",
     ),
 }

@@ -85,18 +85,18 @@ claims = {
     "r2_999": claim(
         "R2 is 0.999, to three digits, everywhere.",
         r2.within(0.9985, 0.9995),
-        otherwise=f"R2 is not 0.999 everywhere: it is {r2}.",
-        undecided=f"R2 may be 0.999 everywhere: it is {r2}, as far as the rows of a "
-        "split can tell.",
+        otherwise="R2 is not 0.999 everywhere.",
+        seen=f"it is {r2}",
         original="R2 is about 0.999 everywhere.",
     ),
     "small": claim(
         "The error is small: less than a hundredth of the target's variance.",
         r2 > 0.99,
-        otherwise="The error is more than a hundredth of the target's variance for "
-        f"some model and sample size: R2 is {r2}.",
-        undecided="The error may be less than a hundredth of the target's variance: "
-        f"R2 is {r2}.",
+        holds="The error is less than a hundredth of the target's variance for every "
+        "model and sample size.",
+        otherwise="The error is a hundredth of the target's variance or more for some "
+        "model and sample size.",
+        seen=f"R2 is {r2}",
         original="The error is already small.",
     ),
     "no_pattern": claim(
@@ -106,8 +106,6 @@ claims = {
         no_pattern(error_growth["Medium"]),
         otherwise="For Small or Medium the test error changes in the same direction "
         "at every step to more samples.",
-        undecided="For Small and Medium the test error may have no clean pattern over "
-        "the sample sizes.",
         seen=f"from one size to the next it becomes {small_changes} as large",
         original="MSE and R2 show no clean pattern over the sample sizes.",
     ),
@@ -116,7 +114,6 @@ claims = {
         large_changes < 1,
         otherwise="For Large the test error does not fall at every step to more "
         "samples.",
-        undecided="For Large the test error may fall as the samples grow.",
         seen=f"from one sample size to the next it becomes {large_changes} as large",
         original="For Large the MSE falls as the samples grow.",
     ),
@@ -124,12 +121,8 @@ claims = {
         "The error that remains on the test split is the noise, to within a tenth of "
         "its variance.",
         test_mse.within(0.9 * NOISE**2, 1.1 * NOISE**2),
-        holds="The error that remains on the test split is the noise, to within a "
-        f"tenth of its variance: the MSE is {test_mse}.",
-        otherwise="The error that remains on the test split is not the noise alone: "
-        f"the MSE is {test_mse}, where the noise alone would leave {NOISE**2:g}.",
-        undecided="The error that remains on the test split may be the noise alone: "
-        f"the MSE is {test_mse}, where the noise alone would leave {NOISE**2:g}.",
+        otherwise="The error that remains on the test split is not the noise alone.",
+        seen=f"the MSE is {test_mse}, where the noise alone would leave {NOISE**2:g}",
         original="The error that remains is the irreducible noise of the generator.",
     ),
 }

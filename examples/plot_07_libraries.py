@@ -147,8 +147,8 @@ shortest_claim = claim(
     f"the shortest step; the next, {best}, takes {others[best]} as long on average.",
     otherwise=f"Use {best}: on average a step takes {others[best]} as long as with "
     f"this package's {fastest} engine.",
-    undecided=f"Use this package's {fastest} engine or {best}: a step of {best} takes "
-    f"{others[best]} as long.",
+    undecided=f"Use this package's {fastest} engine or {best}: on average a step of "
+    f"{best} takes {others[best]} as long.",
 )
 
 # %%
@@ -161,8 +161,6 @@ fused_claim = claim(
     "For the larger models, the fused engine is faster than scikit-learn.",
     fused_ratio > 1,
     otherwise="For the larger models, the fused engine is not always faster than "
-    "scikit-learn.",
-    undecided="For the larger models, the fused engine may be faster than "
     "scikit-learn.",
     seen=f"it is {fused_ratio} as fast",
 )
@@ -185,10 +183,9 @@ def faster_than(library, times, in_words):
     return claim(
         statement,
         ratio > times,
-        holds=f"The compiled engine is {ratio} as fast as {library}.",
-        otherwise=f"The compiled engine is {ratio} as fast as {library}, not always "
-        f"more than {in_words} times.",
-        undecided=f"The compiled engine is about {ratio} as fast as {library}.",
+        otherwise=f"The compiled engine is not always more than {in_words} times as "
+        f"fast as {library}.",
+        seen=f"it is {ratio} as fast",
     )
 
 
@@ -203,8 +200,7 @@ library_claims = {
 
 JAX_STATEMENTS = {
     "jax": "The compiled engine is faster than JAX.",
-    "jax_cells": "For no model and sample size is the compiled engine more than a "
-    "twentieth behind JAX.",
+    "jax_cells": "The compiled engine is nowhere more than a twentieth behind JAX.",
 }
 variants = [name for name in contenders if name.startswith("JAX")]
 if variants and "compiled" in contenders:
@@ -218,16 +214,14 @@ if variants and "compiled" in contenders:
             JAX_STATEMENTS["jax"],
             jax_step.mean() > 1,
             otherwise="JAX is faster than the compiled engine.",
-            undecided="The compiled engine may be faster than JAX.",
             seen=step_on_average,
         ),
         "jax_cells": claim(
             JAX_STATEMENTS["jax_cells"],
             jax_step > 0.95,
-            otherwise="For some model and sample size the compiled engine is more than "
-            "a twentieth behind JAX.",
-            undecided="For no model and sample size is the compiled engine clearly "
-            "more than a twentieth behind JAX.",
+            otherwise="The compiled engine is more than a twentieth behind JAX for "
+            "some model and sample size.",
+            seen=f"a step of JAX takes {jax_step} as long",
         ),
     }
 else:

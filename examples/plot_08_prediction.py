@@ -106,23 +106,16 @@ claims = {
     "scikit_learn": claim(
         "This package predicts faster than scikit-learn.",
         scikit_learn > 1,
-        holds="This package predicts faster than scikit-learn, which takes "
-        f"{scikit_learn} as long.",
-        otherwise="This package does not always predict faster than scikit-learn, "
-        f"which takes {scikit_learn} as long.",
-        undecided="This package may predict faster than scikit-learn, which takes "
-        f"about {scikit_learn} as long.",
+        otherwise="This package does not always predict faster than scikit-learn.",
+        seen=f"scikit-learn takes {scikit_learn} as long",
     ),
     "torch": claim(
-        "From a thousand rows on, plain torch is at most a tenth faster than this "
-        "package's estimator.",
+        "From a thousand rows on, plain torch saves at most a tenth of the time of "
+        "this package's estimator.",
         many_rows > 0.9,
-        holds="From a thousand rows on, plain torch saves at most a tenth of the "
-        f"time of this package's estimator: it takes {many_rows} as long.",
         otherwise="Even from a thousand rows on, plain torch can save more than a "
-        f"tenth of the time of this package's estimator: it takes {many_rows} as long.",
-        undecided="From a thousand rows on, plain torch takes about "
-        f"{many_rows} as long as this package's estimator.",
+        "tenth of the time of this package's estimator.",
+        seen=f"it takes {many_rows} as long",
     ),
 }
 

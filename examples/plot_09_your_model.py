@@ -147,7 +147,6 @@ for other in others:
         f"A fit of {first} is faster than one of {other}.",
         ratio < 1,
         otherwise=f"A fit of {first} is not faster than one of {other}.",
-        undecided=f"It is open whether a fit of {first} is faster than one of {other}.",
         seen=f"it takes {ratio} as long",
     )
 

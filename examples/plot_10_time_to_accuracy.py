@@ -226,8 +226,6 @@ library_claims = {
         epochs_ratio.within(0.5, 2),
         otherwise="Not every other library needs half to twice as many epochs as this "
         f"package {to_reach_goal}.",
-        undecided="Other libraries may need half to twice as many epochs as this "
-        f"package {to_reach_goal}.",
         seen=f"they need {epochs_ratio} as many",
     ),
     "fused_first": claim(
@@ -235,8 +233,6 @@ library_claims = {
         behind_fused > 1,
         otherwise=f"In a first fit {to_goal}, another library can be there before the "
         "fused engine.",
-        undecided=f"In a first fit {to_goal}, it is not clear whether another library "
-        "is there before the fused engine.",
         seen=f"the others take {behind_fused} as long",
     ),
 }
@@ -263,6 +259,11 @@ if "compiled" in engines:
     once = first_epoch - epoch
     break_even = ((once["compiled"] - once["fused"]) / saved).to("number")
     break_even_fits = (break_even / epochs_to_goal["compiled"]).to("number")
+    if saved[saved.idxmin()].value > 0:
+        paid = f"it pays from {break_even} epochs on, which is {break_even_fits} fits "
+        paid += to_goal
+    else:
+        paid = f"an epoch takes {further_ratio} as long as with the fused engine"
     compiling = {
         "once": once,
         "single_ratio": single_ratio,
@@ -277,9 +278,6 @@ if "compiled" in engines:
             otherwise=f"To {levels} on {n_samples}, a first fit with the compiled "
             "engine does not always take less than half as long as with the fused "
             "one, compiling included.",
-            undecided=f"To {levels} on {n_samples}, a first fit with the compiled "
-            "engine may take less than half as long as with the fused one, compiling "
-            "included.",
             seen=f"it takes {single_ratio} as long",
         ),
         "further_fits": claim(
@@ -287,17 +285,14 @@ if "compiled" in engines:
             further_ratio < 0.5,
             otherwise=f"Once compiled, a fit {to_goal} does not always take less than "
             "half as long as with the fused engine.",
-            undecided=f"Once compiled, a fit {to_goal} may take less than half as long "
-            "as with the fused engine.",
             seen=f"it takes {further_ratio} as long",
         ),
         "pays": claim(
             pays,
+            saved > 0,
             break_even < EPOCHS,
             otherwise=f"Compiling does not always pay within a fit of {EPOCHS} epochs.",
-            undecided=f"Compiling may pay within a fit of {EPOCHS} epochs.",
-            seen=f"it pays from {break_even} epochs on, which is {break_even_fits} "
-            f"fits {to_goal}",
+            seen=paid,
         ),
     }
 else:
@@ -341,18 +336,14 @@ else:
     jax_first_fit = stack(ratios, "n_epochs")
     jax_epoch = epoch[variants].min("contender") / epoch["compiled"]
     beside_jax = {"jax_first_fit": jax_first_fit, "jax_epoch": jax_epoch}
-    ahead = [each for each in CONSIDERED if ratios[each].min("model").value > 1]
-    crossover = f"from epoch {ahead[0]} on" if ahead else "later, if at all"
     jax_claim = claim(
         ahead_of_jax,
         ratios[AHEAD_FROM] > 1,
         jax_epoch > 1,
         otherwise=f"A first fit of {AHEAD_FROM} epochs does not always take less time "
         "with the compiled engine than with JAX.",
-        undecided=f"A first fit of {AHEAD_FROM} epochs may take less time with the "
-        "compiled engine than with JAX.",
-        seen=f"JAX takes {ratios[AHEAD_FROM]} as long, and the compiled engine is "
-        f"ahead {crossover}",
+        seen=f"JAX takes {ratios[AHEAD_FROM]} as long, and for each further epoch "
+        f"{jax_epoch}",
     )
     whole = ratios[EPOCHS].mean("model")
     jax_whole_claim = claim(
@@ -360,8 +351,6 @@ else:
         whole > 1,
         otherwise=f"A first fit of {EPOCHS} epochs takes less time with JAX than with "
         "the compiled engine.",
-        undecided=f"A first fit of {EPOCHS} epochs may take less time with the "
-        "compiled engine than with JAX.",
         seen=f"on average JAX takes {whole} as long",
     )
 jax_claim
@@ -380,10 +369,9 @@ cost
 # Does every library keep to the one core that a process may use here?
 
 one_core = claim(
-    "No library keeps more than one core busy.",
+    "Every library keeps to one core.",
     busy < 1.1,
     otherwise="Some library keeps more than one core busy.",
-    undecided="It is not clear whether some library keeps more than one core busy.",
     seen=f"on average {busy} cores are busy",
 )
 busy
@@ -409,8 +397,6 @@ else:
         energy_ratio < 0.5,
         otherwise="An epoch of the compiled engine does not always take less than half "
         "of the energy that one of the fused engine takes.",
-        undecided="An epoch of the compiled engine may take less than half of the "
-        "energy that one of the fused engine takes.",
         seen=f"it takes {energy_ratio} as much",
     )
 energy_claim

@@ -133,16 +133,12 @@ claims = {
         growth.within(0.95, 1.05),
         otherwise=f"From {SIZES[0]:,} samples on, an epoch's time does not grow in "
         "proportion to them.",
-        undecided=f"From {SIZES[0]:,} samples on, an epoch's time may grow in "
-        "proportion to them.",
         seen=f"the exponent is {growth}",
     ),
     "linear_far": claim(
         f"From {later[0]:,} samples on, an epoch's time grows in proportion to them.",
         growth_far.within(0.95, 1.05),
         otherwise=f"From {later[0]:,} samples on, an epoch's time does not grow in "
-        "proportion to them.",
-        undecided=f"From {later[0]:,} samples on, an epoch's time may grow in "
         "proportion to them.",
         seen=f"the exponent is {growth_far}",
     ),
@@ -156,15 +152,14 @@ claims = {
         otherwise=f"The time of an epoch of {MODEL} grows as the samples to the power "
         f"{growth:short}: this power law predicts sizes that were left out better than "
         "a line does.",
-        undecided=f"An epoch of {MODEL} takes about {fixed:short} plus about "
-        f"{per_sample:short} for each sample.",
+        undecided="It is open whether a line or a power law predicts the time of an "
+        f"epoch better: by the line, an epoch of {MODEL} takes {fixed} plus "
+        f"{per_sample} for each sample.",
     ),
     "fixed_small": claim(
         f"The fixed cost of an epoch is less than that of {SAMPLE_SIZES[0]:,} samples.",
         samples_of_fixed < SAMPLE_SIZES[0],
         otherwise="The fixed cost of an epoch is more than that of "
-        f"{SAMPLE_SIZES[0]:,} samples.",
-        undecided="The fixed cost of an epoch may be less than that of "
         f"{SAMPLE_SIZES[0]:,} samples.",
         seen=f"it equals that of {samples_of_fixed:short} samples",
     ),
@@ -174,8 +169,6 @@ claims = {
         deviation < 0.1,
         otherwise="A fixed cost plus a cost for each sample does not predict the time "
         "at each of the report's sizes to within a tenth.",
-        undecided="A fixed cost plus a cost for each sample may predict the time at "
-        "each of the report's sizes to within a tenth.",
         seen=f"the largest deviation is {deviation}",
     ),
 }

@@ -111,16 +111,12 @@ for name, count in models.items():
         break_even_at > count,
         otherwise=f"A step of a network with as many parameters as {name} is mostly "
         "arithmetic.",
-        undecided=f"A step of a network with as many parameters as {name} may be "
-        "mostly fixed cost.",
     )
 claims["flat"] = claim(
     "Up to the size of Large, the time of a step grows more slowly than the square "
     "root of the parameters.",
     narrow_exponent < 0.5,
     otherwise="Even up to the size of Large, the time of a step grows faster than "
-    "the square root of the parameters.",
-    undecided="Up to the size of Large, the time of a step may grow more slowly than "
     "the square root of the parameters.",
     seen=f"the exponent is {narrow_exponent}",
 )
@@ -129,8 +125,6 @@ claims["linear_wide"] = claim(
     wide_exponent.within(0.9, 1.1),
     otherwise="Even for the widest networks, a step does not take time in proportion "
     "to the parameters.",
-    undecided="For the widest networks, a step may take time in proportion to the "
-    "parameters.",
     seen=f"the exponent is {wide_exponent}",
 )
 

@@ -119,52 +119,39 @@ claims = {
     "closes": claim(
         "The parts of a step add up to the step without clocks, to within a tenth.",
         parts_ratio.within(0.9, 1.1),
-        holds=f"The parts add up: together they take {parts_ratio} as long as a step "
-        "without clocks.",
-        otherwise=f"The parts do not quite add up: together they take {parts_ratio} as "
-        "long as a step without clocks.",
-        undecided=f"Together the parts take about {parts_ratio} as long as a step "
-        "without clocks.",
+        otherwise="The parts of a step do not add up to the step without clocks, to "
+        "within a tenth, for every model.",
+        seen=f"together they take {parts_ratio} as long",
     ),
     "same_in_a_fit": claim(
         "A step alone takes as long as a step of a whole fit, to within a tenth.",
         fit_ratio.within(0.9, 1.1),
         otherwise="For some model, a step alone does not take as long as a step of a "
         "whole fit, to within a tenth.",
-        undecided="A step alone may take as long as a step of a whole fit, to within "
-        "a tenth.",
         seen=f"that of a fit takes {fit_ratio} as long",
     ),
     "optimiser_most": claim(
         "The optimiser takes more than half of a step.",
         optimiser > 0.5,
-        holds="The optimiser, with all that it calls, takes more than half of a step: "
-        f"{optimiser}.",
-        otherwise="The optimiser, with all that it calls, takes "
-        f"{optimiser} of a step.",
-        undecided="The optimiser, with all that it calls, may take more than half of a "
-        f"step: {optimiser}.",
+        holds="The optimiser, with all that it calls, takes more than half of a step.",
+        otherwise="The optimiser, with all that it calls, does not take more than half "
+        "of a step for every model.",
+        seen=optimiser,
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
         forward_and_backward > 0.5,
-        holds="The network itself, forward and backward, takes more than half of a "
-        f"step: {forward_and_backward}.",
-        otherwise="The network itself, forward and backward, takes "
-        f"{forward_and_backward} of a step.",
-        undecided="The network itself, forward and backward, may take more than half "
-        f"of a step: {forward_and_backward}.",
+        otherwise="The network itself, forward and backward, does not take more than "
+        "half of a step for every model.",
+        seen=forward_and_backward,
     ),
     "python_little": claim(
         "Making the mini-batch, resetting the gradients and Python between the parts "
         "take less than a tenth of a step.",
         rest < 0.1,
-        holds="Making the mini-batch, resetting the gradients and Python between the "
-        f"parts take less than a tenth of a step: {rest}.",
         otherwise="Making the mini-batch, resetting the gradients and Python between "
-        f"the parts take {rest} of a step, not always less than a tenth.",
-        undecided="Making the mini-batch, resetting the gradients and Python between "
-        f"the parts may take less than a tenth of a step: {rest}.",
+        "the parts take a tenth of a step or more for some model.",
+        seen=rest,
     ),
 }
 

@@ -199,7 +199,6 @@ limit_claims = {
         of_products > 0.5,
         holds="Arithmetic is the limit.",
         otherwise="Arithmetic is not the limit.",
-        undecided="Arithmetic may be the limit.",
         seen=f"the matrix products take {of_products} of a step",
         original="The plateau hints at a limit in CPU throughput.",
     ),
@@ -208,7 +207,6 @@ limit_claims = {
         of_memory > 0.5,
         holds="Memory bandwidth is the limit.",
         otherwise="Memory bandwidth is not the limit.",
-        undecided="Memory bandwidth may be the limit.",
         seen=f"moving data takes {of_memory} of a step",
         original="The plateau hints at a limit in memory bandwidth.",
     ),
@@ -216,12 +214,10 @@ limit_claims = {
         "A step is mostly overhead: the same operators on tensors of one element "
         "take more than half of its time.",
         of_dispatch > 0.5,
-        holds="A step is mostly overhead: the same operators on tensors of one element "
-        f"already take {of_dispatch} of it.",
-        otherwise="A step is not always mostly overhead: the same operators on tensors "
-        f"of one element take {of_dispatch} of it.",
-        undecided="A step may be mostly overhead: the same operators on tensors of one "
-        f"element take {of_dispatch} of it.",
+        holds="A step is mostly overhead.",
+        otherwise="A step is not mostly overhead for every model.",
+        seen="the same operators on tensors of one element take "
+        f"{of_dispatch} of its time",
         original="Constant factors may dominate.",
     ),
     "products_wide": claim(
@@ -230,8 +226,6 @@ limit_claims = {
         products["Wide"] > 0.5,
         otherwise="Even in a network far wider than those of the report, matrix "
         "products take less than half of a step.",
-        undecided="In a network far wider than those of the report, matrix products "
-        "may take more than half of a step.",
         seen=products["Wide"],
     ),
 }
@@ -258,7 +252,6 @@ claims = {
         "Time grows less than half as much as arithmetic.",
         slower < more_work.value / 2,
         otherwise="Time grows more than half as much as arithmetic.",
-        undecided="Time may grow less than half as much as arithmetic.",
         seen=growth,
     ),
 }
@@ -276,9 +269,7 @@ if COMPILES:
         below_peak,
         of_peak[BLAS] < 0.75,
         otherwise="In a large product, torch.mm uses three quarters of a core or more.",
-        undecided="In a large product, torch.mm may leave more than a quarter of a "
-        "core unused.",
-        seen=f"it reaches {of_peak[BLAS]} of its peak{also}",
+        seen=f"it reaches {of_peak[BLAS]} of the core's peak{also}",
     )
 else:
     claims["blas_below_peak"] = claim(below_peak, reason="no C++ compiler works")

@@ -133,7 +133,6 @@ arithmetic_claim = claim(
     wider.within(0.75 * predicted, 1.25 * predicted),
     holds="Arithmetic limits training.",
     otherwise="Arithmetic does not limit training.",
-    undecided="Arithmetic may limit training.",
     seen=took,
 )
 
@@ -150,44 +149,32 @@ claims = {
         "What costs is the number of operators: mini-batches four times as large cut "
         "an epoch to a third or less.",
         larger_batches < 1 / 3,
-        holds="What costs is the number of operators: with mini-batches four times as "
-        "large, and so a quarter of the operators, an epoch takes "
-        f"{larger_batches} of the time.",
-        otherwise="It is not the number of operators alone that costs: with "
-        "mini-batches four times as large, and so a quarter of the operators, an epoch "
-        f"still takes {larger_batches} of the time.",
-        undecided="What costs may be the number of operators: with mini-batches four "
-        "times as large, and so a quarter of the operators, an epoch takes "
-        f"{larger_batches} of the time.",
+        holds="What costs is the number of operators.",
+        otherwise="It is not the number of operators alone that costs.",
+        seen="with mini-batches four times as large, and so a quarter of the "
+        f"operators, an epoch takes {larger_batches} of the time",
     ),
     "threads": claim(
         "A second core helps: two threads cut an epoch by a tenth or more.",
         two_threads < 0.9,
         holds="A second core helps.",
         otherwise="A second core does not help much.",
-        undecided="A second core may help.",
         seen=f"with two threads, an epoch takes {two_threads} as long",
     ),
     "fused": claim(
         "Adam in one fused call, which saves operators, cuts an epoch by a tenth or "
         "more.",
         fused < 0.9,
-        holds="Adam in one fused call, which saves operators, cuts the time of an "
-        f"epoch to {fused}.",
-        otherwise="Adam in one fused call, which saves operators, cuts the time of an "
-        f"epoch by less than a tenth, if at all: to {fused}.",
-        undecided="Adam in one fused call, which saves operators, may cut the time of "
-        f"an epoch by a tenth or more: to {fused}.",
+        otherwise="Adam in one fused call, which saves operators, does not cut an "
+        "epoch by a tenth.",
+        seen=f"it takes {fused} of the time",
     ),
     "together": claim(
         "Models trained in one batched call take half the time each, or less.",
         in_one_call < 0.5,
-        holds=f"Trained in one batched call, each of {N_MODELS} models takes "
-        f"{in_one_call} of the time.",
-        otherwise=f"Trained in one batched call, each of {N_MODELS} models still takes "
-        f"{in_one_call} of the time, more than half.",
-        undecided=f"Trained in one batched call, each of {N_MODELS} models may take "
-        f"less than half of the time: {in_one_call}.",
+        otherwise="Models trained in one batched call take more than half the time "
+        "each.",
+        seen=f"each of {N_MODELS} takes {in_one_call} of the time",
     ),
 }
 

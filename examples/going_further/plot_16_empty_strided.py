@@ -114,12 +114,9 @@ claims = {
     "caller": claim(
         "The optimiser is behind more than half of the calls of aten::empty_strided.",
         by_optimiser > 0.5,
-        holds=f"The optimiser is behind {by_optimiser} of the calls of "
-        "aten::empty_strided.",
-        otherwise=f"The optimiser is behind only {by_optimiser} of the calls of "
-        "aten::empty_strided.",
-        undecided=f"The optimiser is behind about {by_optimiser} of the calls of "
-        "aten::empty_strided.",
+        otherwise="The optimiser is behind half of the calls of aten::empty_strided or "
+        "fewer.",
+        seen=by_optimiser,
     ),
     "cause": claim(
         "The optimiser calls aten::empty_strided for Python numbers: given tensors of "
@@ -127,19 +124,14 @@ claims = {
         calls_left < 1,
         otherwise="Given tensors of one element instead of Python numbers, the "
         f"optimiser still makes {calls_left} calls of aten::empty_strided.",
-        undecided="Given tensors of one element instead of Python numbers, the "
-        f"optimiser makes about {calls_left} calls of aten::empty_strided.",
     ),
     "faster": claim(
-        "Without calls of aten::empty_strided, the optimiser's arithmetic takes at "
-        "least a tenth less time.",
+        "Without calls of aten::empty_strided, the optimiser's arithmetic saves at "
+        "least a tenth of its time.",
         time_left < 0.9,
-        holds="Without calls of aten::empty_strided, the optimiser's arithmetic takes "
-        f"{time_left} of its time: more than a tenth is saved.",
         otherwise="Without calls of aten::empty_strided, the optimiser's arithmetic "
-        f"takes {time_left} of its time: less than a tenth is saved.",
-        undecided="Without calls of aten::empty_strided, the optimiser's arithmetic "
-        f"may take at least a tenth less time: it takes {time_left} of it.",
+        "does not save a tenth of its time.",
+        seen=f"it takes {time_left} of it",
     ),
     "overhead": claim(
         "The tensors made by aten::empty_strided cost more than a twentieth of a "
@@ -147,7 +139,6 @@ claims = {
         saved > 0.05,
         holds="The tensors made by aten::empty_strided add overhead.",
         otherwise="The tensors made by aten::empty_strided add little overhead.",
-        undecided="The tensors made by aten::empty_strided may add overhead.",
         seen=f"without them the optimiser would save {saved} of a training step",
         original="Too many tensors made by aten::empty_strided may add overhead.",
     ),

@@ -94,7 +94,8 @@ predicted_ratio
 # %%
 # How much does a second fit in the same process take, compared with the first?
 
-again_ratio = (runs["again_bytes"] / process).to("fraction")
+again = runs["again_bytes"]
+again_ratio = (again / process).to("fraction")
 again_ratio
 
 # %%
@@ -107,8 +108,6 @@ if "heap" in layers:
         "NumPy and Python together hold less on the heap than torch's tensors do.",
         heap_ratio < 2,
         otherwise="NumPy and Python together can hold more on the heap than torch's "
-        "tensors do.",
-        undecided="NumPy and Python together may hold less on the heap than torch's "
         "tensors do.",
         seen=f"the heap holds {heap_ratio} the bytes of the tensors",
     )
@@ -127,34 +126,27 @@ claims = {
         "The most memory that tensors hold at once follows from the layers' sizes, to "
         "within a fifth.",
         predicted_ratio.within(0.8, 1.2),
-        holds="The most that tensors hold at once follows from the sizes of the "
-        f"layers: it is {predicted_ratio} what they predict.",
-        otherwise="The most that tensors hold at once does not always follow from the "
-        f"sizes of the layers: it is {predicted_ratio} what they predict.",
-        undecided="The most that tensors hold at once roughly follows from the sizes "
-        f"of the layers: it is {predicted_ratio} what they predict.",
+        otherwise="The most memory that tensors hold at once does not follow from the "
+        "layers' sizes, to within a fifth, for every model and sample size.",
+        seen=f"it is {predicted_ratio} what they predict",
     ),
     "process_most": claim(
         "The first fit of a process takes more than ten times the memory that its "
         "tensors hold.",
         process_ratio > 10,
-        holds=f"The first fit of a process takes {process_ratio} the memory that its "
-        "tensors hold.",
-        otherwise="The first fit of a process does not always take ten times the "
-        f"memory that its tensors hold, but {process_ratio} as much.",
-        undecided=f"The first fit of a process takes about {process_ratio} the memory "
-        "that its tensors hold.",
+        otherwise="The first fit of a process does not always take more than ten times "
+        "the memory that its tensors hold.",
+        seen=f"its tensors hold {tensors:short}, and the process takes {process:short}",
     ),
     "loaded_once": claim(
         "Most of the memory that a first fit takes is taken once: a second fit in the "
         "same process takes less than half as much more.",
         again_ratio < 0.5,
-        holds="Most of it is code and data of the libraries, which the first fit "
-        "loads and the process keeps.",
-        otherwise="Much of it is taken again by a further fit.",
-        undecided="Most of it may be code and data of the libraries, which the first "
-        "fit loads and the process keeps.",
-        seen=f"a second fit takes {again_ratio} of it anew",
+        holds="Most of the memory of a first fit is code and data of the libraries, "
+        "which it loads and the process keeps.",
+        otherwise="Half of the memory of a first fit or more is taken again by a "
+        "second one in the same process.",
+        seen=f"a second fit takes {again:short} more, {again_ratio} of it",
     ),
 }
 

@@ -103,8 +103,7 @@ def floor_claim(place, where):
         f"{where}, the error that remains is the noise.",
         error.within(0.9, 1.1),
         otherwise=f"{where}, the error that remains is not the noise alone.",
-        undecided=f"{where}, the error that remains may be the noise alone.",
-        seen=f"the test error is {error} its variance",
+        seen=f"the test error is {error} the noise's variance",
     )
 
 
@@ -121,8 +120,6 @@ floor_claims = {
         "left.",
         otherwise=f"Even on {FEW:,} samples with a tenth of the noise, little more "
         "than the noise is left for some model.",
-        undecided=f"On {FEW:,} samples with a tenth of the noise, more than the noise "
-        "may be left.",
         seen=f"the test error is {quiet} the noise's variance",
     ),
 }
@@ -137,7 +134,6 @@ overfitting = claim(
     gap > 0,
     holds=f"On {FEW:,} samples the models overfit.",
     otherwise=f"On {FEW:,} samples not every model overfits.",
-    undecided=f"On {FEW:,} samples the models may overfit.",
     seen=f"the test error minus the training error is {gap} the noise's variance",
 )
 overfitting
@@ -151,7 +147,6 @@ for model in MODELS:
         f"The test error of {model} falls as the samples grow.",
         trend[model] < 0,
         otherwise=f"The test error of {model} does not fall as the samples grow.",
-        undecided=f"The test error of {model} may fall as the samples grow.",
     )
 
 # %%

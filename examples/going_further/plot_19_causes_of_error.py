@@ -284,14 +284,11 @@ claims = {
         "Overfitting, too few steps and jitter explain more than four fifths of the "
         "error above the noise.",
         explained > 0.8,
-        holds="Overfitting, too few steps and the jitter of the weights explain "
-        f"{explained} of the error above the noise.",
+        holds="Overfitting, too few steps and the jitter of the weights explain more "
+        "than four fifths of the error above the noise.",
         otherwise="Overfitting, too few steps and the jitter of the weights do not "
-        "always explain more than four fifths of the error above the noise, but "
-        f"{explained}.",
-        undecided="Overfitting, too few steps and the jitter of the weights may "
-        "explain more than four fifths of the error above the noise: "
-        f"{explained}.",
+        "always explain more than four fifths of the error above the noise.",
+        seen=f"they explain {explained}",
     ),
     "largest": claim(
         "For every model and sample size, one cause of the error above the noise is "
@@ -310,8 +307,6 @@ claims = {
         left < 0.1,
         otherwise="Even with all three causes removed, a tenth of the noise's "
         "variance or more can be left above it.",
-        undecided="With all three causes removed, less than a tenth of the noise's "
-        "variance may be left above it.",
         seen=left,
     ),
 }
@@ -333,7 +328,6 @@ def one_cause(intervention, column):
         is_left < 0.5,
         holds=f"{intervention} by itself removes {most}.",
         otherwise=f"{intervention} by itself does not always remove {most}.",
-        undecided=f"{intervention} by itself may remove {most}.",
         seen=f"{is_left} is left",
     )
 

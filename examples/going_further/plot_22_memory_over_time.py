@@ -114,10 +114,8 @@ claims = {
         "The shuffled data are held once, however many epochs follow: each epoch "
         "writes over the last one's.",
         copies.within(0.9, 1.2),
-        otherwise="The shuffled data are not held just once: what is held of them is "
-        f"{copies} their size.",
-        undecided="The shuffled data may be held just once: what is held of them is "
-        f"{copies} their size.",
+        otherwise="The shuffled data are not held just once.",
+        seen=f"what is held of them is {copies} their size",
     ),
     "little_in_use": claim(
         "Little memory is in use at once, though much is allocated: more than twice as "
@@ -125,7 +123,6 @@ claims = {
         churn / peak > 2,
         holds="Little memory is in use at once, though much is allocated.",
         otherwise="Most of the memory that is allocated is in use at once.",
-        undecided="About half of the memory that is allocated is in use at once.",
         seen=f"two epochs of {MODEL} on {N_SAMPLES:,} samples allocate {churn} in all "
         f"and hold at most {peak} at a time",
     ),
@@ -133,7 +130,6 @@ claims = {
         "The profiler's memory column does not show what is in use.",
         sum_over_peak > 1,
         otherwise="The profiler's memory column shows no more than may be in use.",
-        undecided="The profiler's memory column may show more than is in use.",
         seen=busiest_sum,
     ),
 }

@@ -164,26 +164,20 @@ headline(
 written_out_speed = by_written_out[:, MANY]
 claims = {
     "autograd": claim(
-        "By autograd, many networks are trained together in less than half the time.",
+        f"By autograd, {MANY} networks are trained more than twice as fast together as "
+        "one by one.",
         autograd_speed > 2,
-        holds=f"By autograd, {MANY} networks are trained together {autograd_speed} as "
-        "fast as one by one.",
-        otherwise=f"By autograd, {MANY} networks are trained together "
-        f"{autograd_speed} as fast as one by one, not always twice as fast.",
-        undecided=f"By autograd, {MANY} networks are trained together about "
-        f"{autograd_speed} as fast as one by one.",
+        otherwise=f"By autograd, {MANY} networks are not always trained more than "
+        "twice as fast together as one by one.",
+        seen=f"{autograd_speed} as fast",
     ),
     "written_out": claim(
-        "Many networks are trained faster together by autograd than one by one with "
+        f"{MANY} networks are trained faster together by autograd than one by one with "
         "the gradient written out.",
         written_out_speed > 1,
-        holds=f"Together by autograd, {MANY} networks are trained {written_out_speed} "
-        "as fast as one by one with the gradient written out.",
-        otherwise=f"One by one with the gradient written out, {MANY} networks can be "
-        "trained faster than together by autograd, which is "
-        f"{written_out_speed} as fast.",
-        undecided=f"Together by autograd, {MANY} networks are trained about "
-        f"{written_out_speed} as fast as one by one with the gradient written out.",
+        otherwise=f"{MANY} networks are not always trained faster together by autograd "
+        "than one by one with the gradient written out.",
+        seen=f"{written_out_speed} as fast",
     ),
 }
 
@@ -221,7 +215,6 @@ def vmap_claim(name, over_vmap):
         statement,
         over_vmap > 2,
         otherwise=statement.replace("trains", "does not always train"),
-        undecided=statement.replace("trains", "may train"),
         seen=f"it is {over_vmap} as fast",
     )
 

@@ -67,16 +67,12 @@ headline(
 
 claims = {
     "bounded": claim(
-        "Whatever the engine, a large fit takes less than four times the size of the "
-        "data in float32.",
+        f"A fit of {N_SAMPLES:,} samples takes less than four times the size of its "
+        "data in float32, whatever the engine.",
         copies < 4,
-        holds=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} samples "
-        f"takes {copies} their size in float32.",
-        otherwise=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} "
-        f"samples takes memory of {copies} their size in float32, more than four "
-        "times with some engine.",
-        undecided=f"With many samples the data weigh more: a fit of {N_SAMPLES:,} "
-        f"samples takes memory of about {copies} their size in float32.",
+        otherwise=f"A fit of {N_SAMPLES:,} samples takes four times the size of its "
+        "data in float32 or more with some engine.",
+        seen=f"the data are {data}, and the fit takes {peak:short}",
     )
 }
 

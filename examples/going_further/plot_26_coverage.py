@@ -202,44 +202,42 @@ claims = {
         f"medians or of an exponent covers {BOUNDS}.",
         medians[medians.idxmin()] > LEAST,
         medians[medians.idxmax()] < MOST,
-        otherwise=f"Intervals of medians cover {medians}.",
-        undecided=f"Intervals of medians cover {medians}; whether each covers {BOUNDS} "
-        "would take more simulated measurements to tell.",
+        otherwise=f"From {fewest} processes on, not every interval of a median, of a "
+        f"ratio of medians or of an exponent covers {BOUNDS}.",
+        seen=f"they cover {medians}",
     ),
     "means_covered": claim(
         f"From {fewest} processes on, every interval of a mean or of a difference of "
         f"means covers {BOUNDS}, unless one of two modes is rarer.",
         covered_means[covered_means.idxmin()] > LEAST,
         covered_means[covered_means.idxmax()] < MOST,
-        otherwise=f"Intervals of means cover {covered_means}.",
-        undecided=f"Intervals of means cover {covered_means}; whether each covers "
-        f"{BOUNDS} would take more simulated measurements to tell.",
+        otherwise=f"From {fewest} processes on, not every interval of a mean or of a "
+        f"difference of means covers {BOUNDS}, even if neither mode is rarer.",
+        seen=f"they cover {covered_means}",
     ),
     "mean_with_a_rarer_mode": claim(
         f"With {fewest} processes, the interval of a mean covers less than "
         f"{100 * LEAST:g} % if one of two modes is rarer.",
         means[uneven, "alone", fewest] < LEAST,
-        otherwise=f"Even if one of two modes is rarer, the interval of a mean of "
-        f"{fewest} processes covers {means[uneven, 'alone', fewest]}.",
-        undecided=f"With {fewest} processes, the interval of a mean covers "
-        f"{means[uneven, 'alone', fewest]} if one of two modes is rarer.",
+        otherwise=f"With {fewest} processes, the interval of a mean covers "
+        f"{100 * LEAST:g} % or more even if one of two modes is rarer.",
+        seen=f"it covers {means[uneven, 'alone', fewest]}",
     ),
     "few_lognormal": claim(
         f"With {FEW[0]} to {FEW[-1]} processes, intervals of medians cover {BOUNDS} "
         "if the noise is lognormal.",
         few["median", lognormals].within(LEAST, MOST),
-        otherwise=f"Intervals of few processes cover {few['median', lognormals]}.",
-        undecided=f"Intervals of few processes cover {few['median', lognormals]}; "
-        f"whether each covers {BOUNDS} would take more simulated measurements to tell.",
+        otherwise=f"With {FEW[0]} to {FEW[-1]} processes, intervals of medians do not "
+        f"always cover {BOUNDS} if the noise is lognormal.",
+        seen=f"they cover {few['median', lognormals]}",
     ),
     "few_modes": claim(
         f"With {FEW[1]} processes, the interval of a median covers less than "
         f"{100 * LEAST:g} % if the noise has two equal modes.",
         few["median", "modes 50 : 50", FEW[1]] < LEAST,
-        otherwise=f"Even if the noise has two equal modes, the interval of a median of "
-        f"{FEW[1]} processes covers {few['median', 'modes 50 : 50', FEW[1]]}.",
-        undecided=f"With {FEW[1]} processes, the interval of a median covers "
-        f"{few['median', 'modes 50 : 50', FEW[1]]} if the noise has two equal modes.",
+        otherwise=f"With {FEW[1]} processes, the interval of a median covers "
+        f"{100 * LEAST:g} % or more even if the noise has two equal modes.",
+        seen=f"it covers {few['median', 'modes 50 : 50', FEW[1]]}",
     ),
 }
 

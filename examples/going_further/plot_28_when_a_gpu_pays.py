@@ -198,12 +198,9 @@ def pays_claim(varied, speed):
     return claim(
         STATEMENTS[varied],
         speed[most] > 1,
-        holds=f"The GPU is faster than the CPU from {fewest:,} {varied} on: with "
-        f"{most:,} {varied} it is {speed[most]} as fast.",
-        otherwise=f"Even with {most:,} {varied} the GPU is not faster than the CPU: it "
-        f"is {speed[most]} as fast.",
-        undecided=f"With {most:,} {varied} the GPU may be faster than the CPU: it is "
-        f"{speed[most]} as fast.",
+        holds=f"The GPU is faster than the CPU from {fewest:,} {varied} on.",
+        otherwise=f"The GPU is not faster than the CPU even with the most {varied}.",
+        seen=f"with {most:,} {varied} it is {speed[most]} as fast",
     )
 
 
@@ -214,7 +211,6 @@ def report_claim(step):
         slower > 1,
         otherwise="On the networks of the report, the CPU is not always faster than "
         "the GPU.",
-        undecided="On the networks of the report, the CPU may be faster than the GPU.",
         seen=f"a step on the GPU takes {slower} as long",
     )
 
@@ -227,8 +223,6 @@ def launches_claim(step):
         share > 0.5,
         otherwise="On the networks of the report, a step on the GPU is not always "
         "mostly launches.",
-        undecided="On the networks of the report, a step on the GPU may be mostly "
-        "launches.",
         seen=f"on tensors of a single element it takes {share} of its time",
     )
 
@@ -244,8 +238,6 @@ def graph_claim(step):
         ahead > 1,
         otherwise="On the networks of the report, one graph of an epoch is not always "
         "the fastest.",
-        undecided="On the networks of the report, one graph of an epoch may be the "
-        "fastest.",
         seen=f"it is {ahead} as fast as the others",
     )
 

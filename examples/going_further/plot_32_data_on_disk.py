@@ -112,7 +112,7 @@ def run_memory(n_samples):
 
 
 STATEMENTS = {
-    "bounded": "The memory of a fit on files does not depend on the number of rows.",
+    "bounded": "The memory of a fit on files is independent of the number of rows.",
     "little": "A fit on files takes less than 200 MB.",
 }
 memory_runs = measure(
@@ -138,7 +138,6 @@ if "bytes" in memory_runs.measured:
             STATEMENTS["bounded"],
             grows.within(0.9, 1.1),
             otherwise="The memory of a fit on files depends on the number of rows.",
-            undecided="The memory of a fit on files may depend on the number of rows.",
             seen=f"it takes {peak[fewest]:short} for {fewest:,} rows and "
             f"{peak[most]:short} for {most:,}",
         ),
@@ -146,7 +145,6 @@ if "bytes" in memory_runs.measured:
             STATEMENTS["little"],
             peak < 200e6,
             otherwise="A fit on files can take more than 200 MB.",
-            undecided="A fit on files may take less than 200 MB.",
             seen=f"it takes {peak}",
         ),
     }
@@ -165,20 +163,16 @@ error_ratio = mse["on disk"] / mse["in memory"]
 claims["fast_enough"] = claim(
     "Training on files reaches more than seven tenths of the speed in memory.",
     speed > 0.7,
-    holds=f"Training on files reaches {speed} of the speed in memory.",
-    otherwise=f"Training on files reaches only {speed} of the speed in memory.",
-    undecided=f"Training on files reaches about {speed} of the speed in memory.",
+    otherwise="Training on files does not reach seven tenths of the speed in memory.",
+    seen=f"it reaches {speed}",
 )
 claims["as_good"] = claim(
-    "Shuffled chunk by chunk, the samples are learned as well as in memory, to within "
-    "a twentieth of the error.",
+    "Samples that are shuffled chunk by chunk are learned as well as in memory, to "
+    "within a twentieth of the error.",
     error_ratio.within(0.95, 1.05),
-    holds="Shuffled chunk by chunk, the samples are learned as well as in memory: the "
-    f"error is {error_ratio} that in memory.",
-    otherwise="Shuffled chunk by chunk, the samples are not learned as well as in "
-    f"memory: the error is {error_ratio} that in memory.",
-    undecided="Shuffled chunk by chunk, the samples are learned about as well as in "
-    f"memory: the error is {error_ratio} that in memory.",
+    otherwise="Samples that are shuffled chunk by chunk are not learned as well as in "
+    "memory, to within a twentieth of the error.",
+    seen=f"the error is {error_ratio} that in memory",
 )
 claims["as_good"]
 

@@ -112,8 +112,6 @@ def peak_claim(of_peak):
         of_peak > OF_PEAK,
         otherwise=f"A whole compiled step of {MODEL} computes at less than seven "
         "tenths of the rate that a core reaches at most.",
-        undecided=f"A whole compiled step of {MODEL} may compute at more than seven "
-        "tenths of the rate that a core reaches at most.",
         seen=f"it reaches {of_peak}",
     )
 
@@ -124,8 +122,6 @@ def roofline_claim(of_roofline):
         of_roofline > OF_ROOFLINE,
         otherwise="In a wide network, arithmetic at a core's highest rate and Adam's "
         "traffic at the memory's explain less than 85 % of a compiled step.",
-        undecided="In a wide network, arithmetic at a core's highest rate and Adam's "
-        "traffic at the memory's may explain more than 85 % of a compiled step.",
         seen=f"together they would take {of_roofline} of it",
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
 from math import isnan
@@ -10,6 +12,9 @@ from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED, Check,
 
 SYMBOLS = {HOLDS: "✓", FAILS: "✗", UNDECIDED: "≈", UNMEASURED: "–"}
 """The symbol of each verdict, so that it can be told without colour."""
+
+# A sentence that begins with one of these opens with a phrase that a comma ends: "In training, ...".
+PREPOSITIONS = ("After", "At", "By", "For", "From", "In", "On", "Once", "Over", "To", "Under", "Up", "With", "Without")
 
 # If a decision would need more than this many times the measured processes, "measure more" is no useful advice.
 MOST_TIMES_MORE = 50
@@ -46,6 +51,11 @@ class Claim:
     def text(self) -> str:
         """The text for its verdict."""
         return self.texts[self.verdict]
+
+    @property
+    def text_within(self) -> str:
+        """The same as it is written within another sentence: it begins in lower case unless it begins with a name."""
+        return lowered(self.text, self.evidence)
 
     @property
     def mark(self) -> str:
@@ -93,8 +103,8 @@ def claim(
         undecided.
     holds, otherwise, undecided, unmeasured : str, default=""
         The texts for the four verdicts: holds, does not hold, undecided, not measured. By default, the statement itself
-        if it holds, and otherwise the statement in quotes with its verdict. If the numbers come from several machines,
-        a sentence that names them is appended.
+        if it holds; "It is open whether ..." with the text of `holds` if it is undecided; and otherwise the statement
+        in quotes with its verdict. If the numbers come from several machines, a sentence that names them is appended.
     seen : str or Quantity, default=""
         The measured numbers, appended after a colon to each text but that for "not measured": a quantity, or a clause
         such as ``f"ten times the samples take {growth} as long"``.
@@ -126,6 +136,8 @@ def claim(
     ... )
     >>> quick.text
     'Large is not quick: it takes 7.4\xa0s.'
+    >>> quick.texts["undecided"]
+    'It is open whether Large is quick: it takes 7.4\xa0s.'
     """
     if not isinstance(statement, str) or not statement.strip():
         raise ValueError(f"The 'statement' parameter of claim must be a sentence. Got {statement!r} instead.")
@@ -147,16 +159,52 @@ def claim(
     verdict = UNMEASURED if reason else joined.verdict
     compared = [one for one in joined.comparisons() if isinstance(one, Comparison)]
     where = on_several(frozenset().union(*(one.cell.machines for one in compared)))
+    evidence = () if reason else tuple(joined.evidence())
     quoted = f"“{statement.removesuffix('.')}”"
     texts = {
         HOLDS: _with_clause(holds or statement, seen) + where,
         FAILS: _with_clause(otherwise or f"The claim {quoted} does not hold here.", seen) + where,
-        UNDECIDED: _with_clause(undecided or f"These measurements do not decide the claim {quoted}.", seen) + where,
+        UNDECIDED: _with_clause(undecided or _in_doubt(holds or statement, evidence), seen) + where,
         UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",
     }
-    evidence = () if reason else tuple(joined.evidence())
     advice = _advice(joined) if verdict == UNDECIDED else ""
     return Claim(statement, verdict, texts, evidence, advice or (reason and f"Not measured: {reason}."), original)
+
+
+def lowered(sentence: str, evidence: Iterable[Evidence] = ()) -> str:
+    """Return a sentence as it is written within another one: it begins in lower case unless it begins with a name.
+
+    Parameters
+    ----------
+    sentence : str
+        The sentence.
+    evidence : iterable of Evidence, default=()
+        The comparisons that the sentence is about. What their labels write with a capital letter is a name.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from mlperf import exact
+    >>> from mlperf.quantities.claims import lowered
+    >>> lowered("Training takes long.")
+    'training takes long.'
+    >>> lowered("Large takes long.", (exact({"Large": 9}, by="model") > 1).evidence())
+    'Large takes long.'
+    """
+    first = re.match(r"[^\s,:]*", sentence)[0]  # type: ignore[index]  # it always matches
+    # The evidence of a fact is a whole sentence, which begins with a capital letter, too.
+    labels = [f"{one.label} {one.sentence[1:]}" for one in evidence if one.measured]
+    known = set(re.findall(r"\w+", " ".join(labels)))
+    is_name = first[1:] != first[1:].lower() or bool(re.search(r"\d", first)) or first in known
+    return sentence if is_name else sentence[:1].lower() + sentence[1:]
+
+
+def _in_doubt(sentence: str, evidence: Iterable[Evidence]) -> str:
+    opens_with_phrase = sentence.split()[0] in PREPOSITIONS and ", " in sentence
+    return f"It is open whether{',' * opens_with_phrase} {lowered(sentence, evidence)}"
 
 
 def _with_clause(sentence: str, seen: object) -> str:

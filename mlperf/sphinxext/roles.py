@@ -75,7 +75,7 @@ class SaysRole(PublishedRole):
         pairs = zip(claims, others, strict=True)
         marks = [other.mark for mine, other in pairs if other and other.verdict != mine.verdict]
         differ = f" [other results: {', '.join(marks)}]" if marks else ""
-        return join([claim.text for claim in claims], joints, form) + differ
+        return join(claims, joints, form) + differ
 
 
 class AnswerRole(SaysRole):

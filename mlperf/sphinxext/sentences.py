@@ -7,21 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, UNMEASURED
-from mlperf.quantities.claims import SYMBOLS
+from mlperf.quantities.claims import SYMBOLS, Claim
 from mlperf.quantities.intervals import LEVEL
 from mlperf.results import folder
 
 NAME = rf"{folder.NAME.pattern}\.{folder.KEY.pattern}"
 _CONDITION = re.compile(rf"(?P<name>{NAME})\s+(is\s+)?(?P<negated>not\s+(?!measured\b))?(?P<verdicts>.+)")
-# Words that are written in lower case within a sentence. Others may be names.
-STARTERS = frozenset(
-    """
-    A About After All Although An And Another As At Because Before Below Between Both But By Each Every Everything Few
-    For From Half Here How If In Into It Its Less Like Many More Most Neither No None Not Nothing Of On One Only Or
-    Other Over Per So Some Such Ten That The Their Then There These They This Those Three Through To Two Under Unlike
-    Until Up What When Where Whether Which While With Within Without
-    """.split()  # noqa: SIM905 - easier to read as a text
-)
 
 
 def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
@@ -63,15 +54,15 @@ def parse_sentences(text: str) -> tuple[list[str], list[str], str]:
     return names, joints, form
 
 
-def join(sentences: list[str], joints: list[str], form: str = "") -> str:
-    """Join sentences into one, with full stops and capital letters adapted.
+def join(claims: Sequence[Claim], joints: Sequence[str], form: str = "") -> str:
+    """Join the texts of claims to one sentence, with full stops and capital letters adapted.
 
     Parameters
     ----------
-    sentences : list of str
-        The sentences, with their full stops.
-    joints : list of str
-        The texts between them, such as ", but ". Sentences that are only separated by a space stay separate sentences.
+    claims : sequence of Claim
+        The claims.
+    joints : sequence of str
+        The texts between theirs, such as ", but ". Texts that are only separated by a space stay separate sentences.
     form : {"", "clause", "open"}, default=""
         "open" leaves out the last full stop, for a sentence that goes on; "clause" also begins in lower case.
 
@@ -81,27 +72,20 @@ def join(sentences: list[str], joints: list[str], form: str = "") -> str:
 
     Examples
     --------
+    >>> from mlperf import claim, exact
     >>> from mlperf.sphinxext.sentences import join
-    >>> join(["The time grows.", "It is not linear."], [", but "])
-    'The time grows, but it is not linear.'
-    >>> join(["Nothing is lost.", "JAX is faster."], ["; "], "clause")
-    'nothing is lost; JAX is faster'
+    >>> join([claim("The time grows.", exact(2) > 1), claim("It is linear.", exact(2) > 1)], [", and "])
+    'The time grows, and it is linear.'
     """
-    text = lowered(sentences[0]) if form == "clause" else sentences[0]
-    for joint, sentence in zip(joints, sentences[1:], strict=True):
-        text = f"{opened(text)}{joint}{lowered(sentence)}" if joint.strip() else f"{text} {sentence}"
+    text = claims[0].text_within if form == "clause" else claims[0].text
+    for joint, claim in zip(joints, claims[1:], strict=True):
+        text = f"{opened(text)}{joint}{claim.text_within}" if joint.strip() else f"{text} {claim.text}"
     return opened(text) if form else text
 
 
 def opened(sentence: str) -> str:
     """Return a sentence without its full stop."""
     return sentence.rstrip().removesuffix(".")
-
-
-def lowered(sentence: str) -> str:
-    """Return a sentence as it is written within another one: it begins in lower case unless it begins with a name."""
-    first, space, rest = sentence.partition(" ")
-    return first.lower() + space + rest if first.rstrip(",") in STARTERS else sentence
 
 
 class Condition(NamedTuple):

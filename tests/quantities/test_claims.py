@@ -85,6 +85,13 @@ def test_a_claim_has_a_text_for_every_verdict_even_if_none_was_written():
     assert made.texts[FAILS] == "The claim “R2 is high” does not hold here."
 
 
+def test_what_is_undecided_is_what_would_hold_put_in_doubt_with_the_same_numbers():
+    near = measured((1.1, 0.9, 1.3))
+    made = claim("Small is slower.", near > 1, holds="In training, Small is slower.", seen=f"it takes {near}")
+    assert made.text == "It is open whether, in training, Small is slower: it takes 1.1× (0.9 to 1.3)."
+    assert claim("In all, it is less.", near < 1, undecided="Nobody knows.").text == "Nobody knows."
+
+
 def test_what_is_not_measured_is_a_verdict_of_its_own_with_its_reason():
     made = claim("The heap holds less.", reason="memray is not installed")
     assert made.mark == "– not measured"
@@ -109,6 +116,27 @@ def _sampled(values):
 
     numbers = np.arange(len(values))
     return Sampled(np.asarray(values), numbers, np.zeros_like(numbers), object())
+
+
+@pytest.mark.parametrize(
+    ("sentence", "within"),
+    [
+        ("The time grows.", "the time grows."),
+        ("Training takes long.", "training takes long."),
+        ("A cell is small.", "a cell is small."),
+        ("Up to then, all is well.", "up to then, all is well."),
+        ("Overfitting, above all, costs.", "overfitting, above all, costs."),
+        ("JAX is faster.", "JAX is faster."),
+        ("DataLoader: slow.", "DataLoader: slow."),
+        ("R2 is high.", "R2 is high."),
+        ("Adam takes half of it.", "Adam takes half of it."),
+        ("Large, as ever, takes longer.", "Large, as ever, takes longer."),
+    ],
+)
+def test_within_a_sentence_only_names_begin_with_a_capital_letter(sentence, within):
+    fit = exact({"fused Adam": 1.0, "Large": 3.5}, by="what", unit="seconds")
+    made = claim(sentence, fit["fused Adam"] / fit["Large"] < 2, fact("The whole is a sum", True))
+    assert made.text_within == within
 
 
 def test_evidence_is_said_as_people_say_it():
