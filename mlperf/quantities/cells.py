@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mlperf.quantities.intervals import LEVEL, combine, interval
+from mlperf.quantities.intervals import LEVEL, by_process, combine, interval
 
 Interval = tuple[float, float]
 Statistic = Literal["median", "mean"]
@@ -198,19 +198,15 @@ class Sampled(Cell):
 
     def by_process(self) -> Sampled:
         """Return one value for each process, in place of its runs: the observations that the interval rests on."""
-        order = np.argsort(self.process, kind="stable")
-        processes, starts = np.unique(self.process[order], return_index=True)
-        reduce = np.median if self.statistic == "median" else np.mean
-        values = [reduce(runs) for runs in np.split(self._runs[order], starts[1:])]
-        disturbed = [runs.any() for runs in np.split(self._disturbed[order], starts[1:])]
+        processes = np.unique(self.process)
         return Sampled(
-            np.asarray(values),
+            by_process(self._runs, self.process, self.statistic),
             processes,
             np.zeros_like(processes),
             self.source,
             self.statistic,
             machine=self.machine,
-            disturbed=np.asarray(disturbed),
+            disturbed=np.isin(processes, self.process[self._disturbed]),
         )
 
     def pairs_with(self, other: Sampled) -> bool:

@@ -109,7 +109,7 @@ def interval(
         raise ValueError(
             f"The 'level' parameter of interval must be a number from 0 to below 1. Got {level!r} instead.{slip}"
         )
-    samples = Estimates(_by_process(values, processes, _REDUCE[statistic])[np.newaxis], statistic)
+    samples = Estimates(by_process(values, processes, statistic)[np.newaxis], statistic)
     (low,), (high,) = samples.interval(level)
     return float(samples.value[0]), float(low), float(high)
 
@@ -264,8 +264,30 @@ def _moved_together(gains: Floats, estimates: Sequence[Estimate], values: list[A
     return places
 
 
-def _by_process(values: ArrayLike, processes: ArrayLike | None, reduce: Callable[..., Any]) -> Floats:
-    """Return one value for each process, after checking both parameters."""
+def by_process(values: ArrayLike, processes: ArrayLike | None, statistic: str = "median") -> Floats:
+    """Return one value for each process: the observations that an interval rests on.
+
+    Parameters
+    ----------
+    values, processes, statistic
+        As for `interval`.
+
+    Returns
+    -------
+    ndarray of shape (n_processes,)
+        The median (mean) of each process, in ascending order of the processes.
+
+    Raises
+    ------
+    ValueError
+        As by `interval`.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.intervals import by_process
+    >>> by_process([1.0, 1.25, 1.5, 2.0], processes=[0, 0, 0, 1]).tolist()
+    [1.25, 2.0]
+    """
     x = np.asarray(values, dtype=np.float64)
     if x.ndim != 1 or not x.size or not np.isfinite(x).all():
         raise ValueError(
@@ -281,12 +303,12 @@ def _by_process(values: ArrayLike, processes: ArrayLike | None, reduce: Callable
             f"{len(x)} values. Got shape {labels.shape} instead."
         )
     _, process, n_repeats = np.unique(labels, return_inverse=True, return_counts=True)
-    by_process = np.argsort(process, kind="stable")
+    order = np.argsort(process, kind="stable")
     starts = np.cumsum(n_repeats) - n_repeats
     reduced = np.empty(len(n_repeats))
     for n in np.unique(n_repeats):  # all processes with the same number of repeats at once
         alike = n_repeats == n
-        reduced[alike] = reduce(x[by_process[starts[alike, np.newaxis] + np.arange(n)]], axis=1)
+        reduced[alike] = _REDUCE[statistic](x[order[starts[alike, np.newaxis] + np.arange(n)]], axis=1)
     return reduced
 
 

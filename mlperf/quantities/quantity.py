@@ -941,16 +941,18 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
 
 
 def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64], cells: list[Sampled]) -> Sampled:
-    first = cells[0]
-    processes = np.unique(first.process)
-    results = []
-    for process in processes:
-        rows = first.process == process
-        curve = np.asarray([np.median(cell.runs[rows]) for cell in cells])
-        results.append(float(function(sizes, curve)))
-    zeros = np.zeros(len(processes), dtype=np.int64)
-    source = (first.source, "along")
-    return Sampled(np.asarray(results), processes, zeros, source, first.statistic, machine=first.machine)
+    """Return the function of the curve of each process."""
+    observed = [cell.by_process() for cell in cells]
+    curves = np.column_stack([cell.runs for cell in observed])
+    return Sampled(
+        np.asarray([float(function(sizes, curve)) for curve in curves]),
+        observed[0].process,
+        observed[0].repeat,
+        (observed[0].source, "along"),
+        observed[0].statistic,
+        machine=observed[0].machine,
+        disturbed=np.any([cell.disturbed for cell in observed], axis=0),
+    )
 
 
 def _tuple(key: Any) -> Labels:
