@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
-from mlperf.quantities.labels import Labels
+from mlperf.quantities.labels import PLAIN, Labels
 from mlperf.quantities.marks import draw_series
 from mlperf.quantities.plans import BESIDE, CHARACTER, Plan, make_plan
 from mlperf.quantities.quantity import Quantity
@@ -175,8 +175,7 @@ def headline(where: Any, text: str) -> None:
     """
     first: Any = where.flat[0] if isinstance(where, np.ndarray) else where[0] if isinstance(where, Sequence) else where
     figure: Any = first if not isinstance(first, Axes) else first.get_figure()
-    # A dollar sign does not begin a formula.
-    font: Any = {"fontsize": "medium", "fontweight": "bold", "parse_math": False}
+    font: Any = {"fontsize": "medium", "fontweight": "bold", **PLAIN}
     with _style():
         width = 72 * figure.bbox.width / figure.get_figure(root=True).dpi
         if first is where and isinstance(first, Axes) and len(figure.axes) > 1:
@@ -290,14 +289,14 @@ def _format_values(axes: Any, plan: Plan, place: int) -> None:
     )
     is_outer = _is_lowest(plan, place) if plan.horizontal else place % plan.n_columns == 0
     if is_outer or not plan.shared:
-        axis.set_label_text(text)
+        axis.set_label_text(text, **PLAIN)
     across.grid(plan.kind == "line")
 
 
 def _format_labels(axes: Any, plan: Plan, place: int) -> None:
     axis = axes.yaxis if plan.horizontal else axes.xaxis
     if plan.panels is not None:
-        axes.set_title(plan.texts(plan.panels)[place], loc="left")
+        axes.set_title(plan.texts(plan.panels)[place], loc="left", **PLAIN)
     if _is_lowest(plan, place):
         axes.xaxis.set_tick_params(which="both", labelbottom=True)
     if plan.kind == "line":
@@ -306,7 +305,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
         says_what = True
     else:
         texts, says_what = plan.ticks()
-        axis.set_ticks(range(len(texts)), texts)
+        axis.set_ticks(range(len(texts)), texts, **PLAIN)
         axis.set_tick_params(length=0)
         # A single bar would fill the axes.
         margin = 0.25 * max(2, 5 - len(texts))
@@ -316,7 +315,7 @@ def _format_labels(axes: Any, plan: Plan, place: int) -> None:
         for odd in range(1, len(texts), 2) if plan.kind == "dot" else ():
             band(odd - 0.5, odd + 0.5 if odd < len(texts) - 1 else ends[1], color=BAND, linewidth=0, zorder=0)
     if says_what and _is_lowest(plan, place):
-        axis.set_label_text(header(plan.x or ""))
+        axis.set_label_text(header(plan.x or ""), **PLAIN)
 
 
 def _say_once(drawn: Sequence[Any], plan: Plan) -> None:

@@ -16,6 +16,9 @@ from matplotlib.transforms import Bbox, IdentityTransform
 CONTRAST = 4.5
 """Minimum contrast of text on white: the accessibility guidelines' for text of this size (WCAG 2.2, 1.4.3)."""
 
+PLAIN: dict[str, Any] = {"parse_math": False}
+"""Settings of a text as it is: a dollar sign in the name of a model begins no formula."""
+
 # Longer labels are broken into lines of at most this many characters.
 LONGEST_LINE = 22
 # In points: from the axes to the label, and between two labels.
@@ -62,7 +65,8 @@ class Labels(Artist):
             The marker of the series, drawn before the text.
         """
         alignment: Any = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
-        self.texts.append(Text(0, 0, broken(text, LONGEST_LINE), color=legible(color), fontsize="medium", **alignment))
+        font: Any = {"color": legible(color), "fontsize": "medium", **PLAIN}
+        self.texts.append(Text(0, 0, broken(text, LONGEST_LINE), **font, **alignment))
         style: Any = {"marker": marker or "None", "linestyle": "None", "markersize": MARKER_SIZE}
         self.markers.append(Line2D([], [], color=color, **style))
         axes: Any = self.axes

@@ -8,6 +8,7 @@ from typing import Any
 
 from mlperf.quantities.claims import claim
 from mlperf.quantities.drawing import QUIET, subplots
+from mlperf.quantities.labels import PLAIN
 
 # Of the reason in the figure: large enough to be read in the gallery's thumbnails, too.
 CHARACTERS = 30
@@ -61,6 +62,6 @@ def not_measured(statements: Mapping[str, str], *, reason: str, figure: str) -> 
     results[figure], axes = subplots()
     said = textwrap.fill(f"Not measured here: {reason}.", CHARACTERS)
     # A dollar sign does not begin a formula.
-    axes.set_title(said, y=0.5, loc="center", va="center", color=QUIET, fontsize=FONT_SIZE, parse_math=False)
+    axes.set_title(said, y=0.5, loc="center", va="center", color=QUIET, fontsize=FONT_SIZE, **PLAIN)
     axes.set_axis_off()
     return results

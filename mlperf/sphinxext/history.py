@@ -134,6 +134,7 @@ def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
     from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 
     from mlperf.quantities.drawing import COLORS, QUIET, headline, subplots
+    from mlperf.quantities.labels import PLAIN
     from mlperf.quantities.scales import format_values
 
     latest = points[-1].quantity
@@ -157,7 +158,8 @@ def draw(title: str, points: Sequence[Point], marks: Sequence[Point]) -> Any:
     label = format_values(axes.yaxis, sizes, name=latest.name, unit=latest.unit, log=False, n_ticks=4)
     axes.set_ylabel(label)
     if len(machines) > 1:
-        axes.legend(fontsize="small")
+        for text in axes.legend(fontsize="small").get_texts():
+            text.set(**PLAIN)
     builds = f"{len(points)} builds, no change found" if len(points) > 1 else "the only build so far"
     last = f"changed {told(points, marks[-1])}" if marks else builds
     headline(axes, f"{title}: {latest:short}; {last}")

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import colors
 from matplotlib import pyplot as plt
+from matplotlib.text import Text
 
 from mlperf import Quantity, Runs, exact, headline, reference, subplots
 from mlperf.quantities.drawing import COLORS, QUIET
@@ -423,6 +424,19 @@ def test_quantity_is_drawn_where_it_is_told():
     assert measured(model=MODELS).plot(ax=right) is right
     assert not left.patches
     assert len(right.patches) == 3
+
+
+@pytest.mark.parametrize("plotted", [{"x": "model"}, {"x": "n", "by": "model"}, {"x": "n", "panels": "model"}])
+def test_dollar_signs_begin_no_formula(plotted):
+    """Tried: a model whose name has two dollar signs could not be drawn, or was drawn as a formula."""
+    names = ["from $5 to $6", r"$\nonsense{$"]
+    time = measured(model=names, n=[1, 2], column="$_seconds")
+    drawn = axes_of((time.at(n=1) if plotted == {"x": "model"} else time).plot(**plotted))
+    reference(drawn[-1], 1, names[1])
+    figure = drawn[0].get_figure()
+    figure.savefig(io.BytesIO())
+    texts = [*figure.findobj(Text), *beside(drawn[-1])]
+    assert set(names) <= {" ".join(text.get_text().split()) for text in texts}
 
 
 def test_headline_is_broken_to_the_width_of_the_figure():

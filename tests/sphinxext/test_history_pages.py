@@ -1,6 +1,7 @@
 """The history on a page: a sentence without builds, figures with marks with them; a preview adds nothing."""
 
 import csv
+import io
 from datetime import datetime, timedelta
 
 import pytest
@@ -91,6 +92,15 @@ def test_an_only_build_is_called_that_and_has_one_date():
     (axes,) = figure.axes
     assert " ".join(figure.get_suptitle().split()) == "Fit of Large: 2 s; the only build so far"
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["2026-01-05"]
+
+
+def test_the_names_of_machines_are_no_formulas():
+    """Tried: a name with dollar signs ended the build with a traceback."""
+    names = ["$a$ processor", r"$\nonsense{$"]
+    points = [Point(f"2026-01-0{day}T12:00:00+00:00", name, "", exact(2)) for day, name in enumerate(names, start=1)]
+    (axes,) = draw("Fit of Large", points, []).axes
+    axes.get_figure().savefig(io.BytesIO())
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == names
 
 
 def test_another_machine_is_no_change(project):
