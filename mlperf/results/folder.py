@@ -16,6 +16,9 @@ ENDINGS = ("csv", "svg", "pdf")
 MOST_BYTES = 200_000_000
 """Maximum size of a file of a result."""
 
+SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError)
+"""Errors that reading an invalid file may raise."""
+
 _FILE = re.compile(rf"(?P<name>{NAME.pattern})(\.{KEY.pattern}\.({'|'.join(ENDINGS)})|\.json)", re.ASCII)
 
 

@@ -10,7 +10,8 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Sequence
-from math import isfinite, nan
+from datetime import datetime
+from math import isfinite, isinf, nan
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from mlperf.quantities.cells import Given
 from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.units import UNITS
 from mlperf.results.atomic import writing
-from mlperf.results.folder import NAME, ResultError, content_of
+from mlperf.results.folder import NAME, SURPRISES, ResultError, content_of
 from mlperf.results.kinds import described_label, label_of_json
 from mlperf.results.reading import Result
 from mlperf.results.references import cells, parse
@@ -159,11 +160,13 @@ def _quantity(rows: Sequence[dict[str, str]], path: Path, name: str) -> Quantity
             labels = json.loads(row["labels"])
             by = list(labels)
             value, low, high = (float(row[field]) if row[field] else nan for field in ("value", "low", "high"))
+            if not isfinite(value) or isinf(low) or isinf(high) or row["unit"] not in UNITS:
+                raise ValueError("it holds something that is not a value")
+            if datetime.fromisoformat(row["time"]).utcoffset() is None:
+                raise ValueError("it holds a time without its zone")
             given[tuple(map(label_of_json, labels.values()))] = Given(value, low, high)
-        if not all(isfinite(one.value) for one in given.values()) or not {row["unit"] for row in rows} <= set(UNITS):
-            raise ValueError("it holds something that is not a value")
         return Quantity(given, by, unit=rows[0]["unit"], name=name)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except SURPRISES as error:
         raise ResultError(f"The history {path} cannot be read ({error}). Remove it, or restore it.") from None
 
 

@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from mlperf.results.atomic import staged
-from mlperf.results.folder import KEY, NAME, ResultError, content_of, is_file_of, results_folder
+from mlperf.results.folder import KEY, NAME, SURPRISES, ResultError, content_of, is_file_of, results_folder
 from mlperf.results.frames import from_csv
 from mlperf.results.kinds import KINDS, Entry, Files, revive
 from mlperf.results.sealed import digest, unseal
@@ -28,8 +28,6 @@ FORMAT = 2
 REMEDY = "Run the script that publishes it, or `make html`."
 # Even beside a writer that publishes all the time, a reader needs only milliseconds.
 PATIENCE_SECONDS = 30
-# Errors that reading an invalid file may raise.
-_SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError)
 
 
 class Result:
@@ -90,7 +88,7 @@ class Result:
         if self.kind(key) == "table" and self._things[key] is None:
             try:
                 self._things[key] = from_csv(self._of(key)["csv"], self._entries[key]["described"])
-            except _SURPRISES as error:
+            except SURPRISES as error:
                 raise _corrupt(self.name, self.folder / f"{self.name}.{key}.csv", error) from None
         thing = self._things[key]
         return thing.copy() if isinstance(thing, pd.DataFrame) else thing
@@ -256,7 +254,7 @@ def _attempt(name: str, folder: Path) -> tuple[Result | None, ResultError, Any]:
             return _whole(name, folder, content), problem, state
         except ResultError as error:
             problem = error
-        except _SURPRISES as error:
+        except SURPRISES as error:
             problem = _corrupt(name, listing, error)
     return None, problem, state
 

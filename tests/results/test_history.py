@@ -104,11 +104,17 @@ def test_a_reference_to_several_values_is_refused(folder, results):
         lambda text: text.replace("seconds,2,", "seconds,two,"),
         lambda text: text.replace("seconds,2,", "parsecs,2,"),
         lambda text: text.replace("seconds,2,", "seconds,inf,"),
+        lambda text: text.replace("1.9,", "-inf,"),
+        lambda text: text.replace("2026-01-05T00:00:00+00:00", "yesterday"),
+        lambda text: text.replace("+00:00", ""),
         lambda text: text.replace('""Large""', "Large"),
+        lambda text: text.replace('""Large""', '{""q"": ""1/0""}'),
+        lambda text: text.replace('""Large""', "[" * 50_000 + "]" * 50_000),
     ],
-    ids=["torn", "columns", "number", "unit", "infinite", "labels"],
+    ids=["torn", "columns", "number", "unit", "infinite", "end", "time", "zone", "labels", "fraction", "nested"],
 )
 def test_a_history_that_is_none_is_refused_and_left_as_it_is(folder, results, change):
+    """It comes from the site that is there. Tried: odd times and labels ended a build with a traceback."""
     append(folder, fits(folder=results))
     path = folder / "fits.csv"
     path.write_text(change(path.read_text()))
