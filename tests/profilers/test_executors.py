@@ -23,7 +23,8 @@ from mlperf import claim
 from mlperf.machine import identity
 from mlperf.profilers import worker
 from mlperf.profilers.executors import places
-from mlperf.profilers.measure import MeasurementError, measure
+from mlperf.profilers.measure import measure
+from mlperf.profilers.rounds import MeasurementError
 
 HERE = identity()
 # A fresh process that runs a function of this module need not load what the tests load.

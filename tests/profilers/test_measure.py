@@ -21,8 +21,9 @@ import pandas as pd
 import psutil
 import pytest
 
-from mlperf.profilers import measure as module
-from mlperf.profilers.measure import MeasurementError, measure
+from mlperf.profilers import rounds
+from mlperf.profilers.measure import measure
+from mlperf.profilers.rounds import MeasurementError
 from mlperf.quantities.runs import Runs
 
 ONCE = {"processes": 1, "warmup": False}
@@ -316,7 +317,7 @@ def test_runs_share_a_process_where_fresh_ones_are_not_asked_for(tmp_path):
         first = measure(run, processes=2, warmup=False, fresh=False, a=[1, 2]).frame
         second = measure(lambda: {"pid": os.getpid(), "folder": str(Path.cwd())}, processes=1, fresh=False).frame
     finally:
-        module._end_shared()
+        rounds._end_shared()
     assert {*first["pid"], *second["pid"]} == {first["pid"][0]}
     assert len(set(first["filters"])) == 1, "filters of one run reach no other one"
     assert second["folder"].item() == str(Path.cwd())
@@ -379,7 +380,7 @@ def test_a_process_with_another_environment_is_not_shared(monkeypatch):
             )
             assert runs.frame["kernel"].item() == seen
     finally:
-        module._end_shared()
+        rounds._end_shared()
 
 
 # What is shown.
