@@ -269,8 +269,10 @@ def by_process(values: ArrayLike, processes: ArrayLike | None, statistic: str = 
 
     Parameters
     ----------
-    values, processes, statistic
+    values, processes : array-like of shape (n,)
         As for `interval`.
+    statistic : {"median", "mean"}, default="median"
+        What is taken of the repeats of a process.
 
     Returns
     -------
