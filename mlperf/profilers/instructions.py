@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from mlperf.profilers.grid import cells
 from mlperf.profilers.measure import check_count
 from mlperf.profilers.pickling import pickled
 from mlperf.profilers.process import Process, ProcessError
+from mlperf.profilers.scratch import scratch
 from mlperf.quantities.runs import Runs
 from mlperf.results.stored import asked_for, stored_runs
 
@@ -112,8 +112,7 @@ def instructions(prepare: Callable[..., Callable[[], object]], *, calls: int = 5
     if stored is not None:
         return stored
     tasks = [pickled(prepare, cell.arguments) for cell in todo]
-    with tempfile.TemporaryDirectory(prefix="mlperf-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with scratch() as folder:
         (folder / "counted.py").write_text(COUNTED)
         (folder / "task.pickle").write_bytes(pickle.dumps((sys.path, tasks, int(calls))))
         dumps = [folder / f"callgrind.out.{number + 1}" for number in range(len(todo))]

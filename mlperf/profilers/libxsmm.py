@@ -6,11 +6,11 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor
+
+from mlperf.profilers.scratch import scratch
 
 
 @cache
@@ -26,8 +26,8 @@ def _linked() -> ctypes.CDLL | None:
         return None
     whole = ["-Wl,--whole-archive", "-l:libxsmm.a", "-Wl,--no-whole-archive"]
     try:
-        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-            shared = Path(folder, "libxsmm.so")
+        with scratch() as folder:
+            shared = folder / "libxsmm.so"
             command = [compiler, "-shared", "-o", str(shared), *whole, "-lxsmmnoblas", "-lpthread", "-ldl", "-lm"]
             if subprocess.run(command, capture_output=True, check=False).returncode:
                 return None

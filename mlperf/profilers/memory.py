@@ -3,7 +3,6 @@
 import json
 import platform
 import resource
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from mlperf.profilers.profiled import profiled
+from mlperf.profilers.scratch import scratch
 from mlperf.profilers.work import n_parameters
 
 FLOAT32 = 4
@@ -94,8 +94,8 @@ def live_tensors(call: Callable[[], object]) -> pd.DataFrame:
     4000
     """
     profiler = profiled(call, memory=True)
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder, "trace.json")
+    with scratch() as folder:
+        trace = folder / "trace.json"
         profiler.export_chrome_trace(str(trace))
         events = json.loads(trace.read_bytes())["traceEvents"]
     rows: list[dict[str, Any]] = []
@@ -148,8 +148,8 @@ def heap_peak(call: Callable[[], object]) -> int | None:
         import memray
     except ImportError:
         return None
-    with tempfile.TemporaryDirectory() as folder:
-        record = Path(folder, "heap.bin")
+    with scratch() as folder:
+        record = folder / "heap.bin"
         with memray.Tracker(record):
             call()
         with memray.FileReader(record) as reader:

@@ -5,10 +5,10 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from tempfile import TemporaryDirectory
 from time import perf_counter
 
 from mlperf.profilers.device import wait
+from mlperf.profilers.scratch import scratch
 
 # A timed interval shorter than this is mostly the clock's own resolution and the interpreter's jitter.
 SHORTEST = 0.005
@@ -120,8 +120,8 @@ def empty_caches() -> Iterator[None]:
     ...     first = seconds(lambda: sum(range(1_000)))
     """
     before = dict(os.environ)
-    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        os.environ["XDG_CACHE_HOME"] = folder
+    with scratch() as folder:
+        os.environ["XDG_CACHE_HOME"] = str(folder)
         try:
             yield
         finally:
