@@ -98,6 +98,7 @@ def test_the_scheduled_build_compares_with_the_rivals():
 
 
 def test_the_oldest_python_that_is_accepted_is_tried_and_a_newest():
+    """Python 3.14 was refused, though every pin resolves to wheels for it."""
     tried = JOBS["check"]["strategy"]["matrix"]["python"]
     assert f">={tried[0]}" == PROJECT["requires-python"]
     assert tried[-1] == "3.14"

@@ -207,6 +207,7 @@ def test_a_constant_target_is_predicted_as_it_is(value):
 
 @pytest.mark.parametrize("infinite", [np.inf, -np.inf])
 def test_infinities_are_refused_in_one_error_without_a_warning(infinite):
+    """Tried: NumPy warned of them first."""
     X, y = np.random.default_rng(0).normal(size=(50, 3)), np.arange(50.0)
     fitted = MLPRegressor(max_iter=1).fit(X, y)
     X[3, 1] = infinite

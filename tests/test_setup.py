@@ -212,6 +212,7 @@ def test_docstrings_are_checked(tmp_path):
 
 
 def test_tests_wait_for_the_build_first(plain_checkout):
+    """Tried: tests were started beside a build."""
     make(plain_checkout, "test")
     assert [called[1].split(" -n")[0] for called in calls(plain_checkout)] == [
         ".ci/setup .venv",

@@ -258,7 +258,7 @@ CELL = "things__fit__cells__0__"
 )
 @pytest.mark.parametrize("place", ["fits.json", ".fits.json.next"])
 def test_mistyped_json_is_one_error(folder, changes, place):
-    """Sealed with a right digest, as whoever makes a folder can."""
+    """Tried: each raised an error of its own kind, in a build without its name. Whoever makes a folder can seal it."""
     (folder / "fits.json").unlink()
     (folder / place).write_bytes(hostile(**changes))
     before = seen(folder)
@@ -276,6 +276,7 @@ def resealed(text):
 
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5_000])
 def test_infinite_numbers_are_refused(folder, number):
+    """Tried: infinite estimates, and a number of thousands of digits, were read or raised errors of other kinds."""
     text = published()["fits.json"].replace(b"2.63054", number.encode())
     (folder / "fits.json").write_bytes(resealed(text))
     with pytest.raises(ResultError, match="The result 'fits' is corrupt"):
@@ -283,6 +284,7 @@ def test_infinite_numbers_are_refused(folder, number):
 
 
 def test_json_that_is_nested_deeply_is_refused(folder):
+    """Tried: it ended in a RecursionError."""
     text = published()["fits.json"].replace(b'"torch"', b"[" * 100_000 + b"]" * 100_000, 1)
     (folder / "fits.json").write_bytes(resealed(text))
     with pytest.raises(ResultError, match="nested too deeply"):

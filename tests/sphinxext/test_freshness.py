@@ -1,17 +1,22 @@
 """Pages are written anew when what they show changed, and a build that failed is not taken for a whole one."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
+import pandas as pd
 import pytest
 from filelock import FileLock
 from small_reports import build, page, parsed, publish_fits, text
 from sphinx.cmd.build import build_main
 
 from mlperf import publish
+
+ROOT = Path(__file__).parents[2]
 
 # Builds twice: with next to no room for what is built, and with enough.
 TWICE = """
@@ -136,6 +141,18 @@ def test_full_folder_of_pages_fails_the_build_and_the_next_one_is_whole(project,
     assert (project / "second").read_text() == "0\n", done.stderr
     assert "torch" in text(parsed(project / "index.html"))
     assert {path: path.read_bytes() for path in (project / "results").iterdir()} == before
+
+
+def test_sitemap_lists_the_pages_that_were_not_written_anew(project):
+    """Reported: after an edit of one page it held 2 of 34 addresses."""
+    with (project / "docs/conf.py").open("a") as conf:
+        conf.write(f"import runpy\nsetup = runpy.run_path({str(ROOT / 'docs/conf.py')!r})['setup']\n")
+    (project / "docs/other.rst").write_text(":orphan:\n\nOther\n=====\n")
+    with pd.option_context("display.max_colwidth", None):
+        for words in ("Text.", "Other text."):
+            page(project, words)
+            listed = (project / "docs/_build/html/sitemap.xml").read_text()
+            assert re.findall(r"/(\w+\.html)</loc>", listed) == ["index.html", "other.html"]
 
 
 def test_second_build_at_once_refuses_in_one_line(project):
