@@ -114,7 +114,8 @@ def measure(
     -----
     In a script, runs are kept in a journal in the results folder as they come. If the script is interrupted, or fails
     later on, its next start takes them from there, unless something that they depend on has changed. The journal is
-    deleted once the script has published its results or has ended without an error.
+    deleted once the script has published its results or has ended without an error; one in which a measurement failed
+    has not, even if it caught the error.
 
     Examples
     --------

@@ -87,6 +87,7 @@ class Measurement:
                     # Loading the libraries takes seconds, so several processes do it at once.
                     self._one_by_one(together=joblib.cpu_count() if n_jobs is None else 1)
             except BaseException:
+                self.journal.keep()
                 self.stop()
                 raise
 

@@ -23,6 +23,8 @@ FOLDER = ".journal"
 _calls: Counter[tuple[Path, str]] = Counter()
 # Journals of scripts that run as the main module, with that module.
 _own: dict[Path, ModuleType] = {}
+# Journals that stay when this process ends.
+_lasting: set[Path] = set()
 
 
 class Journal:
@@ -125,6 +127,11 @@ class Journal:
             finally:
                 os.close(descriptor)
 
+    def keep(self) -> None:
+        """Keep the journal when the script ends: a measurement has failed, and the script may catch the error."""
+        if self.path is not None:
+            _lasting.add(self.path)
+
 
 def clear(script: str | Path) -> None:
     """Remove the journal of a script that has published its results, so that its next start measures anew.
@@ -178,8 +185,8 @@ def _clear_own() -> None:
     """Remove the journal of the script that this process has run without an error, whether or not it published.
 
     The journal of a script that sphinx-gallery ran as the main module for a while stays: that process goes on after an
-    error.
+    error. So does that of a script in which a measurement failed, even if it caught the error.
     """
     for path, main in _own.items():
-        if main is sys.modules.get("__main__") and getattr(sys, "last_value", None) is None:
+        if path not in _lasting and main is sys.modules.get("__main__") and getattr(sys, "last_value", None) is None:
             _remove(path)

@@ -254,6 +254,38 @@ def test_interrupted_script_goes_on_where_it_was(how, tmp_path, monkeypatch):
     assert Path("log").read_text() == "3 "
 
 
+CAUGHT = """
+import sys
+from pathlib import Path
+from mlperf import measure
+def run(n):
+    with Path("log").open("a") as file:
+        file.write(f"{n} ")
+    if len(Path("log").read_text().split()) == 3 and not Path("go").exists():
+        raise ValueError("too large")
+    return {"x": n}
+try:
+    print(sorted(measure(run, processes=1, warmup=False, n=[1, 2, 3]).frame["x"]))
+except RuntimeError as error:
+    sys.exit(f"Sorry: {error}")
+"""
+
+
+def test_script_that_catches_the_error_of_a_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Tried: it ended by sys.exit with a message of its own, and all was measured again."""
+    monkeypatch.chdir(tmp_path)
+    Path("script.py").write_text(CAUGHT)
+    failed = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=False)
+    assert failed.stderr.splitlines()[-1].startswith("Sorry: The measured run failed in the cell n=")
+    last = Path("log").read_text().split()[-1]
+    Path("go").touch()
+    Path("log").unlink()
+    done = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, check=True)
+    assert done.stdout == "[1, 2, 3]\n"
+    assert Path("log").read_text().split() == [last]
+    assert not Path("results/.journal").exists()
+
+
 def test_cleared_journal_is_gone_with_its_folder(script, results):
     kept(script)
     text = (results / ".journal" / "script.jsonl").read_text().strip().partition(" ")[2]
