@@ -13,6 +13,10 @@ from mlperf.results.reading import Result
 from mlperf.results.shelf import Shelf
 
 
+# Where more sentences would have to say what has changed, a page says only that something has.
+MOST_SENTENCES = 3
+
+
 class Notice(NamedTuple):
     """Something that a page must say about its results.
 
@@ -80,11 +84,17 @@ def notices(shelf: Shelf, names: Iterable[str | None]) -> list[Notice]:
 
 
 def _stale(shelf: Shelf, results: Iterable[str]) -> list[str]:
-    """Return a sentence about the results of which the same has changed since they were measured."""
+    """Return sentences about the results that something has changed for, those of the same changes in one sentence."""
     changed: dict[str, list[str]] = {}
     for name in results:
         changed.setdefault(", ".join(shelf.moved(name)), []).append(name)
     changed.pop("", None)
+    if len(changed) > MOST_SENTENCES:
+        n_stale = sum(map(len, changed.values()))
+        return [
+            f"{n_stale} of the results on this page are older than something that they depend on. The pages of their "
+            "scripts say what has changed."
+        ]
     return [
         f"Since {', '.join(those)} {'was' if len(those) == 1 else 'were'} measured, this has changed: {what}."
         for what, those in changed.items()

@@ -78,3 +78,17 @@ def test_result_that_no_script_publishes_any_more_is_out_of_date(folder, tmp_pat
     script.write_text('publish("memory")')
     warning = titled("Out of date", Shelf(folder, [script]), ["fits"])
     assert warning.lines == ["Since fits was measured, this has changed: no script publishes it any more."]
+
+
+def test_many_results_that_are_out_of_date_are_told_in_one_sentence(folder, tmp_path, monkeypatch):
+    """A change of the package filled the first screen of the chapter with the names of files."""
+    script = tmp_path / "plot_fits.py"
+    script.write_text('publish("fits")')
+    shelf = Shelf(folder, [script])
+    names = ["fits", *(f"fits_{number}" for number in range(4))]
+    for name in names[1:]:
+        publish(name, steps=exact(4))
+    monkeypatch.setattr(Shelf, "moved", lambda _, name: [f"helper_of_{name}.py"])
+    warning = titled("Out of date", shelf, names)
+    (line,) = warning.lines
+    assert line.startswith("5 of the results on this page are older than something that they depend on.")
