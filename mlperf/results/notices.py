@@ -12,7 +12,6 @@ from mlperf.results.publishing import PREVIEW
 from mlperf.results.reading import Result
 from mlperf.results.shelf import Shelf
 
-
 # Where more sentences would have to say what has changed, a page says only that something has.
 MOST_SENTENCES = 3
 
