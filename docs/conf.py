@@ -6,6 +6,9 @@ from urllib.parse import urljoin, urlsplit
 from xml.sax.saxutils import escape
 
 import pandas as pd
+from jinja2 import PackageLoader
+from jinja2.sandbox import SandboxedEnvironment
+from numpydoc import docscrape_sphinx
 
 from mlperf import __version__
 from mlperf.machine import DEVICES
@@ -142,4 +145,7 @@ def write_sitemap(app, exception):
 
 def setup(app):
     """Connect what is not a setting."""
+    # numpydoc makes a new one for each docstring, in which its template is compiled anew.
+    templates = SandboxedEnvironment(loader=PackageLoader("numpydoc"))
+    docscrape_sphinx.SandboxedEnvironment = lambda loader: templates  # noqa: ARG005 - the same for all
     app.connect("build-finished", write_sitemap)

@@ -356,6 +356,7 @@ def _wrapped(text: str, width: float) -> str:
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        fits = TextPath((0, 0), longer.replace("$", r"\$"), prop=font).get_extents().width <= width
+        outline = TextPath((0, 0), longer.replace("$", r"\$"), prop=font).vertices
+        fits = outline[:, 0].max(initial=0) <= width
         lines = [*lines[:-1], longer] if fits or not lines[-1] else [*lines, word]
     return "\n".join(lines)

@@ -138,6 +138,7 @@ class Build:
 
     def outdated(self, _app: Sphinx, env: BuildEnvironment, *_: Any) -> list[str]:
         """Return the pages that have to be read again."""
+        published(env).shelf.state("*")  # once, instead of in each of the processes that read pages
         return sorted(env.found_docs) if self.anew else published(env).outdated()
 
     def say_what_is_missing(self, _app: Sphinx, env: BuildEnvironment) -> None:
