@@ -1,5 +1,8 @@
 """The scripts that train where ``DEVICE`` says, on a second name of the CPU, as on a GPU of a machine that has none."""
 
+import re
+import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -9,7 +12,8 @@ from mlperf.results.provenance import inputs
 from mlperf.results.reading import read
 from mlperf.results.sources import published_names
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
 CHAPTER = ["machine", "training_time", "training_profile", "prediction_profile", "accuracy", "engines", "prediction"]
 SCRIPTS = {name: path for path in EXAMPLES.rglob("plot_*.py") for name in published_names(path)}
 
@@ -75,3 +79,16 @@ def test_all_other_scripts_measure_the_cpu_and_their_pages_say_so(name, monkeypa
     assert "device" not in seen
     # It trains on the CPU and on the GPU, if there is one, whatever DEVICE says.
     assert ("accelerator" in seen) == (name == "when_a_gpu_pays")
+
+
+def test_check_on_a_gpu_runs_what_is_skipped_without_one_and_the_scripts_that_train_there():
+    check = runpy.run_path(str(ROOT / ".ci" / "device-check"))
+    tests = {str(path.relative_to(ROOT)): path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    skipped = {path for path, text in tests.items() if re.search(r'reason="there is no \w+ ?device', text)}
+    assert skipped
+    assert skipped <= {*check["TESTS"]} <= {*tests}
+    assert {SCRIPTS[name].stem for name in CHAPTER} == {*check["CHAPTER"]}
+    assert (EXAMPLES / f"{check['GALLERY']}.py").exists()
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    modules = {re.match(r"[\w-]+", package)[0].replace("scikit-learn", "sklearn") for package in needed}
+    assert {*check["NEEDED"]} == modules | {"pytest"}
