@@ -276,9 +276,10 @@ def _batches(turns: Sequence[Turn], size: int) -> Iterator[tuple[int, list[Turn]
         every = list(of_round)
         left = [turn for turn in every if turn.answers is None]
         random.SystemRandom().shuffle(left)
-        known = len(every) - len(left)
+        # Where several were under way at a time, those that an earlier start left need not be the first ones.
+        following = 1 + max((turn.answers[0]["order"] for turn in every if turn.answers), default=-1)
         for first in range(0, len(left), size):
-            yield known + first, left[first : first + size]
+            yield following + first, left[first : first + size]
 
 
 _shared: list[tuple[dict[str, str], Process]] = []

@@ -25,6 +25,7 @@ from mlperf.profilers import worker
 from mlperf.profilers.executors import places
 from mlperf.profilers.measure import measure
 from mlperf.profilers.rounds import MeasurementError
+from mlperf.results import journal
 
 HERE = identity()
 # A fresh process that runs a function of this module need not load what the tests load.
@@ -393,6 +394,31 @@ def test_second_start_continues_after_a_worker_has_died(tmp_path, monkeypatch):
     assert second.stdout.strip() == "3"
     again = Path("log").read_text().split()[len(before) :]
     assert sorted([*before[:-1], *again]) == ["1", "2", "3"]
+
+
+def test_cells_of_a_second_start_come_after_those_of_the_first(tmp_path, results):
+    """Tried: one of two workers failed, and after the second start two cells had the same place in their round."""
+
+    def run(n):
+        try:
+            (tmp_path / "first").touch(exist_ok=False)
+        except FileExistsError:
+            (tmp_path / f"{n}").touch()
+            return {"x": n}
+        while len(list(tmp_path.glob("[123]"))) < 2:
+            time.sleep(0.02)
+        while (results / ".journal" / "test_executors.jsonl").read_text().count('"x"') < 2:
+            time.sleep(0.02)
+        raise ValueError("too large")
+
+    with ThreadPoolExecutor(2) as pool:
+        options = {"processes": 1, "warmup": False, "executor": pool, "n_jobs": 2, "n": [1, 2, 3]}
+        with pytest.raises(MeasurementError, match="too large"):
+            measure(run, **options)
+        journal._calls.clear()  # as in a second start
+        runs = measure(run, **options).frame
+    assert sorted(runs["order"])[-1] == 3
+    assert runs["order"].is_unique
 
 
 # What is wrong with the call.
