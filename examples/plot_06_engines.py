@@ -159,8 +159,8 @@ else:
         fastest > 1,
         otherwise="The compiled engine is not faster than the fused one for every "
         "model.",
-        seen=f"it is {fastest} as fast, and {over_eager} as fast as the eager one; to "
-        f"compile takes {compiling:short} once",
+        seen=f"it is {fastest} as fast, and {over_eager} as fast as the eager one; "
+        f"compiling takes {compiling:short}, once",
     )
     claims["blas"] = claim(
         "A whole compiled step of Large takes less than two and a half times as long "

@@ -241,7 +241,7 @@ panels = causes.plot(
 )
 for axes in panels:
     axes.set_ylabel("")
-panels[0].set_ylabel("Excess error (× the noise's variance)")
+panels[0].set_ylabel("Excess error (× noise variance)")
 headline(panels, f"Three causes explain {explained:short} of the error above the noise")
 
 # %%

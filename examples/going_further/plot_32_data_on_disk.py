@@ -138,8 +138,8 @@ if "bytes" in memory_runs.measured:
             STATEMENTS["bounded"],
             grows.within(0.9, 1.1),
             otherwise="The memory of a fit on files depends on the number of rows.",
-            seen=f"it takes {peak[fewest]:short} for {fewest:,} rows and "
-            f"{peak[most]:short} for {most:,}",
+            seen=f"{most // fewest} times the rows take {grows} the memory, "
+            f"{peak[most]:short}",
         ),
         "little": claim(
             STATEMENTS["little"],
