@@ -1,3 +1,4 @@
+import inspect
 import re
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 from sklearn.datasets import make_regression
 from sklearn.model_selection import train_test_split
 
+from mlperf import protocol
 from mlperf.data import generate_samples, split
 
 
@@ -20,6 +22,16 @@ def test_samples_equal_make_regression_and_two_splits_to_the_bit(n_samples, rand
     assert generated._fields == ("X", "y", "Xtr", "Xval", "Xte", "ytr", "yval", "yte")
     for ours, theirs in zip(generated, (X, y, Xtr, Xval, Xte, ytr, yval, yte), strict=True):
         assert np.array_equal(ours, theirs)
+
+
+def test_defaults_are_those_of_the_protocol():
+    """The two modules do not import each other."""
+    known = {"n_features": protocol.N_FEATURES, "noise": protocol.NOISE, "random_state": protocol.RANDOM_STATE}
+    for function in (generate_samples, split):
+        parameters = inspect.signature(function).parameters
+        for name in known.keys() & parameters.keys():
+            assert parameters[name].default == known[name]
+    assert known.keys() <= inspect.signature(generate_samples).parameters.keys()
 
 
 def test_the_split_is_60_20_20():
