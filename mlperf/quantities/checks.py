@@ -20,7 +20,8 @@ UNDECIDED = "undecided"
 UNMEASURED = "not measured"
 """There is no measurement that could decide it."""
 
-_OPPOSITE = {HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED}
+OPPOSITE = {HOLDS: FAILS, FAILS: HOLDS, UNDECIDED: UNDECIDED}
+"""The verdict on the opposite."""
 
 
 class Evidence(NamedTuple):
@@ -171,7 +172,7 @@ class Check:
         levels = (level_to_fail, level_to_hold) if self.negated else (level_to_hold, level_to_fail)
         verdicts = [part.decide(*levels) for part in self.parts]
         verdict = next((one for one in (FAILS, UNDECIDED) if one in verdicts), HOLDS)
-        return _OPPOSITE[verdict] if self.negated else verdict
+        return OPPOSITE[verdict] if self.negated else verdict
 
     @property
     def levels(self) -> tuple[float, float]:
@@ -190,17 +191,18 @@ class Check:
 
     def evidence(self) -> list[Evidence]:
         """Return every comparison in words."""
-        return [part.evidence(part.decide(*self.levels), negated=negated) for part, negated in self._leaves(False)]
+        return [part.evidence(part.decide(*self.levels), negated=negated) for part, negated in self.leaves()]
 
     def comparisons(self) -> Iterator[Comparison | Fact]:
         """Yield every comparison."""
-        for part, _ in self._leaves(False):
+        for part, _ in self.leaves():
             yield part
 
-    def _leaves(self, negated: bool) -> Iterator[tuple[Comparison | Fact, bool]]:
+    def leaves(self, negated: bool = False) -> Iterator[tuple[Comparison | Fact, bool]]:
+        """Yield every comparison, and whether its opposite is expected."""
         for part in self.parts:
             if isinstance(part, Check):
-                yield from part._leaves(negated != self.negated)
+                yield from part.leaves(negated != self.negated)
             else:
                 yield part, negated != self.negated
 

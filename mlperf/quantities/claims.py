@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from math import isnan
 
@@ -38,6 +38,8 @@ class Claim:
         What would decide an undecided claim, or why a claim was not measured; otherwise empty.
     original : str
         What the original report said; empty for claims that it did not make.
+    check : Check or None
+        What decided it; None if it was not measured, or was read from a published result.
     """
 
     statement: str
@@ -46,6 +48,7 @@ class Claim:
     evidence: tuple[Evidence, ...] = ()
     advice: str = ""
     original: str = ""
+    check: Check | None = field(default=None, repr=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -103,11 +106,12 @@ def claim(
         undecided.
     holds, otherwise, undecided, unmeasured : str, default=""
         The texts for the four verdicts: holds, does not hold, undecided, not measured. By default, the statement itself
-        if it holds; "It is open whether ..." with the text of `holds` if it is undecided; and otherwise the statement
-        in quotes with its verdict. If the numbers come from several machines, a sentence that names them is appended.
+        if it holds; "It is open whether ..." with the text of `holds`, or with the statement if `holds` tells the
+        numbers, if it is undecided; and otherwise the statement in quotes with its verdict. If the numbers come from
+        several machines, a sentence that names them is appended.
     seen : str or Quantity, default=""
-        The measured numbers, appended after a colon to each text but that for "not measured": a quantity, or a clause
-        such as ``f"ten times the samples take {growth} as long"``.
+        The measured numbers, appended after a colon to each text that does not tell them itself, but for that of "not
+        measured": a quantity, or a clause such as ``f"ten times the samples take {growth} as long"``.
     original : str, default=""
         What the original report, whose claims are tested, said.
     reason : str, default=""
@@ -161,14 +165,16 @@ def claim(
     where = on_several(frozenset().union(*(one.cell.machines for one in compared)))
     evidence = () if reason else tuple(joined.evidence())
     quoted = f"“{statement.removesuffix('.')}”"
+    doubted = statement if not holds or _says(holds, seen) else holds
     texts = {
         HOLDS: _with_clause(holds or statement, seen) + where,
         FAILS: _with_clause(otherwise or f"The claim {quoted} does not hold here.", seen) + where,
-        UNDECIDED: _with_clause(undecided or _in_doubt(holds or statement, evidence), seen) + where,
+        UNDECIDED: _with_clause(undecided or _in_doubt(doubted, evidence), seen) + where,
         UNMEASURED: unmeasured or f"The claim {quoted} was not put to the test here{f': {reason}' if reason else ''}.",
     }
     advice = _advice(joined) if verdict == UNDECIDED else ""
-    return Claim(statement, verdict, texts, evidence, advice or (reason and f"Not measured: {reason}."), original)
+    advice = advice or (reason and f"Not measured: {reason}.")
+    return Claim(statement, verdict, texts, evidence, advice, original, None if reason else joined)
 
 
 def lowered(sentence: str, evidence: Iterable[Evidence] = ()) -> str:
@@ -209,7 +215,11 @@ def _in_doubt(sentence: str, evidence: Iterable[Evidence]) -> str:
 
 def _with_clause(sentence: str, seen: object) -> str:
     clause = str(seen).removesuffix(".")
-    return f"{sentence.removesuffix('.')}: {clause}." if clause else sentence
+    return f"{sentence.removesuffix('.')}: {clause}." if clause and not _says(sentence, seen) else sentence
+
+
+def _says(sentence: str, seen: object) -> bool:
+    return bool(str(seen)) and str(seen) in sentence
 
 
 def _advice(check: Check) -> str:

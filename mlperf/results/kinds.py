@@ -259,14 +259,18 @@ def _end(described: Any) -> float:
 
 def _strings(claim: Claim) -> Entry:
     evidence = [one._asdict() for one in claim.evidence]
-    return {field.name: getattr(claim, field.name) for field in fields(claim)} | {"evidence": evidence}
+    return {name: getattr(claim, name) for name in _kept_of_claim()} | {"evidence": evidence}
+
+
+def _kept_of_claim() -> list[str]:
+    return [field.name for field in fields(Claim) if field.name != "check"]
 
 
 def _revive_claim(entry: Entry) -> Claim:
-    given = {field.name: entry[field.name] for field in fields(Claim)}
+    given = {name: entry[name] for name in _kept_of_claim()}
     evidence = tuple(Evidence(**_texts(one)) for one in _checked(given.pop("evidence"), list))
     texts = _texts(given.pop("texts"))
-    made = Claim(**_texts(given), evidence=evidence, texts=texts)
+    made = Claim(**_texts(given), evidence=evidence, texts=texts)  # type: ignore[arg-type]  # `check` is not kept
     if set(texts) != set(SYMBOLS) or not {made.verdict, *(one.verdict for one in evidence)} <= set(SYMBOLS):
         raise ValueError("there is no such verdict")
     return made

@@ -18,7 +18,7 @@ from typing import Any
 
 from mlperf.quantities.runs import Runs
 from mlperf.quantities.stability import Instability, instabilities
-from mlperf.results import atomic, journal
+from mlperf.results import atomic, journal, stored
 from mlperf.results.folder import KEY, NAME, content_of, names_in, results_folder
 from mlperf.results.kinds import describe
 from mlperf.results.provenance import inputs, provenance
@@ -69,6 +69,9 @@ def publish(name: str, **things: Any) -> None:
     ✓ holds: There are fewer than a thousand steps.
     Published my_fits in ...results.
     """
+    if stored.world:
+        stored.world.publish(name, **things)
+        return
     script = Path(sys._getframe(1).f_code.co_filename)
     _check_name(name)
     record: dict[str, Any] = {"format": FORMAT, "name": name, "things": {}}

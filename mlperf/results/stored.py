@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -21,31 +22,49 @@ VARIABLE = "MLPERF_RUNS_FROM"
 # The tables already used by this process: the same measurement twice in a script is two measurements.
 _taken: set[tuple[str, str]] = set()
 
-Change = Callable[[pd.DataFrame, list[str]], pd.DataFrame]
-_change: Change | None = None
+
+class World(NamedTuple):
+    """Stands in for the measurements of a script, and takes what it publishes.
+
+    Attributes
+    ----------
+    change : callable
+        Called with the frame of runs and the columns that identify a cell; returns what the script gets in its place.
+        A measurement may then ask for fewer cells than are published.
+    publish : callable
+        Called as `mlperf.publish` is, in its place.
+    """
+
+    change: Callable[[pd.DataFrame, list[str]], pd.DataFrame]
+    publish: Callable[..., None]
+
+
+world: World | None = None
+"""The world that scripts run in; None outside."""
+# Each result is read once, not in every world.
+_read_once = cache(read)
 
 
 class NotStoredError(Exception):
     """The runs of a measurement are not among the published results; the message names the measurement."""
 
 
-def begin(change: Change | None = None) -> None:
+def begin(within: World | None = None) -> None:
     """Forget which tables were used, as a script is about to run once more in this process.
 
     Parameters
     ----------
-    change : callable, default=None
-        Called with the frame of runs and the columns that identify a cell; returns what the script gets in its place.
-        A measurement may then ask for fewer cells than are published.
+    within : World, default=None
+        The world that it runs in; by default it gets the published runs as they are.
 
     Examples
     --------
     >>> from mlperf.results.stored import begin
     >>> begin()
     """
-    global _change
+    global world
     _taken.clear()
-    _change = change
+    world = within
 
 
 def asked_for(run: str, cells: Sequence[Mapping[str, Any]], **settings: float) -> dict[str, Any]:
@@ -105,17 +124,17 @@ def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
         return None
     folder = Path(given)
     for name in [name for name in published_names(script) if name in names_in(folder)]:
-        result = read(name, folder)
+        result = _read_once(name, folder) if world else read(name, folder)
         for key in result.keys("table"):
             known = result.asked(key) or {}
-            if (name, key) not in _taken and (known == asked or (_change and _is_part(asked, known))):
+            if (name, key) not in _taken and (known == asked or (world and _is_part(asked, known))):
                 _taken.add((name, key))
                 frame = result[key]
                 by = list(frame.columns[: list(frame.columns).index("process")])
                 if known != asked:
                     cells = frame[asked["grid"]].map(described_label).to_numpy().tolist()
                     frame = frame[[cell in asked["cells"] for cell in cells]]
-                runs = Runs(_change(frame, by) if _change else frame, by=by)
+                runs = Runs(world.change(frame, by) if world else frame, by=by)
                 runs.asked = dict(asked)
                 return runs
     raise NotStoredError(f"The runs of {asked['run']}, as they would be measured here, are not published.")

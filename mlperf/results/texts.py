@@ -7,13 +7,15 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from mlperf.quantities.checks import UNDECIDED, UNMEASURED
 from mlperf.quantities.claims import SYMBOLS, Claim
 from mlperf.results.folder import ResultError, names_in
 from mlperf.results.reading import read
 from mlperf.results.worlds import Said
 
 HINT = "An arrow marks what is said now. A text marked * came up nowhere: its numbers are those of the present verdict."
-NOTHING = Said({}, [])
+COUNTED = "Cannot come up: all numbers were counted, and none is uncertain."
+NOTHING = Said({}, [], [])
 
 PAGE = Template(
     """<!doctype html>
@@ -44,7 +46,7 @@ def as_text(folder: Path, said: Said = NOTHING) -> str:
     ----------
     folder : Path
         A folder of results.
-    said : Said, default=Said({}, [])
+    said : Said, default=Said({}, [], [])
         What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
@@ -70,8 +72,8 @@ def as_text(folder: Path, said: Said = NOTHING) -> str:
     my_fits.few: There are few steps.
     → ✓ holds: There are few steps.
       ✗ does not hold*: The claim “There are few steps” does not hold here.
-      ≈ undecided*: These measurements do not decide the claim “There are few steps”.
-      – not measured*: The claim “There are few steps” was not put to the test here.
+      ≈ undecided*: It is open whether there are few steps.
+      – not measured: The claim “There are few steps” was not put to the test here.
     """
     blocks = ["\n".join([HINT, *said.failed])]
     for name, one in _claims(folder):
@@ -91,7 +93,7 @@ def as_html(folder: Path, said: Said = NOTHING) -> str:
     ----------
     folder : Path
         A folder of results.
-    said : Said, default=Said({}, [])
+    said : Said, default=Said({}, [], [])
         What the scripts of the claims say where numbers fit the verdict; see `mlperf.results.worlds.said_in_worlds`.
 
     Returns
@@ -127,9 +129,14 @@ def as_html(folder: Path, said: Said = NOTHING) -> str:
 
 
 def _shown(name: str, one: Claim, verdict: str, said: Said) -> tuple[str, str]:
-    """Return the text for a verdict, and a star if it did not come up."""
+    """Return the text for a verdict, and a star if it did not come up, so that its numbers do not fit."""
     fits = {one.verdict: one.text, **said.texts.get(name, {})}
-    return (fits[verdict], "") if verdict in fits else (one.texts[verdict], "*")
+    if verdict in fits:
+        return fits[verdict], ""
+    if verdict == UNDECIDED and name in said.counted:
+        return COUNTED, ""
+    # What was not measured has no numbers.
+    return one.texts[verdict], "" if verdict == UNMEASURED else "*"
 
 
 def _claims(folder: Path) -> Iterator[tuple[str, Claim]]:

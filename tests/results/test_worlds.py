@@ -1,5 +1,7 @@
 """Scripts say what they would say for every verdict, with numbers that fit it."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -37,7 +39,33 @@ def test_the_numbers_of_a_text_fit_its_verdict(tmp_path, published, capsys):
     assert main(["texts", str(published), str(script)]) == 0
     shown = capsys.readouterr().out
     assert f"✗ does not hold: {texts['does not hold']}\n" in shown
-    assert "– not measured*: " in shown
+    assert "– not measured: " in shown
+    assert "*: " not in shown
+
+
+AIMED = """
+by_size = fit[:, 20] / fit[:, 10]
+quick = claim("It grows threefold, to within a tenth.", by_size.within(2.7, 3.3), seen=by_size)
+close = claim("Large is five to eight seconds ahead.", (fit["Small", 10] - fit["Large", 10]).within(5, 8))
+publish("fits", runs=runs, fit=fit, quick=quick, close=close)
+"""
+
+
+def test_worlds_are_aimed_at_verdicts_that_chance_does_not_meet(tmp_path, published):
+    script = tmp_path / "plot_fits.py"
+    script.write_text(SCRIPT[: SCRIPT.index("publish(")] + AIMED)
+    said = said_in_worlds(published, [script])
+    assert {"holds", "does not hold", "undecided"} <= set(said.texts["fits.quick"])
+    assert {"holds", "does not hold", "undecided"} <= set(said.texts["fits.close"])
+    assert re.search(r"tenth: (2\.9|3)", said.texts["fits.quick"]["holds"])
+
+
+def test_what_was_counted_is_never_undecided(tmp_path, published, capsys):
+    script = write(tmp_path, 'claim("It is quick.", (fit * 0 + 1).exact() < 60)')
+    assert said_in_worlds(published, [script]).counted == ["fits.quick"]
+    capsys.readouterr()
+    assert main(["texts", str(published), str(script)]) == 0
+    assert "≈ undecided: Cannot come up: all numbers were counted" in capsys.readouterr().out
 
 
 def test_the_reason_why_nothing_is_measured_is_the_one_that_the_script_gives(tmp_path, published):
