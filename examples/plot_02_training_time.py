@@ -116,8 +116,8 @@ growth_claims = {
     "steps": claim(
         "Training time grows linearly with the optimiser's steps.",
         per_step.within(0.9, 1.1),
-        holds="Training time grows linearly with the optimiser's steps, and so with "
-        "the samples.",
+        holds="Training time grows linearly with the optimiser's steps, and nearly so "
+        "with the samples.",
         otherwise="Training time does not grow linearly with the optimiser's steps.",
         seen=more_steps,
     ),

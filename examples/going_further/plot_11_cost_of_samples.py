@@ -23,7 +23,7 @@ MODEL = "Small"
 LARGEST = by_mode(published=400_000, quick=8_000)
 N_SIZES = by_mode(published=10, quick=5)
 SIZES = [int(size) for size in np.geomspace(250, LARGEST, N_SIZES)]
-STEPS = by_mode(published=200, quick=30)
+STEPS = by_mode(published=600, quick=30)
 PROCESSES = by_mode(published=6, quick=1)
 
 # %%

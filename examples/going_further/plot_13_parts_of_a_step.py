@@ -119,6 +119,8 @@ claims = {
     "closes": claim(
         "The parts of a step add up to the step without clocks, to within a tenth.",
         parts_ratio.within(0.9, 1.1),
+        holds=f"The parts add up: together they take {parts_ratio} as long as a step "
+        "without clocks.",
         otherwise="The parts of a step do not add up to the step without clocks, to "
         "within a tenth, for every model.",
         seen=f"together they take {parts_ratio} as long",
@@ -134,15 +136,15 @@ claims = {
         "The optimiser takes more than half of a step.",
         optimiser > 0.5,
         holds="The optimiser, with all that it calls, takes more than half of a step.",
-        otherwise="The optimiser, with all that it calls, does not take more than half "
-        "of a step for every model.",
+        otherwise=f"The optimiser, with all that it calls, takes {optimiser} of a "
+        "step.",
         seen=optimiser,
     ),
     "network_most": claim(
         "The network itself, forward and backward, takes more than half of a step.",
         forward_and_backward > 0.5,
-        otherwise="The network itself, forward and backward, does not take more than "
-        "half of a step for every model.",
+        otherwise="The network itself, forward and backward, takes "
+        f"{forward_and_backward} of a step.",
         seen=forward_and_backward,
     ),
     "python_little": claim(

@@ -264,12 +264,15 @@ claims = {
 below_peak = "In a large product, torch.mm leaves more than a quarter of a core unused."
 if COMPILES:
     of_peak = (rates / rates[PEAK]).to("fraction")
-    also = f", and oneDNN {of_peak[ONEDNN]}" if ONEDNN in measured else ""
+    reaches = f"{of_peak[BLAS]} of a core's peak"
+    if ONEDNN in measured:
+        reaches += f", and oneDNN {of_peak[ONEDNN]}"
     claims["blas_below_peak"] = claim(
         below_peak,
         of_peak[BLAS] < 0.75,
+        holds=f"In a large product, torch.mm reaches only {reaches}.",
         otherwise="In a large product, torch.mm uses three quarters of a core or more.",
-        seen=f"it reaches {of_peak[BLAS]} of the core's peak{also}",
+        seen=reaches,
     )
 else:
     claims["blas_below_peak"] = claim(below_peak, reason="no C++ compiler works")

@@ -150,7 +150,7 @@ claims = {
         "an epoch to a third or less.",
         larger_batches < 1 / 3,
         holds="What costs is the number of operators.",
-        otherwise="It is not the number of operators alone that costs.",
+        otherwise="The number of operators is not all that costs.",
         seen="with mini-batches four times as large, and so a quarter of the "
         f"operators, an epoch takes {larger_batches} of the time",
     ),
@@ -172,9 +172,11 @@ claims = {
     "together": claim(
         "Models trained in one batched call take half the time each, or less.",
         in_one_call < 0.5,
+        holds=f"Trained in one batched call, each of {N_MODELS} models takes "
+        f"{in_one_call} of the time.",
         otherwise="Models trained in one batched call take more than half the time "
         "each.",
-        seen=f"each of {N_MODELS} takes {in_one_call} of the time",
+        seen=f"each of {N_MODELS} models takes {in_one_call} of the time",
     ),
 }
 

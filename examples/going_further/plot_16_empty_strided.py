@@ -114,6 +114,8 @@ claims = {
     "caller": claim(
         "The optimiser is behind more than half of the calls of aten::empty_strided.",
         by_optimiser > 0.5,
+        holds=f"The optimiser is behind {by_optimiser} of the calls of "
+        "aten::empty_strided.",
         otherwise="The optimiser is behind half of the calls of aten::empty_strided or "
         "fewer.",
         seen=by_optimiser,
@@ -139,7 +141,7 @@ claims = {
         saved > 0.05,
         holds="The tensors made by aten::empty_strided add overhead.",
         otherwise="The tensors made by aten::empty_strided add little overhead.",
-        seen=f"without them the optimiser would save {saved} of a training step",
+        seen=f"without them a training step would be {saved} shorter",
         original="Too many tensors made by aten::empty_strided may add overhead.",
     ),
 }

@@ -163,13 +163,16 @@ error_ratio = mse["on disk"] / mse["in memory"]
 claims["fast_enough"] = claim(
     "Training on files reaches more than seven tenths of the speed in memory.",
     speed > 0.7,
+    holds=f"Training on files reaches {speed} of the speed in memory.",
     otherwise="Training on files does not reach seven tenths of the speed in memory.",
-    seen=f"it reaches {speed}",
+    seen=speed,
 )
 claims["as_good"] = claim(
     "Samples that are shuffled chunk by chunk are learned as well as in memory, to "
     "within a twentieth of the error.",
     error_ratio.within(0.95, 1.05),
+    holds="Samples that are shuffled chunk by chunk are learned as well as in memory: "
+    f"the error is {error_ratio} that in memory.",
     otherwise="Samples that are shuffled chunk by chunk are not learned as well as in "
     "memory, to within a twentieth of the error.",
     seen=f"the error is {error_ratio} that in memory",
