@@ -224,10 +224,11 @@ mse
 faster_engines = [name for name in engines if name != "eager"]
 error_ratio = mse[:, faster_engines] / mse[:, "eager"]
 after = f"After {EPOCHS_OF_A_FIT} epochs,"
+compared = f"{error_ratio} that of the eager one, over {len(SEEDS)} seeds"
 claims["same_error"] = claim(
     f"{after} all engines have the same test error, to within a twentieth.",
     error_ratio.within(0.95, 1.05),
-    holds=f"{after}, the test error of the faster engines is {compared}.",
+    holds=f"{after} the test error of the faster engines is {compared}.",
     otherwise=f"{after} not all engines have the same test error, to within a "
     "twentieth.",
     seen=compared,
