@@ -140,7 +140,7 @@ all_together = training.at(way="together")
 by_autograd = training.at(way="autograd") / all_together
 by_written_out = training.at(way="written out") / all_together
 speed = stack(
-    {"by autograd": by_autograd, "without autograd": by_written_out}, "one_by_one"
+    {"by autograd": by_autograd, "by the fused engine": by_written_out}, "one_by_one"
 )
 speed
 
