@@ -21,14 +21,14 @@ from mlperf.profilers.work import n_parameters, step_flops
 from mlperf.protocol import BATCH_SIZE, N_FEATURES, by_mode
 from mlperf.quantities.scaling import fit
 
-SAMPLES = by_mode(published=1_000, quick=250)
-WIDTH = by_mode(published=32, quick=8)
+SAMPLES = by_mode(published=500, quick=250)
+WIDTH = by_mode(published=64, quick=8)
 MORE_SAMPLES = 100
 WIDER = 10
 SMALL_SAMPLES = [SAMPLES // 4, SAMPLES // 2, SAMPLES, 2 * SAMPLES, 4 * SAMPLES]
 SMALL_WIDTHS = [WIDTH // 4, WIDTH // 2, WIDTH, 2 * WIDTH, 4 * WIDTH]
 STEPS = by_mode(published=500, quick=60)
-PROCESSES = by_mode(published=8, quick=1)
+PROCESSES = by_mode(published=6, quick=1)
 
 AS_IT_IS = "as it is"
 LARGER = f"{MORE_SAMPLES} × the samples"
