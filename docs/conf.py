@@ -1,6 +1,7 @@
 """Settings of the report. What makes it executed prose is `mlperf.sphinxext`; what is measured, `mlperf.protocol`."""
 
 import os
+from inspect import isclass, isroutine
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 from xml.sax.saxutils import escape
@@ -52,6 +53,7 @@ nitpick_ignore_regex = [
 mlperf_history = "_history"
 mlperf_machines = "machines"
 numpydoc_show_class_members = False
+autosummary_generate = False  # no page lists pages to generate, and looking for such lists loads torch in every build
 autodoc_typehints = "none"  # the docstrings say more: shapes and units
 autodoc_member_order = "bysource"
 numfig = True
@@ -143,9 +145,23 @@ def write_sitemap(app, exception):
         Path(app.outdir, "sitemap.xml").write_text(f"{head}{lines}</urlset>\n", encoding="utf-8")
 
 
+def skip_imported(app, what, _name, thing, *_):
+    """Skip what a module imports; autodoc would do so only after it has read the sources of all of it."""
+    if what == "module" and (isclass(thing) or isroutine(thing)):
+        return thing.__module__ != app.env.current_document.autodoc_module or None
+    return None
+
+
+def share_out(_app, _env, pages):
+    """Let both processes read pages of the reference, which take longest: each gets a part of the list."""
+    pages[:] = pages[::2] + pages[1::2]
+
+
 def setup(app):
     """Connect what is not a setting."""
     # numpydoc makes a new one for each docstring, in which its template is compiled anew.
     templates = SandboxedEnvironment(loader=PackageLoader("numpydoc"))
     docscrape_sphinx.SandboxedEnvironment = lambda loader: templates  # noqa: ARG005 - the same for all
+    app.connect("autodoc-skip-member", skip_imported)
+    app.connect("env-before-read-docs", share_out)
     app.connect("build-finished", write_sitemap)

@@ -9,7 +9,7 @@ import re
 import sys
 import sysconfig
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -172,11 +172,12 @@ def _contents(path: Path, package: str, _version: tuple[int, ...]) -> Contents:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
+        nodes = list(ast.walk(tree))
         data = tuple(dict.fromkeys(_DEPENDS.findall(content.decode("utf-8-sig", "replace"))))
-        names, unknown = _published(tree)
+        names, unknown = _published(nodes)
         problem = f"publishes in line {unknown} under a name that is not a literal, so that the report cannot find it"
         digest = _digest(_syntax(tree))
-        return Contents(digest, tuple(_imports(tree, package)), tuple(names), data, problem if unknown else "")
+        return Contents(digest, tuple(_imports(nodes, package)), tuple(names), data, problem if unknown else "")
     except _UNREADABLE as error:
         place = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__
@@ -226,11 +227,11 @@ def _is_text(node: ast.stmt) -> bool:
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
-def _imports(tree: ast.Module, package: str) -> list[str]:
+def _imports(nodes: Sequence[ast.AST], package: str) -> list[str]:
     """Return the modules that a file imports, including those imported inside functions."""
     found: list[str] = []
     ours = {"mlperf"}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
             ours |= {alias.asname for alias in node.names if alias.name == "mlperf" and alias.asname}
@@ -244,22 +245,22 @@ def _imports(tree: ast.Module, package: str) -> list[str]:
         elif isinstance(node, ast.Constant) and re.fullmatch(r"mlperf(\.\w+)+", str(node.value)):
             found.append(str(node.value))
     # "import mlperf", and then "mlperf.measure(...)".
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ours:
             found.append(f"mlperf.{node.attr}")
     return list(dict.fromkeys(name for name in found if name))
 
 
-def _published(tree: ast.Module) -> tuple[list[str], int]:
+def _published(nodes: Sequence[ast.AST]) -> tuple[list[str], int]:
     """Return the names of the published results, and the line of a name that is not a literal, or 0."""
     bound = {"publish": "mlperf.publish", "mlperf": "mlperf"}
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             bound |= {alias.asname or alias.name.partition(".")[0]: alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and not node.level:
             bound |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
     names, unknown = [], 0
-    for node in ast.walk(tree):
+    for node in nodes:
         if not isinstance(node, ast.Call) or not _is_publish(node.func, bound):
             continue
         given = [*node.args[:1], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
