@@ -76,7 +76,7 @@ class Claim:
 
     def _repr_html_(self) -> str:
         notes = [*(one.sentence for one in self.deciding), *([self.advice] if self.advice else [])]
-        said = escape(self.text) + "".join(f"<br><small>{escape(note)}</small>" for note in notes)
+        said = escape(self.text) + "".join(f"<br/><small>{escape(note)}</small>" for note in notes)
         left = 'style="text-align: left'
         heads = f'<th {left}">Verdict</th><th {left}">What the measurements say</th>'
         row = f'<td {left}; white-space: nowrap">{escape(self.mark)}</td><td {left}">{said}</td>'

@@ -60,7 +60,7 @@ class Picture:
     --------
     >>> from mlperf.results.kinds import Picture
     >>> Picture(b"<svg/>", "Time rises", 640, 480)._repr_html_()
-    '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt="Time rises" width="640" height="480">'
+    '<img src="data:image/svg+xml;base64,PHN2Zy8+" alt="Time rises" width="640" height="480"/>'
     """
 
     svg: bytes = field(repr=False)
@@ -72,7 +72,7 @@ class Picture:
         # An SVG from elsewhere cannot run scripts when it is the source of an image.
         source = base64.b64encode(self.svg).decode()
         size = f'width="{self.width}" height="{self.height}"'
-        return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}" {size}>'
+        return f'<img src="data:image/svg+xml;base64,{source}" alt="{escape(self.alt)}" {size}/>'
 
 
 def describe(thing: Any, name: str) -> tuple[Entry, Files]:

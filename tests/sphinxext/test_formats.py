@@ -5,13 +5,18 @@ import re
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pandas as pd
 import pytest
+from jinja2 import Environment
 from small_reports import CONF, begin, build, parsed, text
 
-from mlperf import publish
+from mlperf import Quantity, Runs, claim, fact, publish
+from mlperf.results.kinds import Picture
+
+ROOT = Path(__file__).parents[2]
 
 INDEX = """
 Report
@@ -187,6 +192,28 @@ def test_book_is_well_formed_and_its_tables_are_whole(built):
     times = pages["times.xhtml"].decode()
     assert "10.0 (9.7 to 10.3)" in times
     assert "radio" not in times, "nothing can be chosen without a script"
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [
+        Quantity.from_estimates({"<a>": (2.0, 1.9, 2.1), "b & c": (3.0, 2.9, 3.1)}, by="model", unit="seconds"),
+        Runs(pd.DataFrame({"model": ["<a>", None], "process": [0, 1], "seconds": [1.0, 2.0]}), by=["model"]),
+        claim("It was <not> counted.", reason="valgrind & co. are not installed"),
+        claim("It is so.", fact("one", True) & fact("another", False)),
+        Picture(b"<svg/>", "Time & more", 640, 480),
+    ],
+    ids=lambda thing: type(thing).__name__,
+)
+def test_what_scripts_show_is_well_formed_in_a_book(thing):
+    """Tried: 12 pages of the gallery, with a claim that has notes, were no XML in the report's EPUB."""
+    ElementTree.fromstring(f"<div>{thing._repr_html_()}</div>")
+
+
+def test_page_for_unknown_addresses_is_well_formed_in_a_book():
+    """Tried: it was no XML in the report's EPUB."""
+    page = Environment().from_string((ROOT / "docs/_templates/404.html").read_text()).render(gallery="auto_examples")
+    ElementTree.fromstring(page)
 
 
 def test_text_has_tables_and_what_is_seen_in_figures(built):
