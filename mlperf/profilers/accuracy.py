@@ -108,7 +108,7 @@ def _right(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
 
 def _errors(predicted: np.ndarray, target: np.ndarray) -> dict[str, float]:
     """Return the mean squared error and R2 with their intervals; several outputs of a row count as one observation."""
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         squares = (target.astype(np.float64) - predicted.astype(np.float64)) ** 2
         errors = squares.reshape(len(target), -1).mean(axis=1)
         variance = float(target.astype(np.float64).var(axis=0).mean())
