@@ -1,112 +1,140 @@
-"""The program itself: it touches its own memory alone, and computes the same with any vectors, compiler, processor."""
+"""The program itself: it touches its own memory alone, and with any vectors, compiler, processor it trains as eager."""
 
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mlperf.training import kernel
+from mlperf.training.eager import eager
 from mlperf.training.kernel import source
+from mlperf.training.network import network
 
-# Trains on made-up data in memory that ends where the data end, and says what the loss was.
+# Trains for an epoch what it reads, in memory that ends where the data end, and writes the losses and the parameters.
 MAIN = r"""
 #include <cstdio>
 #include <cstdlib>
 
-static float *made_up(int64_t n) {
-    float *values = (float *)malloc(n * sizeof(float));
-    static uint32_t state = 1;
-    for (int64_t i = 0; i < n; i++)
-        values[i] = int32_t(state = state * 1664525 + 1013904223) / 4294967296.0f;
+template <typename Number>
+static Number *read(int64_t n) {
+    Number *values = (Number *)malloc(n * sizeof(Number));
+    if (fread(values, sizeof(Number), n, stdin) != (size_t)n)
+        exit(2);
     return values;
 }
 
-int main() {
-    const int sizes[] = {SIZES}, n_networks = NETWORKS;
-    const int64_t n = 150;
-    float *X = made_up(n_networks * n * N_FEATURES), *y = made_up(n_networks * n * N_OUTPUTS);
-    float *tensors[n_networks * 2 * N_LAYERS];
-    for (int i = 0; i < n_networks * N_LAYERS; i++) {
-        int n_in = sizes[i % N_LAYERS], n_out = sizes[i % N_LAYERS + 1];
-        tensors[2 * i] = made_up(n_in * n_out);
-        tensors[2 * i + 1] = made_up(n_out);
+int main(int, char **arguments) {
+    const int sizes[] = {SIZES};
+    int64_t n_networks = atoi(arguments[1]), n_threads = atoi(arguments[2]);
+    int64_t n_samples = atoi(arguments[3]), batch_size = atoi(arguments[4]), n_tensors = 2 * n_networks * N_LAYERS;
+    auto length = [&](int tensor) {
+        int n_in = sizes[tensor / 2 % N_LAYERS], n_out = sizes[tensor / 2 % N_LAYERS + 1];
+        return tensor % 2 ? n_out : n_in * n_out;
+    };
+    float **tensors = (float **)malloc(n_tensors * sizeof(float *));
+    for (int i = 0; i < n_tensors; i++)
+        tensors[i] = read<float>(length(i));
+    float *X = read<float>(n_networks * n_samples * N_FEATURES), *y = read<float>(n_networks * n_samples * N_OUTPUTS);
+    int64_t *order = read<int64_t>(n_networks * n_samples), bytes = mlperf_memory(n_networks, n_threads);
+    double *rates = read<double>(n_networks), *powers = read<double>(2 * n_networks);
+    double *losses = read<double>(n_networks);
+    char *memory = (char *)aligned_alloc(64, bytes);
+    memset(memory, 0, bytes);
+    mlperf_epoch(memory, n_networks, n_threads, tensors, X, y, order, n_samples, batch_size, rates, powers, losses);
+    fwrite(losses, sizeof(double), n_networks, stdout);
+    for (int i = 0; i < n_tensors; i++) {
+        fwrite(tensors[i], sizeof(float), length(i), stdout);
+        free(tensors[i]);
     }
-    int64_t *order = (int64_t *)malloc(n_networks * n * sizeof(int64_t));
-    for (int64_t i = 0; i < n_networks * n; i++)
-        order[i] = n - 1 - i % n;
-    for (int threads = 1; threads < 3; threads++)
-        for (int64_t batch_size : {1, 64, 1000}) {
-            int64_t bytes = mlperf_memory(n_networks, threads);
-            char *memory = (char *)aligned_alloc(64, bytes);
-            memset(memory, 0, bytes);
-            double rates[2] = {0.001, 0.002}, powers[4] = {1, 1, 1, 1}, losses[2];
-            for (int epoch = 0; epoch < 2; epoch++) {
-                mlperf_epoch(memory, n_networks, threads, tensors, X, y, order, n, batch_size, rates, powers, losses);
-                for (int network = 0; network < n_networks; network++)
-                    printf("%.9g\n", losses[network]);
-            }
-            free(memory);
-        }
-    for (float *tensor : tensors)
-        free(tensor);
-    free(X), free(y), free(order);
+    free(memory), free(losses), free(powers), free(rates), free(order), free(y), free(X), free(tensors);
 }
 """
 
-SHAPES = [(5, 32, 1), (3, 70, 20, 2, 9), (4, 3)]
+SIZES = (3, 70, 20, 2, 9)
 
 
-def compiled(folder, sizes, compiler="g++", options=(), n_networks=1, **choices):
+def compiled(folder, sizes, *options, compiler="g++", **choices):
     if not shutil.which(compiler):
         pytest.skip(f"no {compiler} here")
-    main = MAIN.replace("SIZES", ", ".join(map(str, sizes))).replace("NETWORKS", str(n_networks))
-    program = source(sizes, **choices) + main
+    program = source(sizes, **choices) + MAIN.replace("SIZES", ", ".join(map(str, sizes)))
     path = Path(folder, "trial")
     command = [compiler, "-std=c++20", "-pthread", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", *options]
     made = subprocess.run(
         [*command, "-x", "c++", "-", "-o", str(path)], input=program, text=True, capture_output=True, check=False
     )
-    if re.search(r"cannot find.*(asan|ubsan)|unsupported option '-fsanitize", made.stderr):
+    if re.search(r"cannot find.*(asan|ubsan|tsan)|unsupported option '-fsanitize", made.stderr):
         pytest.skip("no sanitizers here")
     assert made.returncode == 0, made.stderr
     return path
 
 
-def losses(*command):
-    done = subprocess.run(command, text=True, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [float(line) for line in done.stdout.split()]
+def assert_trains_as_eager(*command, sizes, n_networks=1, n_threads=1, n_samples=150, batch_size=64):
+    tensors, features, targets, orders, rates = [], [], [], [], 0.01 / np.arange(1, n_networks + 1)
+    of_eager, losses = [], []
+    for seed, rate in enumerate(rates):
+        generator = torch.Generator().manual_seed(seed)
+        X, y = (torch.randn(n_samples, n, generator=generator) for n in (sizes[0], sizes[-1]))
+        module = network(sizes, generator)
+        tensors += [parameter.detach().numpy().copy() for parameter in module.parameters()]
+        features.append(X.numpy())
+        targets.append(y.numpy())
+        orders.append(torch.randperm(n_samples, generator=generator.clone_state()).numpy())
+        losses.append(next(eager(module, X, y, learning_rate=rate, batch_size=batch_size, generator=generator)))
+        of_eager += [parameter.detach().numpy().ravel() for parameter in module.parameters()]
+    given_to_it = [*tensors, *features, *targets, *orders, rates, np.ones(2 * n_networks), np.empty(n_networks)]
+    done = subprocess.run(
+        [*command, *map(str, (n_networks, n_threads, n_samples, batch_size))],
+        input=b"".join(array.tobytes() for array in given_to_it),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    n_bytes = 8 * n_networks
+    np.testing.assert_allclose(np.frombuffer(done.stdout[:n_bytes]), losses, rtol=1e-5)
+    found = np.frombuffer(done.stdout[n_bytes:], np.float32)
+    np.testing.assert_allclose(found, np.concatenate(of_eager), rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("many", [1, 500_000])
-@pytest.mark.parametrize(("sizes", "n_networks"), [(SHAPES[0], 2), (SHAPES[1], 1), (SHAPES[2], 1)], ids=str)
-def test_no_memory_is_touched_but_its_own(monkeypatch, tmp_path, sizes, n_networks, many):
-    monkeypatch.setattr(kernel, "MANY_PARAMETERS", many)
-    sanitized = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    found = losses(compiled(tmp_path, sizes, options=sanitized, n_networks=n_networks, vector_bytes=32))
-    assert found[n_networks] < found[0]
+@settings(max_examples=5, deadline=None, derandomize=True, database=None)
+@given(
+    sizes=st.lists(st.one_of(st.integers(1, 5), st.integers(6, 70)), min_size=2, max_size=4),
+    n_networks=st.integers(1, 2),
+    shapes=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=3, max_size=3),
+    many=st.sampled_from([1, 500_000]),
+)
+def test_no_memory_is_touched_but_its_own(tmp_path_factory, sizes, n_networks, shapes, many):
+    sanitized = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kernel, "MANY_PARAMETERS", many)
+        path = compiled(tmp_path_factory.mktemp("fuzzed"), sizes, *sanitized, vector_bytes=32)
+    for n_threads, (n_samples, batch_size) in enumerate(shapes, start=1):
+        shape = {"n_samples": n_samples, "batch_size": max(batch_size, n_samples // 4)}  # each step adds its rounding
+        assert_trains_as_eager(path, sizes=sizes, n_networks=n_networks, n_threads=n_threads, **shape)
 
 
 @pytest.mark.parametrize(("n_networks", "many"), [(1, 1), (1, 500_000), (2, 500_000)])
 def test_threads_do_not_race(monkeypatch, tmp_path, n_networks, many):
     monkeypatch.setattr(kernel, "MANY_PARAMETERS", many)
-    assert losses(compiled(tmp_path, (5, 32, 1), options=["-O1", "-fsanitize=thread"], n_networks=n_networks))
+    sizes = (5, 40, 32, 1)
+    path = compiled(tmp_path, sizes, "-O1", "-fsanitize=thread")
+    assert_trains_as_eager(path, sizes=sizes, n_networks=n_networks, n_threads=2)
 
 
-def test_vectors_and_compilers_change_no_more_than_the_rounding(tmp_path):
-    sizes = SHAPES[1]
-    usual = losses(compiled(tmp_path, sizes, options=["-O2"]))
-    for vector_bytes in (16, 64):
-        assert losses(compiled(tmp_path, sizes, options=["-O2"], vector_bytes=vector_bytes)) == pytest.approx(usual)
-    if shutil.which("clang++"):
-        assert losses(compiled(tmp_path, sizes, "clang++", ["-O2"])) == pytest.approx(usual)
+@pytest.mark.parametrize("compiler", ["g++", "clang++"])
+@pytest.mark.parametrize("vector_bytes", [0, 16, 64])
+def test_compilers_and_vectors_change_no_more_than_the_rounding(tmp_path, compiler, vector_bytes):
+    path = compiled(tmp_path, SIZES, "-O2", compiler=compiler, vector_bytes=vector_bytes)
+    assert_trains_as_eager(path, sizes=SIZES)
 
 
 def test_a_processor_of_arm_computes_the_same(tmp_path):
+    path = compiled(tmp_path, SIZES, "-O2", "-static", compiler="aarch64-linux-gnu-g++")
     if not shutil.which("qemu-aarch64"):
         pytest.skip("no qemu-aarch64 here")
-    usual = losses(compiled(tmp_path, (5, 32, 1), options=["-O2"]))
-    arm = compiled(tmp_path, (5, 32, 1), "aarch64-linux-gnu-g++", ["-O2", "-static"])
-    assert losses("qemu-aarch64", arm) == pytest.approx(usual)
+    assert_trains_as_eager("qemu-aarch64", path, sizes=SIZES, n_threads=2)
