@@ -147,6 +147,7 @@ for model in MODELS:
         f"The test error of {model} falls as the samples grow.",
         trend[model] < 0,
         otherwise=f"The test error of {model} does not fall as the samples grow.",
+        seen=f"the exponent is {trend[model]}",
     )
 
 # %%

@@ -111,8 +111,7 @@ busiest_sum = (
 )
 claims = {
     "data_once": claim(
-        "The shuffled data are held once, however many epochs follow: each epoch "
-        "writes over the last one's.",
+        "The shuffled data are held once, however many epochs follow.",
         copies.within(0.9, 1.2),
         otherwise="The shuffled data are not held just once.",
         seen=f"what is held of them is {copies} their size",

@@ -14,7 +14,9 @@ from mlperf.results.reading import read
 from mlperf.results.worlds import Said
 
 HINT = "An arrow marks what is said now. A text marked * came up nowhere: its numbers are those of the present verdict."
+# Why there is no text to show.
 COUNTED = "Cannot come up: all numbers were counted, and none is uncertain."
+ELSEWHERE = "Cannot be told from these results, in which it was not measured."
 NOTHING = Said({}, [], [])
 
 PAGE = Template(
@@ -135,6 +137,8 @@ def _shown(name: str, one: Claim, verdict: str, said: Said) -> tuple[str, str]:
         return fits[verdict], ""
     if verdict == UNDECIDED and name in said.counted:
         return COUNTED, ""
+    if one.verdict == UNMEASURED:
+        return ELSEWHERE, ""
     # What was not measured has no numbers.
     return one.texts[verdict], "" if verdict == UNMEASURED else "*"
 

@@ -118,6 +118,15 @@ def _sampled(values):
     return Sampled(np.asarray(values), numbers, np.zeros_like(numbers), object())
 
 
+def test_numbers_are_not_appended_to_a_text_that_tells_them_itself():
+    ratio = measured((1.1, 0.9, 1.3))
+    made = claim("It is faster.", ratio > 1, holds=f"It is {ratio} as fast.", otherwise="It is not.", seen=ratio)
+    assert made.texts[HOLDS] == "It is 1.1× (0.9 to 1.3) as fast."
+    assert made.texts[FAILS] == "It is not: 1.1× (0.9 to 1.3)."
+    # What would hold may point the other way: the statement is put in doubt.
+    assert made.texts[UNDECIDED] == "It is open whether it is faster: 1.1× (0.9 to 1.3)."
+
+
 @pytest.mark.parametrize(
     ("sentence", "within"),
     [

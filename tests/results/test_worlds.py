@@ -78,6 +78,15 @@ def test_the_reason_why_nothing_is_measured_is_the_one_that_the_script_gives(tmp
     assert said.texts["fits.quick"]["not measured"].endswith("was not put to the test here: Large is missing.")
 
 
+def test_what_was_not_measured_has_no_other_text(results, capsys):
+    publish("fits", runs=runs_of(), quick=claim("It is quick.", reason="no compiler works"))
+    capsys.readouterr()
+    assert main(["texts", str(results)]) == 0
+    shown = capsys.readouterr().out
+    assert "✓ holds: Cannot be told from these results, in which it was not measured." in shown
+    assert "→ – not measured: The claim “It is quick” was not put to the test here: no compiler works." in shown
+
+
 def test_scripts_that_fail_in_some_worlds_are_named(tmp_path, published, capsys):
     fails = "claim('It is quick.', fit < (60 if fit['Small', 10].value < 20 else None))"
     script = write(tmp_path, fails)
