@@ -9,7 +9,7 @@ from test_main import SCRIPT, runs_of
 
 from mlperf import claim, publish
 from mlperf.results.__main__ import main
-from mlperf.results.altered import altered
+from mlperf.results.altered import Knob, altered, turned
 from mlperf.results.worlds import said_in_worlds
 
 PLAIN = 'claim("It is quick.", fit < THRESHOLD)'
@@ -111,3 +111,11 @@ def test_counts_stay_whole_and_above_zero_and_shares_at_most_one():
         assert other["calls"].dtype == frame["calls"].dtype
         assert other["calls"].min() >= 1
         assert other["share_fraction"].max() <= 1
+
+
+def test_cells_are_made_equal_and_multiplied_with_intervals_that_are_known_narrowed():
+    frame = pd.DataFrame({"model": ["Small", "Large"], "process": 0, "mse": [1.0, 4.0], "mse_low": [0.5, 2.0]})
+    made = turned(frame, ["model"], {Knob("mse", "model", "Large"): np.log(3)}, equal=True)
+    assert made["mse"].to_list() == pytest.approx([2, 6])
+    assert (made["mse_low"] / made["mse"]).to_list() == pytest.approx([0.95, 0.95])
+    assert frame["mse"].to_list() == [1, 4]
