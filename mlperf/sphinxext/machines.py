@@ -20,6 +20,7 @@ ALONE = (
     "There are no results of other machines yet. As soon as there are some, this page compares them with those of this "
     "machine."
 )
+NO_OTHER = "There is no other machine to compare with yet."
 
 
 class MachinesDirective(PublishedDirective):
@@ -61,8 +62,8 @@ class MachineClaimsDirective(MachinesDirective):
     option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "original": directives.flag}
 
     def alone(self) -> list[nodes.Node]:
-        """Return nothing: for a single machine, the page of all claims says it."""
-        return []
+        """Return a sentence: for a single machine, a table of claims says more."""
+        return [plain(NO_OTHER)]
 
     def together(self) -> list[nodes.Node]:
         """Return a sentence with the numbers of claims, and the table."""
@@ -74,14 +75,14 @@ class MachineClaimsDirective(MachinesDirective):
             f"depend on the machine: {counts[DEPENDS]}. Undecided on some machines: {counts[OPEN]}. Not measured on "
             f"any machine: {counts[NOWHERE]}."
         )
-        shown = [Column("Statement", [row.statement for row in rows], None)]
+        shown = [
+            Column("Statement", [row.statement for row in rows], None),
+            Column("On all", [row.comes_to for row in rows], None),
+        ]
         for machine in shelf.machines:
             verdicts = [row.verdicts[machine].replace(" ", "\u00a0") for row in rows]
             shown.append(Column(machine, verdicts, None))
-        shown += [
-            Column("On all", [row.comes_to for row in rows], None),
-            Column("Script", [row.result.replace("_", " ") for row in rows], None),
-        ]
+        shown.append(Column("Script", [row.result.replace("_", " ") for row in rows], None))
         pages = [self.domain.page_of(row.result) for row in rows]
         return [plain(said), self.named(self.table(shown, self.caption(nodes.title), pages=pages))]
 
@@ -92,10 +93,10 @@ class MachineValuesDirective(MachinesDirective):
     option_spec: ClassVar[dict[str, Any]] = {**PublishedDirective.option_spec, "relative-to": directives.unchanged}
 
     def alone(self) -> list[nodes.Node]:
-        """Return nothing, but raise an error if a value does not exist."""
+        """Return a sentence; raise an error if a value does not exist."""
         for line in filter(None, map(str.strip, self.content)):
             self.domain.find("values", split(line)[1])
-        return []
+        return [plain(NO_OTHER)]
 
     def together(self) -> list[nodes.Node]:
         """Return the table."""
