@@ -152,16 +152,10 @@ def skip_imported(app, what, _name, thing, *_):
     return None
 
 
-def share_out(_app, _env, pages):
-    """Let both processes read pages of the reference, which take longest: each gets a part of the list."""
-    pages[:] = pages[::2] + pages[1::2]
-
-
 def setup(app):
     """Connect what is not a setting."""
     # numpydoc makes a new one for each docstring, in which its template is compiled anew.
     templates = SandboxedEnvironment(loader=PackageLoader("numpydoc"))
     docscrape_sphinx.SandboxedEnvironment = lambda loader: templates  # noqa: ARG005 - the same for all
     app.connect("autodoc-skip-member", skip_imported)
-    app.connect("env-before-read-docs", share_out)
     app.connect("build-finished", write_sitemap)
