@@ -64,8 +64,8 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Show a progress bar over the epochs.
     engine : {"auto", "eager", "fused", "compiled", "cuda_graph"}, default="auto"
         How one fit is carried out, see :mod:`mlperf.training.engines`. All take the same steps, within rounding. "auto"
-        takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves at least
-        twice the time that compiling takes, as estimated by :func:`mlperf.training.engines.suited`; otherwise "fused".
+        takes "compiled" if the network has been compiled before, or if a C++ compiler works and the fit saves more
+        time than compiling takes, as estimated by :func:`mlperf.training.engines.suited`; otherwise "fused".
         Several processes can share a fit with "fused" only, which "auto" then takes. "compiled" works on the CPU only,
         and "cuda_graph" on CUDA only, where "auto" takes it.
     chunk_bytes : int, default=16777216

@@ -51,8 +51,8 @@ def suited(sizes: Sequence[int], n_steps: int, device: str = "cpu") -> str:
     """Return the name of the engine that ``engine="auto"`` takes.
 
     On a CUDA device that is ``cuda_graph``, on MPS ``fused``. On the CPU it is ``compiled`` if the network has been
-    compiled before, or if a C++ compiler works and the steps of this fit save at least twice the time that compiling
-    takes: a step is taken to save 20 µs for each layer, and compiling to take 0.4 s, and 0.1 s more for each layer.
+    compiled before, or if a C++ compiler works and the steps of this fit save more time than compiling takes: a step is
+    taken to save 20 µs for each layer, and compiling to take 0.3 s, and 0.12 s more for each layer.
     Otherwise it is ``fused``, so that no compiler is required. The choice of engine may change the last digits of the
     result.
 
@@ -79,8 +79,7 @@ def suited(sizes: Sequence[int], n_steps: int, device: str = "cpu") -> str:
     if device != "cpu":
         return "cuda_graph" if device == "cuda" else "fused"
     n_layers = len(sizes) - 1
-    saved_seconds, compiling_seconds = 20e-6 * n_layers * n_steps, 0.4 + 0.1 * n_layers
-    pays = saved_seconds >= 2 * compiling_seconds
+    pays = 20e-6 * n_layers * n_steps > 0.3 + 0.12 * n_layers
     program = source(sizes)
     if not is_kept(program) and not (pays and _compiler_works()):
         return "fused"
