@@ -214,7 +214,7 @@ class Shelf:
             with suppress(ResultError):
                 known += [f"{name}.{key}" for key in self.get(name).keys(*KINDS[kind])]
         near = get_close_matches(asked.name, known, n=1, cutoff=0)
-        hint = f" The nearest name is {near[0]!r}." if near else f" There are no results in {self.folder}."
+        hint = f" The nearest name is {near[0]!r}." if near else f" There are none in {self.folder}."
         raise ResultError(f"Nothing named {asked.name!r} is published among the {kind}.{hint}")
 
     def beside(self, name: str, machine: str = OTHER) -> Result | None:

@@ -73,7 +73,7 @@ def test_references_are_said_in_words(folder, kind, reference, form, said):
 )
 def test_unknown_reference_suggests_the_nearest(folder, kind, reference, nearest):
     name = reference.partition("[")[0]
-    hint = f"The nearest name is {nearest!r}." if nearest else f"There are no results in {folder}."
+    hint = f"The nearest name is {nearest!r}." if nearest else f"There are none in {folder}."
     message = f"Nothing named {name!r} is published among the {kind}. {hint}"
     with pytest.raises(ResultError, match=f"^{re.escape(message)}$"):
         Shelf(folder).find(kind, reference)
@@ -85,7 +85,7 @@ def test_cells_of_what_has_none_are_refused(folder):
 
 
 def test_empty_folder_is_named(tmp_path):
-    with pytest.raises(ResultError, match=re.escape(f"There are no results in {tmp_path}.")):
+    with pytest.raises(ResultError, match=re.escape(f"There are none in {tmp_path}.")):
         Shelf(tmp_path).find("values", "fits.large")
     assert Shelf(tmp_path / "nothing").names == []
 
