@@ -16,7 +16,7 @@ from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.results.folder import ResultError, content_of, names_in
 from mlperf.results.notices import machines
-from mlperf.results.provenance import constants
+from mlperf.results.provenance import constants, moved
 from mlperf.results.reading import Result, read
 from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import Shelf
@@ -33,6 +33,9 @@ _PRIVATE = re.compile(_FOLDERS + rb"|[\w.+-]+@[\w-]+\.[\w.]+")
 _NOBODY = {"root", "user", "admin", "runner", "ubuntu", "debian", "jenkins", "localhost"}
 # Settings of the protocol that may differ between published builds.
 _FREE = {"MODE", "FULL", "DEVICE"}
+
+# Inputs that describe the machine itself.
+_ITSELF = ("processor", "cores", "system")
 
 EVERYWHERE = "the same on every machine"
 DEPENDS = "depends on the machine"
@@ -202,6 +205,44 @@ def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
         rows.append(Across(row.result, row.statement, marks, _comes_to({claim.verdict for claim in claims.values()})))
     order = [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
     return sorted(rows, key=lambda row: order.index(row.comes_to))
+
+
+def differences(shelf: Shelf, machine: str) -> list[str]:
+    """Return what differs from the results of a machine to those of this one, apart from the machine itself.
+
+    Parameters
+    ----------
+    shelf : Shelf
+        The results.
+    machine : str
+        Name of the machine.
+
+    Returns
+    -------
+    list of str
+        In how many results the code differs, and each other input, such as a version, with both values.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.machines import differences
+    >>> from mlperf.results.shelf import HERE, Shelf
+    >>> publish("my_fits", steps=exact(100))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> differences(Shelf(results_folder()), HERE)
+    []
+    """
+    found = []
+    for name in names_in(shelf.folder):
+        other = shelf.beside(name, machine)
+        if other is not None:
+            found.append(moved(other.inputs, shelf.get(name).inputs))
+    # A digest, unlike a version, has no values to show.
+    edited = sum(any("→" not in what for what in one) for one in found)
+    said = [f"code of {edited} of {len(found)} results"] if edited else []
+    versions = [what for one in found for what in one if "→" in what and what.partition(" ")[0] not in _ITSELF]
+    return [*said, *dict.fromkeys(versions)]
 
 
 def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:

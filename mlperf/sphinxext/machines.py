@@ -10,7 +10,7 @@ from sphinx.application import Sphinx
 
 from mlperf.quantities.tables import Column
 from mlperf.results.folder import ResultError, names_in
-from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, side_by_side
+from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, differences, side_by_side
 from mlperf.results.notices import measured
 from mlperf.results.shelf import HERE
 from mlperf.sphinxext.directives import PublishedDirective, plain
@@ -46,7 +46,9 @@ class MachinesDirective(PublishedDirective):
         said = {}
         for machine, folder in shelf.machines.items():
             results = [shelf.get(name, folder) for name in names_in(folder)]
-            said[machine] = measured(*results) if results else "Nothing has been measured."
+            said[machine] = f"{measured(*results)}." if results else "Nothing has been measured."
+            if differ := differences(shelf, machine):
+                said[machine] += f" Differences from there to here: {', '.join(differ)}."
         shown = [Column("Machine", list(said), None), Column("Its results", list(said.values()), None)]
         return [self.named(self.table(shown, self.caption(nodes.title)))]
 

@@ -7,7 +7,17 @@ import pytest
 from mlperf import Quantity, claim, exact, headline, publish
 from mlperf.results.__main__ import main
 from mlperf.results.folder import ResultError
-from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, pack, problems, side_by_side
+from mlperf.results.machines import (
+    DEPENDS,
+    EVERYWHERE,
+    NOWHERE,
+    OPEN,
+    across,
+    differences,
+    pack,
+    problems,
+    side_by_side,
+)
 from mlperf.results.reading import read
 from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import HERE, Shelf
@@ -186,6 +196,18 @@ def test_a_claim_says_what_its_verdicts_come_to(shelf):
     assert found["A fit is long."][0] == OPEN
     assert found["It was counted."] == (NOWHERE, ["– not measured"] * 3)
     assert [row.comes_to for row in across(shelf)] == [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
+
+
+def test_differences_in_code_and_versions_are_told_beside_those_of_the_machine(shelf, machine):
+    assert differences(shelf, "a-machine") == []
+    for name, code in (("fits", "sha256:1"), ("scores", "sha256:2")):
+        there = {"processor": "Other", "torch": "1.0", "plot_fits.py": code}
+        change(machine, name, lambda record, there=there: record["inputs"].update(there))
+    here = read("fits").inputs["torch"]
+    assert differences(Shelf(shelf.folder, machines=shelf.machines), "a-machine") == [
+        "code of 2 of 2 results",
+        f"torch 1.0 → {here}",
+    ]
 
 
 def test_verdicts_on_another_statement_are_not_compared(results, machine):
