@@ -1,5 +1,6 @@
 """Settings of the report. What makes it executed prose is `mlperf.sphinxext`; what is measured, `mlperf.protocol`."""
 
+import gc
 import os
 from inspect import isclass, isroutine
 from pathlib import Path
@@ -152,10 +153,17 @@ def skip_imported(app, what, _name, thing, *_):
     return None
 
 
+def collect_less(*_):
+    """Look for garbage less often: pages are trees of many small objects, which stay until they are written."""
+    gc.freeze()
+    gc.set_threshold(100_000)
+
+
 def setup(app):
     """Connect what is not a setting."""
     # numpydoc makes a new one for each docstring, in which its template is compiled anew.
     templates = SandboxedEnvironment(loader=PackageLoader("numpydoc"))
     docscrape_sphinx.SandboxedEnvironment = lambda loader: templates  # noqa: ARG005 - the same for all
     app.connect("autodoc-skip-member", skip_imported)
+    app.connect("env-before-read-docs", collect_less)
     app.connect("build-finished", write_sitemap)

@@ -146,7 +146,8 @@ def test_full_folder_of_pages_fails_the_build_and_the_next_one_is_whole(project,
 def test_sitemap_lists_the_pages_that_were_not_written_anew(project):
     """Reported: after an edit of one page it held 2 of 34 addresses."""
     with (project / "docs/conf.py").open("a") as conf:
-        conf.write(f"import runpy\nsetup = runpy.run_path({str(ROOT / 'docs/conf.py')!r})['setup']\n")
+        conf.write(f"import runpy\nwrite_sitemap = runpy.run_path({str(ROOT / 'docs/conf.py')!r})['write_sitemap']\n")
+        conf.write("def setup(app):\n    app.connect('build-finished', write_sitemap)\n")
     (project / "docs/other.rst").write_text(":orphan:\n\nOther\n=====\n")
     with pd.option_context("display.max_colwidth", None):
         for words in ("Text.", "Other text."):
