@@ -298,8 +298,8 @@ claims = {
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise=f"{not_clear}; as measured, it is {summary}.",
-        undecided=f"{not_clear}; as measured, it is {summary}.",
+        otherwise=f"{not_clear}; as measured: {summary}.",
+        undecided=f"{not_clear}; as measured: {summary}.",
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "
