@@ -13,11 +13,11 @@ from pathlib import Path
 from textwrap import dedent
 
 import cloudpickle
-import psutil
 import pytest
 import submitit
 from distributed import Client, LocalCluster
 from joblib.externals.loky import get_reusable_executor
+from measuring_processes import children
 
 from mlperf import claim
 from mlperf.machine import identity
@@ -102,15 +102,6 @@ def executor(request, tmp_path, monkeypatch):
 
 
 EVERY = ["Dask client", "Dask executor", "Dask started by hand", "submitit", "loky", "threads", "processes"]
-
-
-def children(pid=None):
-    """The processes that measure, below this one or another one."""
-    return [
-        child
-        for child in psutil.Process(pid).children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "mlperf.profilers.child" in " ".join(child.cmdline())
-    ]
 
 
 def wait_until(is_so):

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import pytest
+from measuring_processes import children
 
 from mlperf.profilers import rounds
 from mlperf.profilers.measure import measure
@@ -36,15 +37,6 @@ CAN_SHRINK = shutil.which("unshare") and subprocess.call([*SHRUNK, "true"], stde
 def _leaves_no_process():
     yield
     assert not children()
-
-
-def children():
-    """Processes that measure, with what they have started."""
-    return [
-        child
-        for child in psutil.Process().children(recursive=True)
-        if child.status() != psutil.STATUS_ZOMBIE and "mlperf.profilers.child" in " ".join(child.cmdline())
-    ]
 
 
 def is_running(pid):
