@@ -238,11 +238,16 @@ def differences(shelf: Shelf, machine: str) -> list[str]:
         other = shelf.beside(name, machine)
         if other is not None:
             found.append(moved(other.inputs, shelf.get(name).inputs))
-    # A digest, unlike a version, has no values to show.
-    edited = sum(any("→" not in what for what in one) for one in found)
+    edited = 0
+    versions: dict[str, None] = {}
+    for changes in found:
+        # A version is told with both values; a digest of code has none to show.
+        of_versions = [what for what in changes if "→" in what]
+        if len(of_versions) < len(changes):
+            edited += 1
+        versions |= {what: None for what in of_versions if what.partition(" ")[0] not in _ITSELF}
     said = [f"code of {edited} of {len(found)} results"] if edited else []
-    versions = [what for one in found for what in one if "→" in what and what.partition(" ")[0] not in _ITSELF]
-    return [*said, *dict.fromkeys(versions)]
+    return [*said, *versions]
 
 
 def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:

@@ -61,7 +61,8 @@ def notices(shelf: Shelf, names: Iterable[str | None]) -> list[Notice]:
     True
     """
     results = {}
-    for name in shelf.named([name for name in names if name]):
+    shown = [name for name in names if name]
+    for name in shelf.named(shown):
         with suppress(ResultError):  # the error is reported where the result is used
             results[name] = shelf.get(name)
     if not results:
@@ -105,9 +106,11 @@ def _comparison(shelf: Shelf, results: dict[str, Result]) -> list[str]:
     others = {name: other for name in results if (other := shelf.beside(name))}
     if not others:
         return ["The other results contain none of these."]
-    differ = [what for name, other in others.items() for what in moved(other.inputs, results[name].inputs)]
+    differ: dict[str, None] = {}
+    for name, other in others.items():
+        differ |= dict.fromkeys(moved(other.inputs, results[name].inputs))
     lines = [f"The other results: {measured(*others.values())}."]
-    return [*lines, f"Differences from there to here: {', '.join(dict.fromkeys(differ))}."] if differ else lines
+    return [*lines, f"Differences from there to here: {', '.join(differ)}."] if differ else lines
 
 
 def measured(*results: Result) -> str:
