@@ -60,6 +60,7 @@ leading["Large", SAMPLE_SIZES[-1]]
 
 largest = leading[:, SAMPLE_SIZES[-1]]
 axes = largest.plot(x="operator", by="model", kind="bar", horizontal=True)
+axes.set_xlabel("Share of the self CPU time (%)")
 first = leading.labels("operator")[0]
 first_share = largest.at(operator=first)
 headline(
@@ -111,9 +112,9 @@ claims = {
         "The matrix products aten::addmm and aten::mm take more self CPU time in "
         "training than any other of torch's operators.",
         aten_time.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise="The matrix products aten::addmm and aten::mm do not take the most "
-        "self CPU time of torch's operators for every model and sample size: in total, "
-        f"{most_time} do.",
+        otherwise=f"In total, {most_time} take the most self CPU time of torch's "
+        "operators in training; the matrix products aten::addmm and aten::mm do not "
+        "lead for every model and sample size.",
         original="aten::addmm and aten::mm are the heaviest operators by self CPU "
         "time.",
     ),
@@ -121,17 +122,17 @@ claims = {
         "The matrix products aten::addmm and aten::mm allocate more memory in training "
         "than any other of torch's operators.",
         allocated.leads("aten::addmm", "aten::mm", over="operator"),
-        otherwise="The matrix products aten::addmm and aten::mm do not allocate the "
-        "most memory of torch's operators for every model and sample size: in total, "
-        f"{most_memory} do.",
+        otherwise=f"In total, {most_memory} allocate the most memory of torch's "
+        "operators in training; the matrix products aten::addmm and aten::mm do not "
+        "lead for every model and sample size.",
         original="aten::addmm and aten::mm are the heaviest operators by CPU memory.",
     ),
     "most_called": claim(
         "In training, aten::empty_strided is called more often than any other of "
         "torch's operators.",
         calls.leads("aten::empty_strided", over="operator"),
-        otherwise="In training, aten::empty_strided is not called most often for every "
-        f"model and sample size: in total, {most_calls} is.",
+        otherwise=f"In total, {most_calls} is called most often in training; "
+        "aten::empty_strided does not lead for every model and sample size.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
     ),
     "grows": claim(

@@ -129,26 +129,26 @@ claims = {
         "In prediction, aten::addmm takes more self CPU time than any other of torch's "
         "operators.",
         aten_time.leads("aten::addmm", over="operator"),
-        otherwise="In prediction, aten::addmm does not take the most self CPU time of "
-        f"torch's operators for every model and sample size: in total, {most_time} "
-        "does.",
+        otherwise=f"In total, {most_time} takes the most self CPU time of torch's "
+        "operators in prediction; aten::addmm does not lead for every model and sample "
+        "size.",
         original="aten::addmm is the heaviest operator by self CPU time.",
     ),
     "addmm_memory": claim(
         "In prediction, aten::addmm allocates more memory than any other of torch's "
         "operators.",
         aten_bytes.leads("aten::addmm", over="operator"),
-        otherwise="In prediction, aten::addmm does not allocate the most memory of "
-        f"torch's operators for every model and sample size: in total, {most_memory} "
-        "does.",
+        otherwise=f"In total, {most_memory} allocates the most memory of torch's "
+        "operators in prediction; aten::addmm does not lead for every model and sample "
+        "size.",
         original="aten::addmm is the heaviest operator by CPU memory.",
     ),
     "most_called": claim(
         "In prediction, aten::empty_strided is called more often than any other of "
         "torch's operators.",
         aten_calls.leads("aten::empty_strided", over="operator"),
-        otherwise="In prediction, aten::empty_strided is not called most often for "
-        f"every model and sample size: in total, {most_calls} is.",
+        otherwise=f"In total, {most_calls} is called most often in prediction; "
+        "aten::empty_strided does not lead for every model and sample size.",
         original="aten::empty_strided has the largest number of calls, everywhere.",
     ),
     "less_than_training": claim(
