@@ -109,6 +109,13 @@ def test_the_name_to_install_is_not_that_of_another_project_and_no_python_to_com
     assert "The distribution `mlperf` on PyPI is another project with the same import name" in described
 
 
+def test_the_description_says_on_which_systems_it_works(metadata):
+    """Tried: torch has no builds for Macs with Intel processors; set-up and Makefile need a Unix."""
+    described = " ".join(metadata.get_payload().split())
+    assert "on Linux, on macOS with Apple silicon" in described
+    assert "on Windows inside WSL" in described
+
+
 def test_a_source_archive_has_the_package_and_no_tests_that_could_not_run(archives):
     """Tried: it had tests without what they need."""
     (path,) = archives.glob("*.tar.gz")
@@ -116,6 +123,11 @@ def test_a_source_archive_has_the_package_and_no_tests_that_could_not_run(archiv
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert files_of_the_package() | {"README.md", "LICENSE", "pyproject.toml"} <= names
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_what_packaging_leaves_is_ignored():
+    """Tried: `build/` and `dist/` showed as new files of the checkout."""
+    assert {"/build/", "/dist/", "*.egg-info/"} <= set((ROOT / ".gitignore").read_text().splitlines())
 
 
 def imported():

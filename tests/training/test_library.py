@@ -155,6 +155,18 @@ def test_a_cache_that_is_full_is_done_without(monkeypatch, folder, tmp_path):
     assert [path.name for path in folder.iterdir()] == ["lock"]
 
 
+def test_a_cache_with_an_odd_name_is_used(monkeypatch, tmp_path):
+    """Tried: such a cache failed the whole build."""
+    odd = tmp_path / """a "b' $HOME `c`"""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(odd))
+    assert load(ANSWER).functions.answer() == 42
+    forget(monkeypatch)
+    monkeypatch.setenv("PATH", "")
+    assert is_kept(ANSWER)
+    assert load(ANSWER).functions.answer() == 42
+    assert any((odd / "mlperf").iterdir())
+
+
 def test_a_file_system_without_locks_is_done_with(monkeypatch):
     def refuse(*_):
         raise NotImplementedError("flock is not supported")
