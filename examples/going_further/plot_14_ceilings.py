@@ -12,8 +12,6 @@ thread.
 
 # sphinx_gallery_tags = ["time", "machine"]
 
-import pandas as pd
-
 from mlperf import claim, exact, fact, headline, measure, publish, reference, seconds
 from mlperf import seconds_per_call, stack, subplots
 from mlperf.profilers.ceilings import product_seconds, roofs
@@ -67,19 +65,26 @@ def costs_of_a_step(hidden):
 
 # %%
 # One run: the machine's roofs, then the models in turn, all in one process, so that
-# what disturbs one disturbs the others.
+# what disturbs one disturbs the others. Each number has a column of its own.
 
 
 def run():
-    rates = {**highest_rate(), **roofs(product=WIDE, n_bytes=FAR)}
-    rows = {}
+    numbers = {**highest_rate(), **roofs(product=WIDE, n_bytes=FAR)}
     for model, hidden in all_models.items():
-        rows[model] = {**rates, **costs_of_a_step(hidden)}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+        for cost, number in costs_of_a_step(hidden).items():
+            numbers[f"{model}_{cost}"] = number
+    return numbers
+
+
+def by_model(cost):
+    quantities = {}
+    for model in all_models:
+        quantities[model] = runs[f"{model}_{cost}"]
+    return stack(quantities, "model")
 
 
 runs = measure(run, **TIMES, warmup=False)
-step = runs["step_seconds"]
+step = by_model("step_seconds")
 step
 
 # %%
@@ -112,7 +117,7 @@ COLUMNS = {
 measured = {}
 for name, column in COLUMNS.items():
     if column in runs.measured:
-        measured[name] = runs[column]["Wide"]
+        measured[name] = runs[column]
 rates = stack(measured, "what")
 rates
 
@@ -124,7 +129,7 @@ bandwidths = {}
 for place in ("L2", "L3", "memory"):
     column = f"{place}_bytes_per_second"
     if column in runs.measured:
-        bandwidths[place] = runs[column]["Wide"]
+        bandwidths[place] = runs[column]
 bandwidth = stack(bandwidths, "place")
 bandwidth
 
@@ -138,11 +143,13 @@ GIGA = 1e9
 LOW = 0.1
 HIGH = 100
 reached = work / step
-if_only_dispatch = work / runs["dispatch_seconds"]
+if_only_dispatch = work / by_model("dispatch_seconds")
 
 figure, axes = subplots()
 axes.set(xscale="log", yscale="log", xlim=(0.02, HIGH))
 axes.set(xlabel="Arithmetic per byte (FLOP/B)", ylabel="Rate (GFLOP/s)")
+axes.xaxis.set_major_formatter("{x:g}")
+axes.yaxis.set_major_formatter("{x:g}")
 roof = rates.labels("what")[0]
 top = rates[roof].value / GIGA
 for place in bandwidth.labels("place"):
@@ -156,8 +163,12 @@ for model in all_models:
     y = reached[model].value / GIGA
     (dot,) = axes.plot(x, y, "o")
     color = dot.get_color()
-    axes.plot(x, if_only_dispatch[model].value / GIGA, "_", color=color, markersize=18)
-    axes.text(1.2 * x, y, model, va="center", color=color)
+    axes.text(1.2 * x, y, model, va="top", color=color)
+    stroke = if_only_dispatch[model].value / GIGA
+    axes.plot(x, stroke, "_", color=color, markersize=18)
+    if model == "Small":
+        said = "if only dispatch\ntook time"
+        axes.text(0.7 * x, stroke, said, ha="right", va="center", color=color)
 axes.set(ylim=(None, 3 * top))
 of_roof = (reached / rates[roof]).to("fraction")
 headline(
@@ -170,8 +181,8 @@ headline(
 # What share of a step's time would each suspect take by itself? Memory is given its
 # slowest rate, that of data that are in no cache.
 
-products = (runs["products_seconds"] / step).to("fraction")
-dispatch = (runs["dispatch_seconds"] / step).to("fraction")
+products = (by_model("products_seconds") / step).to("fraction")
+dispatch = (by_model("dispatch_seconds") / step).to("fraction")
 memory = (traffic / bandwidth["memory"] / step).to("fraction")
 suspects = {"matrix products": products, "memory": memory, "dispatch": dispatch}
 shares = stack(suspects, "suspect")
@@ -234,7 +245,7 @@ limit_claims = {
 # Does torch count as many operations as the formula? And does the time grow less than
 # half as much as the arithmetic?
 
-counted = runs["counted_flop"].exact()
+counted = by_model("counted_flop").exact()
 agree = [counted[model].value == work[model].value for model in all_models]
 growth = (
     f"a step of Large takes {slower} as long as one of Medium, for {more_work:short} "

@@ -54,7 +54,8 @@ def instabilities(runs: Runs) -> list[Instability]:
     Parameters
     ----------
     runs : Runs
-        The measurement. Only its times and rates are examined: sizes and scores do not depend on what else runs.
+        The measurement. Only its times and rates are examined: sizes and scores do not depend on what else runs. If
+        there are no levels, each column is a cell, and those of the same unit are examined together.
 
     Returns
     -------
@@ -110,22 +111,27 @@ def _of_the_machine(runs: Runs) -> Iterator[Instability]:
 
 
 def _of_the_times(runs: Runs, timed: list[str]) -> Iterator[Instability]:
+    together: dict[str, list[str]] = {}
     for column in timed:
         # Logarithms are compared. Times that can be zero, such as those of operators, have none.
         if (runs.frame[column] > 0).all():
-            table = _table(runs, column)
-            what = column.replace("_", " ")
-            if unit_of(column) == "seconds":
-                yield from _too_short(table, what)
-            yield from _too_wide(table, what)
-            yield from _not_warm(table, what)
-            yield from _no_steady_state(table, what)
+            together.setdefault(column if runs.by else unit_of(column), []).append(column)
+    for what, columns in together.items():
+        table = pd.concat([_table(runs, column) for column in columns], ignore_index=True)
+        said = (columns[0] if len(columns) == 1 else what).replace("_", " ")
+        if unit_of(what) == "seconds":
+            yield from _too_short(table, said)
+        yield from _too_wide(table, said)
+        yield from _not_warm(table, said)
+        yield from _no_steady_state(table, said)
 
 
 def _table(runs: Runs, column: str) -> pd.DataFrame:
     """Return a table with one row for each run: its cell, and the deviation of its logarithm from the cell's median."""
     frame = runs.frame
-    cells = [", ".join(map(str, key)) for key in frame[list(runs.by)].itertuples(index=False, name=None)]
+    cells: Any = column.replace("_", " ")
+    if runs.by:
+        cells = [", ".join(map(str, key)) for key in frame[list(runs.by)].itertuples(index=False, name=None)]
     table = frame[["process", "repeat"]].assign(cell=cells, value=frame[column].astype(float))
     table["off"] = np.log(table["value"])
     table["off"] -= table.groupby("cell")["off"].transform("median")
@@ -146,9 +152,11 @@ def _too_wide(table: pd.DataFrame, what: str) -> Iterator[Instability]:
     processes = table.groupby(["cell", "process"])["off"].median()
     spread = processes.groupby("cell").std()
     if spread.max() > MOST_SPREAD:
+        n_wide = int((spread > MOST_SPREAD).sum())
+        of_cells = f" of {n_wide} of {len(spread)} cells" if len(spread) > 1 else ""
         yield Instability(
-            f"The {what} of {int((spread > MOST_SPREAD).sum())} of {len(spread)} cells spread by more than "
-            f"{100 * MOST_SPREAD:.0f} % between processes{_at(spread)}, by {100 * spread.max():.0f} %.",
+            f"The {what}{of_cells} spread by more than {100 * MOST_SPREAD:.0f} % between processes{_at(spread)}, by "
+            f"{100 * spread.max():.0f} %.",
             "More processes give a narrower interval. Look for programs that run only now and then.",
         )
     longest = np.exp(table.groupby("cell")["off"].max())

@@ -33,7 +33,10 @@ def test_nothing_is_said_of_a_steady_measurement_on_a_machine_of_its_own():
         (runs(load=[0.5] * 6 + [3.0, 2.0]), "2 of 8 runs were disturbed: other programs wanted the processor (up to 3"),
         (runs(steal_fraction=[0.0] * 7 + [0.1]), "1 of 8 runs were disturbed"),
         (runs(frequency_ghz=[3.4] * 4 + [2.1] * 4), "The cores ran at 2.1 to 3.4 GHz. Fix their frequency"),
-        (runs([1.0, 1.3, 0.8, 1.2, 0.9, 1.1, 0.7, 1.2]), "The seconds of 1 of 1 cells spread by more than 10 %"),
+        (
+            runs([1.0, 1.3, 0.8, 1.2, 0.9, 1.1, 0.7, 1.2]),
+            "The seconds spread by more than 10 % between processes, by 22 %.",
+        ),
         (runs([*STEADY[:-1], 2.2]), "The largest of the seconds is 2.2 times the median."),
         (runs(np.asarray(STEADY) * 2e-9), "no more than 2 ticks of the clock. Time many calls together"),
         (runs(np.linspace(1, 1.1, 8)), "From the first to the last process the seconds grow by 10 %"),
@@ -54,6 +57,17 @@ def test_the_cell_with_the_largest_run_is_named():
         {"model": ["a"] * 8 + ["b"] * 8, "process": [*range(8)] * 2, "seconds": [*STEADY, *STEADY[:-1], 2.2]}
     )
     assert "The largest of the seconds is 2.2 times the median of b." in warnings(Runs(frame, by=["model"]))
+
+
+def test_columns_of_runs_without_levels_are_judged_together_and_named():
+    wide = [1.0, 1.3, 0.8, 1.2, 0.9, 1.1, 0.7, 1.2]
+    frame = pd.DataFrame({"process": range(8), "a_seconds": STEADY, "b_seconds": wide, "c_bytes_per_second": wide})
+    first, second = instabilities(Runs(frame, by=[]))
+    assert first.warning == (
+        "The seconds of 1 of 2 cells spread by more than 10 % between processes, most of all those of b seconds, by "
+        "22 %."
+    )
+    assert second.warning == "The c bytes per second spread by more than 10 % between processes, by 22 %."
 
 
 def test_a_first_run_that_takes_longer_asks_for_a_longer_warm_up():
