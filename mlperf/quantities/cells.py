@@ -332,6 +332,41 @@ def apply(function: Callable[..., Any], cells: Sequence[Cell]) -> Cell:
     return _derived(function, cells)
 
 
+def apply_to_curve(function: Callable[[Any, Any], float], sizes: NDArray[np.float64], cells: Sequence[Cell]) -> Cell:
+    """Apply a function to a curve: numbers that were measured at several sizes.
+
+    Parameters
+    ----------
+    function : callable
+        Called as ``function(sizes, values)`` with two arrays of shape (n_sizes,).
+    sizes : ndarray of shape (n_sizes,)
+        The sizes.
+    cells : sequence of Cell
+        What was measured at each size.
+
+    Returns
+    -------
+    Cell
+        If all cells have paired runs, the function of the curve of each process. Otherwise the function of the values,
+        with an interval from their intervals.
+    """
+    sampled = [cell for cell in cells if isinstance(cell, Sampled)]
+    if len(sampled) < len(cells) or not all(cell.pairs_with(sampled[0]) for cell in sampled):
+        return apply(lambda *values: function(sizes, np.asarray(values)), cells)
+    of_processes = [cell.by_process() for cell in sampled]
+    first = of_processes[0]
+    curves = np.column_stack([cell.runs for cell in of_processes])
+    return Sampled(
+        np.asarray([float(function(sizes, curve)) for curve in curves]),
+        first.process,
+        first.repeat,
+        (first.source, "along"),
+        first.statistic,
+        machine=first.machine,
+        disturbed=np.any([cell.disturbed for cell in of_processes], axis=0),
+    )
+
+
 def _paired(function: Callable[..., Any], cells: Sequence[Cell]) -> Sampled:
     """Return a function of cells with paired runs, and of exact ones, run by run."""
     sampled = [cell for cell in cells if isinstance(cell, Sampled)]

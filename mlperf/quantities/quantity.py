@@ -6,40 +6,20 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import pairwise
 from math import inf, isfinite
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply, with_all_runs
+from mlperf.quantities import wording
+from mlperf.quantities.cells import Cell, Exact, Given, Sampled, apply, apply_to_curve, with_all_runs
 from mlperf.quantities.checks import Check, Comparison, check_threshold
 from mlperf.quantities.intervals import LEVEL
 from mlperf.quantities.tables import columns, html_of, label_text, text_of
 from mlperf.quantities.units import UNITS, product, quotient, written
 
 Labels = tuple[Hashable, ...]
-
-# How a contrast reads in a sentence, by its operator and the unit of the operands.
-VERBS = {
-    ("over", "seconds"): "takes {} as long as",
-    ("over", "bytes"): "takes {} the memory of",
-    ("minus", "seconds"): "takes {} longer than",
-    ("minus", "bytes"): "takes {} more than",
-}
-
-
-class _Contrast(NamedTuple):
-    """How two combined quantities differ at one level: Large over Small."""
-
-    first: str
-    operator: str
-    second: str
-    verb: str
-    """A verb between the two, with "{}" for the number: "takes {} as long as"; empty if none fits."""
-
-    def __str__(self) -> str:
-        return f"{self.first} {self.operator} {self.second}"
 
 
 class Quantity:
@@ -89,8 +69,7 @@ class Quantity:
         self.by = tuple(by)
         self.unit = unit
         self.name = name or unit
-        # Levels that were removed, each with the label that was chosen or the two that were compared.
-        self._fixed: dict[str, str | _Contrast] = {}
+        self._removed: wording.Removed = {}
 
     @classmethod
     def from_estimates(
@@ -189,7 +168,7 @@ class Quantity:
         >>> print(exact({"Small": 2, "Large": 3}, by="layers").at(layers="Large"))
         3
         """
-        cells, kept, fixed = self.cells, self.by, dict(self._fixed)
+        cells, kept, removed = self.cells, self.by, dict(self._removed)
         for level, wanted in labels.items():
             if isinstance(wanted, slice):
                 if wanted != slice(None):
@@ -208,10 +187,10 @@ class Quantity:
             else:
                 cells = {key[:at] + key[at + 1 :]: cell for key, cell in cells.items()}
                 kept = kept[:at] + kept[at + 1 :]
-                fixed[level] = label_text(level, wanted)
+                removed[level] = label_text(level, wanted)
         if not cells:
             raise KeyError(f"{self._called()} has no cell at {labels}.")
-        return self._like(cells, kept, fixed=fixed)
+        return self._like(cells, kept, removed=removed)
 
     def items(self) -> Iterator[tuple[Labels, Quantity]]:
         """Yield the labels of each cell, and that cell as a quantity of its own."""
@@ -438,15 +417,9 @@ class Quantity:
             medians, with an interval from their intervals.
         """
         sizes = np.asarray(self.labels(level), dtype=np.float64)
-
-        def of_cells(cells: list[Cell]) -> Cell:
-            if all(isinstance(cell, Sampled) and cell.pairs_with(cells[0]) for cell in cells):  # type: ignore[arg-type]
-                return _of_curves(function, sizes, cells)  # type: ignore[arg-type]
-            return apply(lambda *values: function(sizes, np.asarray(values)), cells)
-
         groups = self._groups((level,))
         return self._like(
-            {key: of_cells(cells) for key, cells in groups.items()},
+            {key: apply_to_curve(function, sizes, cells) for key, cells in groups.items()},
             tuple(name for name in self.by if name != level),
             unit=unit,
             name=unit,
@@ -668,10 +641,10 @@ class Quantity:
         *,
         unit: str = "",
         name: str = "",
-        fixed: dict[str, str | _Contrast] | None = None,
+        removed: wording.Removed | None = None,
     ) -> Quantity:
         made = Quantity(cells, by, unit=unit or self.unit, name=name or self.name)
-        made._fixed = dict(self._fixed if fixed is None else fixed)
+        made._removed = self._removed if removed is None else removed
         return made
 
     def _place(self, level: str) -> int:
@@ -705,29 +678,13 @@ class Quantity:
         return exact(_as_number(other, f"arithmetic with {self.name!r}"), unit=self.unit)
 
     def _combine(self, other: Any, function: Callable[..., Any], word: str) -> Quantity:
-        scaling = word in ("times", "over")
-        is_number = not isinstance(other, Quantity)
-        if is_number:
-            number = _as_number(other, f"arithmetic with {self.name!r}")
-            other = exact(number) if scaling else self._number(number)
-        if is_number:
-            unit = self.unit
-        elif word == "times":
-            unit = product(self.unit, other.unit)
-        elif word == "over":
-            unit = quotient(self.unit, other.unit)
-        elif self.unit != other.unit:
-            raise ValueError(
-                f"{self._called()} {word} the quantity {other.name!r}: they must have the same unit. "
-                f"Got {self.unit} and {other.unit} instead."
-            )
-        else:
-            unit = self.unit
-        name = self._name_with(other, unit, scaling)
-
-        by = (*self.by, *(level for level in other.by if level not in self.by))
+        """Combine with a quantity or a plain number; `word` is the operator, as in `mlperf.quantities.wording`."""
+        if not isinstance(other, Quantity):
+            return self._combine_number(_as_number(other, f"arithmetic with {self.name!r}"), function, word)
+        unit = self._unit_with(other, word)
         for level in set(self.by) & set(other.by):
             self._check_same_labels(other, level)
+        by = (*self.by, *(level for level in other.by if level not in self.by))
         cells: dict[Labels, Cell] = {}
         for mine, one in self.cells.items():
             known = dict(zip(self.by, mine, strict=True))
@@ -736,16 +693,31 @@ class Quantity:
                 if all(both[level] == label for level, label in known.items()):
                     key = tuple(both[level] for level in by)
                     cells[key] = self._applied(function, [one, two], key, by)
-        fixed = self._contrasts(other, word)
-        if scaling and is_number:
-            # After scaling, a verb such as "takes {} longer than" is no longer true.
-            fixed = {
-                level: part._replace(verb="") if isinstance(part, _Contrast) else part for level, part in fixed.items()
-            }
-        return self._like(cells, by, unit=unit, name=name, fixed=fixed)
+        removed = wording.combined(self._removed, other._removed, kept=self.by, operator=word, unit=self.unit)
+        return self._like(cells, by, unit=unit, name=self._name_with(other, unit, word), removed=removed)
 
-    def _name_with(self, other: Quantity, unit: str, scaling: bool) -> str:
+    def _combine_number(self, number: float, function: Callable[..., Any], word: str) -> Quantity:
+        """Combine with a number without a unit, as a factor or divisor, or in the base unit of this quantity."""
+        other = Exact(number)
+        cells = {key: self._applied(function, [cell, other], key, self.by) for key, cell in self.cells.items()}
+        return self._like(cells, self.by, removed=wording.scaled(self._removed) if word in ("times", "over") else None)
+
+    def _unit_with(self, other: Quantity, word: str) -> str:
+        """Return the unit of a combination."""
+        if word == "times":
+            return product(self.unit, other.unit)
+        if word == "over":
+            return quotient(self.unit, other.unit)
+        if self.unit != other.unit:
+            raise ValueError(
+                f"{self._called()} {word} the quantity {other.name!r}: they must have the same unit. "
+                f"Got {self.unit} and {other.unit} instead."
+            )
+        return self.unit
+
+    def _name_with(self, other: Quantity, unit: str, word: str) -> str:
         """Return the name of a combination: that of an operand with the same unit, otherwise the unit."""
+        scaling = word in ("times", "over")
         if unit == self.unit and (scaling or other.name in (self.name, other.unit)):
             return self.name
         return other.name if scaling and unit == other.unit else unit
@@ -776,20 +748,6 @@ class Quantity:
                 f"Only one of them has {', '.join(map(repr, missing))}."
             )
 
-    def _contrasts(self, other: Quantity, word: str) -> dict[str, str | _Contrast]:
-        """Return the removed levels of both; a level at which they differ becomes "Large over Small"."""
-        fixed = dict(self._fixed)
-        for level, label in other._fixed.items():
-            if level not in fixed:
-                # Still a level of this quantity: all of its labels were combined with one label of the other.
-                if level in self.by:
-                    continue
-                fixed[level] = label
-            elif str(fixed[level]) != str(label):
-                verb = VERBS.get((word, self.unit), "")
-                fixed[level] = _Contrast(str(fixed[level]), word, str(label), verb)
-        return fixed
-
     def _groups(self, levels: Sequence[str]) -> dict[Labels, list[Cell]]:
         for level in levels:
             self._place(level)
@@ -805,8 +763,7 @@ class Quantity:
         slip = "Times, sizes, rates and ratios have a mean where none is negative."
         cells = {key: self._applied(function, part, key, kept, slip) for key, part in self._groups(levels).items()}
         taken = {level: f"{word} over every {level.removeprefix('n_').replace('_', ' ')}" for level in levels}
-        fixed = {**self._fixed, **taken}
-        return self._like(cells, kept, fixed=fixed)
+        return self._like(cells, kept, removed={**self._removed, **taken})
 
     def _like_filled(self, levels: Sequence[str]) -> Quantity:
         """Return the quantity with zeros for runs that a cell lacks and others, which it is summed with, have."""
@@ -827,30 +784,12 @@ class Quantity:
         return difference._compare(lower, upper, closed=False)
 
     def _compare(self, lower: float, upper: float, *, closed: bool) -> Check:
-        return Check(
-            *(
-                Comparison(cell, lower, upper, closed, self.unit, self._label(key), self._phrase(key))
-                for key, cell in self.cells.items()
-            )
-        )
-
-    def _label(self, key: Labels) -> str:
-        parts = [str(part) for part in self._fixed.values()]
-        return ", ".join([*parts, *([self._text(key)] if key else [])]) or self.name.replace("_", " ")
-
-    def _phrase(self, key: Labels) -> str:
-        """Return a clause with "{}" for the number: "Large takes {} longer than Small, 10,000 samples"."""
-        contrasts = [part for part in self._fixed.values() if isinstance(part, _Contrast)]
-        label = self._label(key).replace("{", "{{").replace("}", "}}")
-        if len(contrasts) != 1:
-            return f"{label}: {{}}"
-        contrast = contrasts[0]
-        places = [str(part) for part in self._fixed.values() if part is not contrast]
-        place = ", ".join([*places, *([self._text(key)] if key else [])])
-        # "Large takes", but "10,000 samples take".
-        verb = contrast.verb.replace("takes", "take") if contrast.first[:1].isdigit() else contrast.verb
-        clause = f"{contrast.first} {verb} {contrast.second}" if verb else f"{contrast} is {{}}"
-        return f"{clause} ({place})" if place else clause
+        comparisons = []
+        for key, cell in self.cells.items():
+            label = wording.label(self._removed, self._text(key), self.name)
+            phrase = wording.phrase(self._removed, self._text(key), self.name)
+            comparisons.append(Comparison(cell, lower, upper, closed, self.unit, label, phrase))
+        return Check(*comparisons)
 
     def __reduce__(self) -> Any:
         raise TypeError("A quantity cannot be pickled. Publish it, or pickle its frame().")
@@ -934,25 +873,8 @@ def stack(quantities: Mapping[Any, Quantity], level: str) -> Quantity:
     names = {one.name for one in quantities.values()}
     name = first.name if len(names) == 1 else first.unit
     made = Quantity(cells, (*first.by, level), unit=first.unit, name=name)
-    # Keep the removed levels that are the same for all: "Large, 10,000 samples".
-    same = [one._fixed.items() for one in quantities.values()]
-    made._fixed = {name: part for name, part in first._fixed.items() if all((name, part) in items for items in same)}
+    made._removed = wording.common([one._removed for one in quantities.values()])
     return made
-
-
-def _of_curves(function: Callable[[Any, Any], float], sizes: NDArray[np.float64], cells: list[Sampled]) -> Sampled:
-    """Return the function of the curve of each process."""
-    observed = [cell.by_process() for cell in cells]
-    curves = np.column_stack([cell.runs for cell in observed])
-    return Sampled(
-        np.asarray([float(function(sizes, curve)) for curve in curves]),
-        observed[0].process,
-        observed[0].repeat,
-        (observed[0].source, "along"),
-        observed[0].statistic,
-        machine=observed[0].machine,
-        disturbed=np.any([cell.disturbed for cell in observed], axis=0),
-    )
 
 
 def _tuple(key: Any) -> Labels:
