@@ -20,6 +20,7 @@ from mlperf.results.provenance import constants, moved
 from mlperf.results.reading import Result, read
 from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import Shelf
+from mlperf.results.shown import claim_rows
 from mlperf.results.sources import published_names
 from mlperf.results.tables import ratio_of
 
@@ -80,7 +81,9 @@ def problems(
     >>> problems(Path("no-such-folder"), [])
     ['There are no results in no-such-folder.']
     """
-    found = [] if NAME.fullmatch(folder.name) else [f"{folder.name!r} must be lower case letters, digits and hyphens."]
+    found = []
+    if not NAME.fullmatch(folder.name):
+        found.append(f"{folder.name!r} must be lower case letters, digits and hyphens.")
     results = []
     for name in names_in(folder):
         try:
@@ -90,20 +93,18 @@ def problems(
     if not results:
         return [*found, f"There are no results in {folder}."]
     if not accepted:
-        found += _incomplete(names_in(folder), [name for script in scripts for name in published_names(script)])
-    differ: dict[str, list[str]] = {}
-    for result in results:
-        for what in _protocol(result):
-            differ.setdefault(what, []).append(result.name)
-    found += [f"{_these(names)}: {what}" for what, names in differ.items()]
-    if len(machines(results)) > 1:
-        found.append(f"The results are of several machines: {', '.join(machines(results))}.")
-    files = {file for result in results for file in _files(result)}
+        expected = [name for script in scripts for name in published_names(script)]
+        found += _incomplete(names_in(folder), expected)
+    found += _other_protocols(results)
+    where = machines(results)
+    if len(where) > 1:
+        found.append(f"The results are of several machines: {', '.join(where)}.")
+    known = {file for result in results for file in _files(result)}
     for path in sorted(folder.iterdir()):
-        if path.name not in files:
+        if path.name in known:
+            found += [f"{path.name} names a person or a place: {word!r}." for word in _named(path, private)]
+        else:
             found.append(f"{path.name} is not a file of a result.")
-            continue
-        found += [f"{path.name} names a person or a place: {word!r}." for word in _named(path, private)]
     return found
 
 
@@ -197,12 +198,13 @@ def across(shelf: Shelf, *, original: bool = False) -> list[Across]:
     ({'This machine': '✓ holds'}, 'the same on every machine')
     """
     rows = []
-    for row in shelf.claims(["*"], original=original):
-        found = {name: shelf.compared("claims", f"{row.result}.{row.key}", name) for name in shelf.machines}
+    for row in claim_rows(shelf, ["*"], original=original):
+        found: dict[str, Claim] = _by_machine(shelf, "claims", f"{row.result}.{row.key}")
         # Where the statement has been changed since, the verdict there is on another claim.
-        claims = {name: one for name, one in found.items() if isinstance(one, Claim) and one.statement == row.statement}
-        marks = {name: claims[name].mark if name in claims else "" for name in shelf.machines}
-        rows.append(Across(row.result, row.statement, marks, _comes_to({claim.verdict for claim in claims.values()})))
+        same = {name: claim for name, claim in found.items() if claim.statement == row.claim.statement}
+        marks = {name: same[name].mark if name in same else "" for name in shelf.machines}
+        comes_to = _comes_to({claim.verdict for claim in same.values()})
+        rows.append(Across(row.result, row.claim.statement, marks, comes_to))
     order = [DEPENDS, OPEN, EVERYWHERE, NOWHERE]
     return sorted(rows, key=lambda row: order.index(row.comes_to))
 
@@ -286,16 +288,25 @@ def side_by_side(shelf: Shelf, reference: str, chosen: str) -> dict[str, str]:
     if chosen not in shelf.machines:
         raise ResultError(f"There is no machine {chosen!r}, only {', '.join(shelf.machines)}.")
     shelf.find("values", reference)
-    found: dict[str, Any] = {name: shelf.compared("values", reference, name) for name in shelf.machines}
+    found = _by_machine(shelf, "values", reference)
     values = {name: thing for name, thing in found.items() if isinstance(thing, Quantity)}
     if any(len(value) != 1 for value in values.values()):
         raise ResultError(f"Machines are compared by single values. {reference!r} names several.")
-    texts = {}
-    for name in shelf.machines:
-        mine, theirs = values.get(name), values.get(chosen)
-        ratio = ratio_of(mine, theirs) if mine is not None and theirs is not None and name != chosen else None
-        texts[name] = f"{mine}{f'; {ratio}' if ratio else ''}" if mine is not None else ""
+    texts = dict.fromkeys(shelf.machines, "")
+    for name, value in values.items():
+        texts[name] = str(value)
+        if name == chosen or chosen not in values:
+            continue
+        ratio = ratio_of(value, values[chosen])
+        if ratio:
+            texts[name] += f"; {ratio}"
     return texts
+
+
+def _by_machine(shelf: Shelf, kind: str, reference: str) -> dict[str, Any]:
+    """Return what a reference names on each machine that has it; `kind` is one of `mlperf.results.shelf.KINDS`."""
+    found = {name: shelf.compared(kind, reference, name) for name in shelf.machines}
+    return {name: thing for name, thing in found.items() if thing is not None}
 
 
 def _comes_to(verdicts: set[str]) -> str:
@@ -317,18 +328,27 @@ def _incomplete(there: Sequence[str], expected: Sequence[str]) -> list[str]:
     ]
 
 
-def _these(names: Sequence[str]) -> str:
-    return f"The result {names[0]!r}" if len(names) == 1 else f"{len(names)} results"
+def _other_protocols(results: Iterable[Result]) -> list[str]:
+    """Say which results have another protocol than the published one of today, those with the same one together."""
+    names: dict[str, list[str]] = {}
+    for result in results:
+        names.setdefault(_other_protocol(result), []).append(result.name)
+    names.pop("", None)
+    found = []
+    for difference, those in names.items():
+        which = f"The result {those[0]!r}" if len(those) == 1 else f"{len(those)} results"
+        found.append(f"{which}: {difference}")
+    return found
 
 
-def _protocol(result: Result) -> list[str]:
-    """Say how the protocol of a result differs from the published protocol of today."""
+def _other_protocol(result: Result) -> str:
+    """Say how the protocol of a result differs from the published one of today; empty if it does not."""
     theirs = result.provenance["protocol"]
     if theirs["MODE"] != "published":
-        return [f"measured by the {theirs['MODE']} protocol, not by the published one."]
+        return f"measured by the {theirs['MODE']} protocol, not by the published one."
     ours = constants()
     differ = [name for name in ours if name not in _FREE and theirs.get(name) != ours[name]]
-    return [f"its protocol differs from today's in {', '.join(differ)}."] if differ else []
+    return f"its protocol differs from today's in {', '.join(differ)}." if differ else ""
 
 
 def _files(result: Result) -> list[str]:

@@ -21,7 +21,6 @@ EDITED = "sha256: edited while it was measured"
 MISSING = "sha256: missing"
 _STARTED = time.time_ns()
 
-
 FULL = "full build"
 """Name of the input of scripts that measure more in a full build."""
 

@@ -1,4 +1,4 @@
-"""All results of a report: their scripts, what has changed since they were measured, and other results to compare."""
+"""All results of a report: their scripts, what has changed since they were measured, and those of other machines."""
 
 from __future__ import annotations
 
@@ -7,16 +7,9 @@ from contextlib import suppress
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import pandas as pd
-
-from mlperf.quantities.checks import UNMEASURED
-from mlperf.quantities.claims import Claim
-from mlperf.quantities.quantity import Quantity, exact
-from mlperf.quantities.tables import Column
-from mlperf.quantities.units import unit_of
-from mlperf.results import tables
+from mlperf.quantities.quantity import Quantity
 from mlperf.results.atomic import staged
 from mlperf.results.folder import ResultError, content_of, names_in
 from mlperf.results.provenance import inputs, moved
@@ -34,34 +27,6 @@ KINDS = {
 """What pages can look for, with the kinds of published things that qualify."""
 HERE, OTHER = "This machine", "Other results"
 """Names of the report's own results and of those it is compared with, where machines are set side by side."""
-
-
-class ClaimRow(NamedTuple):
-    """A row of the table of claims.
-
-    Attributes
-    ----------
-    statement, original, measured, verdict : str
-        The statement, what the original report said, what was measured, and the verdict with its symbol.
-    other : str
-        The verdict of the other results; empty if they lack the claim or there are none.
-    result, key : str
-        The result, and the name of the claim in it.
-    script : str
-        The file name of the script that published it.
-    claim : Claim
-        The claim itself.
-    """
-
-    statement: str
-    original: str
-    measured: str
-    verdict: str
-    other: str
-    result: str
-    key: str
-    script: str
-    claim: Claim
 
 
 class Shelf:
@@ -99,9 +64,9 @@ class Shelf:
     >>> from mlperf.results.shelf import Shelf
     >>> publish("my_fits", steps=exact({"Small": 100, "Large": 2_000}, by="model"))  # doctest: +ELLIPSIS
     Published my_fits in ...results.
-    >>> result, text = Shelf(results_folder()).say("values", "my_fits.steps[Large]")
-    >>> text
-    '2,000'
+    >>> result, key, steps = Shelf(results_folder()).find("values", "my_fits.steps[Large]")
+    >>> key, str(steps)
+    ('steps', '2,000')
     """
 
     def __init__(
@@ -260,110 +225,6 @@ class Shelf:
         except (ResultError, AttributeError):
             return None
 
-    def say(self, kind: str, reference: str, form: str = "") -> tuple[Result, str]:
-        """Return a result and the text of a thing in it, followed by that of the other results, if there are any.
-
-        Parameters
-        ----------
-        kind : {"values", "claims"}
-            The kind of thing.
-        reference : str
-            See `mlperf.results.references.parse`.
-        form : str, default=""
-            For a value, "short" leaves out the interval. For a claim, "text" gives its text, and the default its
-            verdict.
-
-        Returns
-        -------
-        tuple of Result and str
-
-        Raises
-        ------
-        ResultError
-            As `find`.
-        """
-        result, _, thing = self.find(kind, reference)
-        other = self.compared(kind, reference)
-        said = _text(thing, form)
-        if other is None:
-            return result, said
-        if isinstance(thing, Claim):
-            same = form == "text" and isinstance(other, Claim) and other.verdict == thing.verdict
-            return result, said if same else f"{said} [other results: {_text(other, '')}]"
-        ratio = None
-        if isinstance(thing, Quantity) and isinstance(other, Quantity) and len(thing) == len(other) == 1:
-            ratio = tables.ratio_of(thing, other) if thing.unit == other.unit else None
-        return result, f"{said} [other results: {_text(other, form)}{f', ratio {ratio}' if ratio else ''}]"
-
-    def frame(self, reference: str) -> pd.DataFrame:
-        """Return a table; a quantity becomes a table whose column names end in the unit.
-
-        Parameters
-        ----------
-        reference : str
-            See `mlperf.results.references.parse`.
-
-        Returns
-        -------
-        DataFrame
-
-        Raises
-        ------
-        ResultError
-            As `find`.
-        """
-        return _framed(self.find("tables", reference)[2])
-
-    def ratio(self, reference: str, frame: pd.DataFrame) -> Column | None:
-        """Return a column with the ratios of some rows of a table to the same rows of the other results.
-
-        Parameters
-        ----------
-        reference : str
-            The table, as for `frame`.
-        frame : DataFrame
-            The chosen rows.
-
-        Returns
-        -------
-        Column or None
-            None if there are no other results, or nothing in them to compare with.
-        """
-        other = self.compared("tables", reference)
-        return None if other is None else tables.ratios(frame, _framed(other))
-
-    def claims(self, names: Sequence[str], *, original: bool = False) -> list[ClaimRow]:
-        """Return the rows of the table of claims.
-
-        Parameters
-        ----------
-        names : sequence of str
-            The results; "*" stands for all.
-        original : bool, default=False
-            Whether to leave out claims that the original report did not make.
-
-        Returns
-        -------
-        list of ClaimRow
-
-        Raises
-        ------
-        ResultError
-            If there are no claims, or a result is missing or broken.
-        """
-        rows = []
-        for name in self.named(names):
-            result = self.get(name)
-            for key in result.keys("claim"):
-                one: Claim = result[key]
-                other = self.compared("claims", f"{name}.{key}")
-                seen = one.statement, one.original, _measured(one), one.mark, other.mark if other else ""
-                rows.append(ClaimRow(*seen, name, key, result.provenance["script"] or "", one))
-        chosen = [row for row in rows if row.original] if original else rows
-        if not chosen:
-            raise ResultError(f"There are no claims in {self.folder}.")
-        return chosen
-
     def moved(self, name: str) -> list[str]:
         """Return what differs between the inputs of a result and the present ones.
 
@@ -415,41 +276,3 @@ class Shelf:
         except ResultError as error:
             parts.append(str(error).encode())
         return digest(b"\0".join(parts))
-
-
-def _measured(claim: Claim) -> str:
-    """Return what was measured, in words or by the first deciding comparison, for the column beside the statement."""
-    if claim.verdict == UNMEASURED or not claim.evidence:
-        return claim.advice or claim.text
-    statement = claim.statement.removesuffix(".")
-    said = claim.text.removeprefix(f"{statement}: ")
-    if statement in said:  # the text only repeats the statement
-        first, *further = claim.deciding
-        said = (
-            f"{first.sentence} And {len(further)} more comparison{'s' * (len(further) > 1)}."
-            if further
-            else first.sentence
-        )
-    said = f"{said[0].upper()}{said[1:]}"
-    return f"{said} {claim.advice}" if claim.advice else said
-
-
-def _framed(thing: pd.DataFrame | Quantity) -> pd.DataFrame:
-    if not isinstance(thing, Quantity):
-        return thing
-    frame = thing.frame()
-    if unit_of(thing.name) == thing.unit:
-        return frame
-    return frame.rename(
-        columns={f"{thing.name}{end}": f"{thing.name}_{thing.unit}{end}" for end in ("", "_low", "_high")}
-    )
-
-
-def _text(thing: Any, form: str) -> str:
-    if isinstance(thing, Claim):
-        return thing.text if form == "text" else thing.mark
-    if isinstance(thing, bool):
-        return "yes" if thing else "no"
-    if isinstance(thing, int | float):
-        thing = exact(thing)
-    return format(thing, form) if isinstance(thing, Quantity) else str(thing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ import pandas as pd
 from mlperf.quantities.runs import Runs
 from mlperf.results.folder import names_in
 from mlperf.results.kinds import described_label
-from mlperf.results.reading import read
+from mlperf.results.reading import Result, read
 from mlperf.results.sources import published_names
 
 VARIABLE = "MLPERF_RUNS_FROM"
@@ -122,24 +122,35 @@ def stored_runs(script: str, asked: Mapping[str, Any]) -> Runs | None:
     given = os.environ.get(VARIABLE)
     if not given:
         return None
-    folder = Path(given)
-    for name in [name for name in published_names(script) if name in names_in(folder)]:
-        result = _read_once(name, folder) if world else read(name, folder)
-        for key in result.keys("table"):
-            known = result.asked(key) or {}
-            if (name, key) not in _taken and (known == asked or (world and _is_part(asked, known))):
-                _taken.add((name, key))
-                frame = result[key]
-                by = list(frame.columns[: list(frame.columns).index("process")])
-                if known != asked:
-                    cells = frame[asked["grid"]].map(described_label).to_numpy().tolist()
-                    frame = frame[[cell in asked["cells"] for cell in cells]]
-                runs = Runs(world.change(frame, by) if world else frame, by=by)
-                runs.asked = dict(asked)
-                return runs
+    for result, key in _tables(script, Path(given)):
+        known = result.asked(key) or {}
+        is_wanted = known == asked or (world is not None and _is_part(asked, known))
+        if is_wanted and (result.name, key) not in _taken:
+            _taken.add((result.name, key))
+            frame = result[key] if known == asked else _chosen(result[key], asked)
+            by = list(frame.columns[: list(frame.columns).index("process")])
+            runs = Runs(world.change(frame, by) if world else frame, by=by)
+            runs.asked = dict(asked)
+            return runs
     raise NotStoredError(f"The runs of {asked['run']}, as they would be measured here, are not published.")
+
+
+def _tables(script: str, folder: Path) -> Iterator[tuple[Result, str]]:
+    """Yield every table that a script has published, as its result and its name there."""
+    there = names_in(folder)
+    for name in published_names(script):
+        if name in there:
+            result = _read_once(name, folder) if world else read(name, folder)
+            for key in result.keys("table"):
+                yield result, key
 
 
 def _is_part(asked: Mapping[str, Any], known: Mapping[str, Any]) -> bool:
     """Return whether a measurement is another one with fewer cells."""
     return {**known, "cells": 0} == {**asked, "cells": 0} and all(cell in known["cells"] for cell in asked["cells"])
+
+
+def _chosen(frame: pd.DataFrame, asked: Mapping[str, Any]) -> pd.DataFrame:
+    """Return the runs of the cells that a measurement asks for."""
+    cells = frame[asked["grid"]].map(described_label).to_numpy().tolist()
+    return frame[[cell in asked["cells"] for cell in cells]]

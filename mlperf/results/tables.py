@@ -14,9 +14,7 @@ from mlperf.results.folder import ResultError
 from mlperf.results.references import Label, label_of
 
 
-def choose(
-    frame: pd.DataFrame, *, where: str = "", sort: str = "", columns: str = "", limit: int | None = None
-) -> pd.DataFrame:
+def choose(frame: pd.DataFrame, *, where: str = "", sort: str = "", columns: str = "") -> pd.DataFrame:
     """Choose rows and columns of a table by options that are typed in a page.
 
     Parameters
@@ -30,8 +28,6 @@ def choose(
         The columns to sort by; with a minus sign, the largest value comes first.
     columns : str, default=""
         The columns to keep, in this order; by default all.
-    limit : int, default=None
-        The largest number of rows to keep; by default all.
 
     Returns
     -------
@@ -62,8 +58,7 @@ def choose(
         except TypeError:
             raise ResultError(f"The table cannot be sorted by {sort}: values of these types have no order.") from None
     names = [_column(frame, name) for name in typed_words(columns)]
-    frame = frame[names] if names else frame
-    return frame.head(len(frame) if limit is None else limit)
+    return frame[names] if names else frame
 
 
 def parts(frame: pd.DataFrame, by: Sequence[str]) -> dict[tuple[str, ...], pd.DataFrame]:
@@ -115,8 +110,8 @@ def ratios(frame: pd.DataFrame, other: pd.DataFrame) -> Column | None:
 
 
 def ratio_of(mine: Quantity, theirs: Quantity | None) -> Quantity | None:
-    """Return the ratio of two quantities with one cell each; None if the second is missing or zero."""
-    if theirs is None or not theirs.value:
+    """Return the ratio of two quantities with one cell each; None if the second is missing or zero, or units differ."""
+    if theirs is None or not theirs.value or mine.unit != theirs.unit:
         return None
     return mine / theirs
 

@@ -1,7 +1,7 @@
 """What scripts would say if their measurements had come out otherwise: a sentence of each claim for each verdict.
 
 A world is the published runs of a script with other numbers in them, or with something missing; the first world is the
-published one. The script runs on each, without measuring, and its claims say what they would say there. For a verdict
+published one. The script runs in each, without measuring, and its claims say what they would say there. For a verdict
 that comes up in no world of random numbers, `mlperf.results.aims` looks for a world.
 """
 
@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import json
 import os
-import runpy
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
-from io import StringIO
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,19 +23,20 @@ from tqdm import tqdm
 from mlperf import machine
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, Comparison
 from mlperf.quantities.claims import Claim
-from mlperf.quantities.tables import label_text
 from mlperf.results import stored
 from mlperf.results.aims import Change, aimed
-from mlperf.results.altered import Knob, altered, measured, stem_of
+from mlperf.results.altered import altered
+from mlperf.results.factors import Numbers
 from mlperf.results.folder import ResultError, names_in
-from mlperf.results.publishing import name_of
+from mlperf.results.knobs import knobs_of
 from mlperf.results.reading import read
 from mlperf.results.recheck import settings
 from mlperf.results.sources import published_names
+from mlperf.results.trials import Trials
 from mlperf.results.undrawn import stop_drawing
 
 MOST = 30
-"""Worlds of random numbers, of a script whose claims do not get all verdicts in fewer."""
+"""Worlds of random numbers that a script is run in at most; fewer if its claims get all verdicts in fewer."""
 
 
 class Said(NamedTuple):
@@ -102,107 +101,118 @@ def _first_name(folder: Path, script: Path) -> str:
     raise ResultError(f"{script.name}: none of its results is in {folder}.")
 
 
-class _Worlds:
-    """The worlds of one script, and what it says in them."""
+Published = list[tuple[pd.DataFrame, list[str]]]
+"""The runs that a script asks for, each time with the columns that identify a cell."""
 
-    def __init__(self, script: Path, folder: Path) -> None:
-        self.script = script
-        self.answers = read(_first_name(folder, script), folder).provenance.get("answers", {})
-        self.texts: dict[str, dict[str, str]] = {}
-        self.counted: list[str] = []
-        self.problems: list[str] = []
-        # The claims of the last world.
-        self.claims: dict[str, Claim] = {}
-        # What can be missing: columns, and labels of levels; and the rows that can be multiplied.
-        self.columns: dict[str, None] = {}
-        self.labels: dict[tuple[str, str], None] = {}
-        self.knobs: dict[Knob, None] = {}
 
-    def visit(self) -> str:
-        """Run the script in all worlds; return a sentence about those in which it failed, if any."""
-        machine.answers.clear()
-        if not self._runs(self._look):
-            return f"{self.script.name} does not run on these results: {self.problems[0]}"
-        asked = {question: self.answers[question] for question in machine.answers if question in self.answers}
-        self.counted = [name for name, claim in self.claims.items() if _is_counted(claim)]
-        tried = 0
-        # Without runs, as in a simulation, all worlds are the first.
-        most = MOST if self.columns else 0
-        while tried < most and self._unsaid():
-            tried += 1
-            chance = np.random.default_rng(tried)
-            self._runs(lambda frame, by: altered(frame, by, chance))  # noqa: B023
-        failed = len(self.problems)
-        if self.columns:
-            for name, verdict in self._unsaid():
-                if verdict not in self.texts[name]:
-                    aimed(verdict, self.knobs, lambda change: self._claim_in(name, change))  # noqa: B023
-        # Scripts that always measure everything need not run where something is missing.
-        if any(word in self.script.read_text(encoding="utf-8") for word in ("reason=", "not_measured(")):
-            self._miss(asked)
-        if not failed:
-            return ""
-        return f"{self.script.name} failed in {failed} of {tried} worlds, first with: {self.problems[0]}"
+def _visit_all(scripts: Iterable[Path]) -> Said:
+    stop_drawing()
+    said = Said({}, [], [])
+    for script in tqdm(list(scripts), disable=None, unit="script"):
+        one = _visit(script, Path(os.environ[stored.VARIABLE]))
+        said.texts.update(one.texts)
+        said.failed.extend(one.failed)
+        said.counted.extend(one.counted)
+    return said
 
-    def _unsaid(self) -> list[tuple[str, str]]:
-        """Return the claims that were measured, with each verdict that has not come up."""
-        return [
-            (name, verdict)
-            for name, texts in self.texts.items()
-            for verdict in (HOLDS, FAILS, UNDECIDED)
-            if verdict not in texts and not (verdict == UNDECIDED and name in self.counted)
-        ]
 
-    def _look(self, frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
-        self.columns |= dict.fromkeys(measured(frame, by))
-        for level in by:
-            labels = frame[level].unique()
-            if not pd.api.types.is_numeric_dtype(frame[level]):
-                self.labels |= {(level, str(label)): None for label in labels}
-            for stem in dict.fromkeys(map(stem_of, measured(frame, by))):
-                self.knobs |= {Knob(stem, level, label_text(level, label)): None for label in labels}
+def _visit(script: Path, folder: Path) -> Said:
+    """Return what one script says: in the published world first, and then in as many others as it takes."""
+    trials = Trials(script, read(_first_name(folder, script), folder).provenance.get("answers", {}))
+    published: Published = []
+
+    def look(frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+        published.append((frame, by))
         return frame
 
-    def _miss(self, asked: dict[str, Any]) -> None:
-        """Run the script where one answer, column or label is missing."""
-        for question, answer in asked.items():
-            if isinstance(answer, list):
-                without_one = [[one for one in answer if one != left] for left in answer]
-                # An empty list says that nothing is missing; in another world, a tool is.
-                for other in without_one or [["the tool"]]:
-                    self._runs(lambda frame, _: frame, {question: other})
-        for column in self.columns:
-            self._runs(lambda frame, _: frame.drop(columns=column, errors="ignore"))  # noqa: B023
-        for level, label in self.labels:
-            self._runs(lambda frame, by: frame[frame[level].astype(str) != label] if level in by else frame)  # noqa: B023
+    machine.answers.clear()
+    claims = trials.claims_in(look)
+    if claims is None:
+        return Said({}, [f"{script.name} does not run on these results: {trials.errors[0]}"], [])
+    asked = [question for question in machine.answers if question in trials.answers]
+    counted = [name for name, claim in claims.items() if _is_counted(claim)]
+    failed = []
+    # Without runs, as in a simulation, all worlds are the first.
+    if published:
+        n_worlds = _visit_random(trials, counted)
+        if trials.errors:
+            n_errors = len(trials.errors)
+            failed = [f"{script.name} failed in {n_errors} of {n_worlds} worlds, first with: {trials.errors[0]}"]
+        _aim(trials, counted, published)
+    # Scripts that always measure everything need not run where something is missing.
+    if any(word in script.read_text(encoding="utf-8") for word in ("reason=", "not_measured(")):
+        _visit_poorer(trials, asked, published)
+    return Said(trials.texts, failed, counted)
 
-    def _claim_in(self, name: str, change: Change) -> Claim | None:
-        """Return a claim as it is in a world; None if the script fails there."""
-        return self.claims.get(name) if self._runs(change) else None
 
-    def _runs(self, change: Change, answers: dict[str, Any] | None = None) -> bool:
-        """Run the script in a world, and keep what it says."""
-        self.claims = {}
+def _unsaid(trials: Trials, counted: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the names of the claims with each verdict that has not come up."""
+    return [
+        (name, verdict)
+        for name, texts in trials.texts.items()
+        for verdict in (HOLDS, FAILS, UNDECIDED)
+        if verdict not in texts and not (verdict == UNDECIDED and name in counted)
+    ]
 
-        def keep(name: str, **things: Any) -> None:
-            for key, thing in things.items():
-                if isinstance(thing, Claim):
-                    claim = f"{name}.{name_of(key)}"
-                    self.claims[claim] = thing
-                    self.texts.setdefault(claim, {}).setdefault(thing.verdict, thing.text)
 
-        stored.begin(stored.World(change, keep))
-        os.environ[machine.ANSWERS] = json.dumps({**self.answers, **(answers or {})})
-        try:
-            with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-                runpy.run_path(str(self.script))
-        except Exception as error:
-            self.problems.append(f"{type(error).__name__}: {error}")
-            return False
-        finally:
-            if "matplotlib.pyplot" in sys.modules:
-                sys.modules["matplotlib.pyplot"].close("all")
-        return True
+def _visit_random(trials: Trials, counted: Sequence[str]) -> int:
+    """Visit worlds of random numbers until all claims had all verdicts, and return how many there were."""
+    for n_worlds in range(MOST):
+        if not _unsaid(trials, counted):
+            return n_worlds
+        trials.claims_in(partial(altered, chance=np.random.default_rng(n_worlds + 1)))
+    return MOST
+
+
+def _aim(trials: Trials, counted: Sequence[str], published: Published) -> None:
+    """Look for a world for each verdict that has not come up."""
+    knobs = dict.fromkeys(knob for frame, by in published for knob in knobs_of(frame, by))
+
+    def claim_in(name: str, change: Change) -> Claim | None:
+        claims = trials.claims_in(change)
+        return claims.get(name) if claims else None
+
+    for name, verdict in _unsaid(trials, counted):
+        # It may have come up on the way to another one.
+        if verdict not in trials.texts[name]:
+            aimed(verdict, knobs, partial(claim_in, name))
+
+
+def _visit_poorer(trials: Trials, asked: Sequence[str], published: Published) -> None:
+    """Visit worlds in each of which one thing is missing: an engine or the like, a column, or a label."""
+    for question in asked:
+        for answer in _poorer(trials.answers[question]):
+            trials.claims_in(_as_it_is, {question: answer})
+    columns: dict[str, None] = {}
+    labels: dict[tuple[str, str], None] = {}
+    for frame, by in published:
+        columns |= dict.fromkeys(column for those in Numbers(frame, by).columns.values() for column in those)
+        for level in by:
+            if not pd.api.types.is_numeric_dtype(frame[level]):
+                labels |= {(level, str(label)): None for label in frame[level].unique()}
+    for column in columns:
+        trials.claims_in(partial(_without_column, column))
+    for level, label in labels:
+        trials.claims_in(partial(_without_label, level, label))
+
+
+def _poorer(answer: Any) -> list[Any]:
+    """Return the same answer of machines that lack one thing; an empty list says that nothing is missing."""
+    if not isinstance(answer, list):
+        return []
+    return [[one for one in answer if one != left] for left in answer] or [["the tool"]]
+
+
+def _as_it_is(frame: pd.DataFrame, _by: list[str]) -> pd.DataFrame:
+    return frame
+
+
+def _without_column(column: str, frame: pd.DataFrame, _by: list[str]) -> pd.DataFrame:
+    return frame.drop(columns=column, errors="ignore")
+
+
+def _without_label(level: str, label: str, frame: pd.DataFrame, by: list[str]) -> pd.DataFrame:
+    return frame[frame[level].astype(str) != label] if level in by else frame
 
 
 def _is_counted(claim: Claim) -> bool:
@@ -210,18 +220,6 @@ def _is_counted(claim: Claim) -> bool:
     if claim.check is None:
         return False
     return all(not isinstance(one, Comparison) or one.cell.is_exact for one in claim.check.comparisons())
-
-
-def _visit_all(scripts: Iterable[Path]) -> Said:
-    stop_drawing()
-    said = Said({}, [], [])
-    for script in tqdm(list(scripts), disable=None, unit="script"):
-        worlds = _Worlds(script, Path(os.environ[stored.VARIABLE]))
-        failed = worlds.visit()
-        said.texts.update(worlds.texts)
-        said.failed.extend([failed] if failed else [])
-        said.counted.extend(worlds.counted)
-    return said
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pandas as pd
@@ -20,7 +21,8 @@ from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.tables import Column, columns, header
 from mlperf.quantities.units import UNITS
 from mlperf.results.folder import ResultError
-from mlperf.results.shelf import ClaimRow
+from mlperf.results.kinds import Picture
+from mlperf.results.shown import ClaimRow, claim_rows, ratios_to_other, table_of
 from mlperf.results.tables import choose, parts, typed_words
 from mlperf.sphinxext.domain import Found, published
 from mlperf.sphinxext.nodes import data_links, folded, results_table, source_line, summary, tab, tables_in_tabs
@@ -83,16 +85,32 @@ class PublishedDirective(SphinxDirective):
             line.extend([nodes.Text("Script: "), link, nodes.Text(".")])
         return line
 
-    def address(self, found: Found, ending: str) -> str:
-        """Return the path of a file of a thing, relative to the source folder."""
-        return "/" + os.path.relpath(found.result.paths(found.key)[ending], self.env.srcdir)
+    def address(self, path: Path) -> str:
+        """Return the path of a file relative to the source folder."""
+        return "/" + os.path.relpath(path, self.env.srcdir)
 
     def download(self, found: Found, text: str) -> addnodes.download_reference:
         """Return a download link to the CSV file of a thing."""
         shown = nodes.literal("", text, classes=["xref", "download"])
         link = addnodes.download_reference("", "", shown, reftype="download", refexplicit=True)
-        link["reftarget"], link["refdoc"] = self.address(found, "csv"), self.env.docname
+        link["reftarget"] = self.address(found.result.paths(found.key)["csv"])
+        link["refdoc"] = self.env.docname
         return link
+
+    def image(self, paths: Mapping[str, Path], picture: Picture) -> nodes.image:
+        """Return a picture whose files are at these paths: "svg", and for formats that prefer it "pdf"."""
+        image = nodes.image(
+            uri=self.address(paths["svg"]),
+            alt=picture.alt,
+            width=str(picture.width),
+            height=str(picture.height),
+            # Not linked: an SVG from elsewhere could run scripts if it was opened by itself.
+            classes=["results-image", "no-scaled-link"],
+        )
+        if "pdf" in paths:
+            image["pdf"] = self.address(paths["pdf"])
+        self.set_source_info(image)
+        return image
 
     def make_target(self, node: nodes.Element, name: str | None) -> None:
         """Make a node a target of references."""
@@ -123,7 +141,7 @@ class TableDirective(PublishedDirective):
     def make(self) -> list[nodes.Node]:
         """Return the table, or the tables in tabs, with links to data and script."""
         found = self.domain.find("tables", self.arguments[0])
-        frame = plain_frame(self.domain.shelf.frame(self.arguments[0]))
+        frame = plain_frame(table_of(self.domain.shelf, self.arguments[0]))
         rows = choose(frame, where=self.options.get("where", ""))
         by = typed_words(self.options.get("tabs", ""))
         if not by:
@@ -157,7 +175,7 @@ class TableDirective(PublishedDirective):
         hidden = [*by, *(["runs"] if isinstance(found.thing, Quantity) else [])]
         names = typed_words(self.options.get("columns", "")) or [name for name in rows.columns if name not in hidden]
         laid = columns(cut[with_ends(names, cut)], self.options.get("unit"))
-        ratio = self.domain.shelf.ratio(self.arguments[0], cut)
+        ratio = ratios_to_other(self.domain.shelf, self.arguments[0], cut)
         table = self.table([*laid, *([ratio] if ratio else [])], self.caption(nodes.title, ", ".join(labels)))
         self.make_target(table, name)
         return [table, *(self.cut(found, len(cut), len(rows)) if len(cut) < min(limit, len(rows)) else [])]
@@ -176,18 +194,7 @@ class FigureDirective(PublishedDirective):
     def make(self) -> list[nodes.Node]:
         """Return the figure, with links to data and script."""
         found = self.domain.find("figures", self.arguments[0])
-        picture = found.thing
-        image = nodes.image(
-            uri=self.address(found, "svg"),
-            alt=picture.alt,
-            width=str(picture.width),
-            height=str(picture.height),
-            # Not linked: an SVG from elsewhere could run scripts if it was opened by itself.
-            classes=["results-image", "no-scaled-link"],
-        )
-        if "pdf" in found.result.paths(found.key):
-            image["pdf"] = self.address(found, "pdf")
-        self.set_source_info(image)
+        image = self.image(found.result.paths(found.key), found.thing)
         links = self.source(found, found.result.keys("table") or found.result.keys("quantity"))
         legend = nodes.legend("", links)
         figure = nodes.figure("", image, *self.caption(nodes.caption), legend, classes=["results"])
@@ -236,21 +243,21 @@ class ClaimsDirective(PublishedDirective):
         original = "original" in self.options
         names = " ".join(self.arguments).replace(",", " ").split() or ["*"]
         self.domain.note(*names)
-        claims = self.domain.shelf.claims(names, original=original)
+        rows = claim_rows(self.domain.shelf, names, original=original)
         shown = {
             # With the option, the original's words beside the claim's text; otherwise, statement and evidence.
-            "The original said": [row.original for row in claims] if original else [],
-            "Statement": [] if original else [row.statement for row in claims],
-            "Measured here": [answer(row.claim) if original else row.measured for row in claims],
-            "Verdict": [row.verdict.replace(" ", "\u00a0") for row in claims],  # on one line
-            "Other results": [other_verdict(row) for row in claims] if self.domain.shelf.other else [],
-            "Script": [row.result.replace("_", " ") for row in claims],
+            "The original said": [row.claim.original for row in rows] if original else [],
+            "Statement": [] if original else [row.claim.statement for row in rows],
+            "Measured here": [answer(row.claim) if original else row.measured for row in rows],
+            "Verdict": [row.claim.mark.replace(" ", "\u00a0") for row in rows],  # on one line
+            "Other results": [other_verdict(row) for row in rows] if self.domain.shelf.other else [],
+            "Script": [row.result.replace("_", " ") for row in rows],
         }
         table = self.table(
             [Column(heading, texts, None) for heading, texts in shown.items() if texts],
             self.caption(nodes.title),
-            pages=[self.domain.page_of(row.result) for row in claims],
-            rows=[nodes.make_id(row.claim.verdict) for row in claims],
+            pages=[self.domain.page_of(row.result) for row in rows],
+            rows=[nodes.make_id(row.claim.verdict) for row in rows],
         )
         flags = {"original": "original", "filter": "verdict-filter"}
         table["classes"] += ["claims", *(flags[option] for option in flags if option in self.options)]
@@ -302,7 +309,7 @@ def answer(claim: Claim) -> str:
 
 def other_verdict(row: ClaimRow) -> str:
     """Return the verdict of the other results, marked if it differs."""
-    return f"{row.other} (differs)" if row.other and row.other != row.verdict else row.other
+    return f"{row.other} (differs)" if row.other and row.other != row.claim.mark else row.other
 
 
 def plain(text: str, *classes: str) -> nodes.paragraph:

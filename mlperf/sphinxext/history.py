@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -16,7 +15,7 @@ from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.tables import Column
 from mlperf.results.folder import ResultError
 from mlperf.results.history import Point, series
-from mlperf.results.kinds import describe
+from mlperf.results.kinds import describe, revive
 from mlperf.results.publishing import name_of
 from mlperf.results.references import parse
 from mlperf.sphinxext.changes import changes
@@ -37,11 +36,10 @@ class HistoryDirective(PublishedDirective):
 
     def make(self) -> list[nodes.Node]:
         """Return a table of the values and a figure of each, or a sentence that there is no history yet."""
-        lines = [line.strip() for line in self.content if line.strip()]
-        if not lines:
+        values = titled(self.content)
+        if not values:
             raise ResultError("results-history needs a value in each line: training_time.fit[Large, last] One fit")
         folder = self.domain.history
-        values = dict(map(split, lines))
         for reference in values.values():  # an unknown name is an error; a label may be missing on this machine
             self.domain.find("values", parse(reference).name)
         found = {title: series(folder, reference) if folder else [] for title, reference in values.items()}
@@ -71,22 +69,16 @@ class HistoryDirective(PublishedDirective):
         """Return the figure of a value over the builds."""
         folder = Path(self.env.doctreedir, "history")
         folder.mkdir(parents=True, exist_ok=True)
-        about, files = describe(draw(title, points, marks), title)
-        places = {}
+        entry, files = describe(draw(title, points, marks), title)
+        paths = {ending: folder / f"{name_of(title)}.{ending}" for ending in files}
         for ending, content in files.items():
-            path = folder / f"{name_of(title)}.{ending}"
-            path.write_bytes(content)
-            places[ending] = "/" + os.path.relpath(path, self.env.srcdir)
-        image = nodes.image(
-            uri=places["svg"],
-            pdf=places["pdf"],
-            alt=about["alt"],
-            width=str(about["width"]),
-            height=str(about["height"]),
-            classes=["results-image", "no-scaled-link"],
-        )
-        self.set_source_info(image)
-        return nodes.figure("", image, classes=["results"])
+            paths[ending].write_bytes(content)
+        return nodes.figure("", self.image(paths, revive(entry, files)), classes=["results"])
+
+
+def titled(content: Iterable[str]) -> dict[str, str]:
+    """Return the references to values in the lines of a directive's content, by their titles."""
+    return dict(split(line.strip()) for line in content if line.strip())
 
 
 def split(line: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from mlperf.results.machines import DEPENDS, EVERYWHERE, NOWHERE, OPEN, across, 
 from mlperf.results.notices import measured
 from mlperf.results.shelf import HERE
 from mlperf.sphinxext.directives import PublishedDirective, plain
-from mlperf.sphinxext.history import split
+from mlperf.sphinxext.history import titled
 
 ALONE = (
     "There are no results of other machines yet. As soon as there are some, this page compares them with those of this "
@@ -96,15 +96,15 @@ class MachineValuesDirective(MachinesDirective):
 
     def alone(self) -> list[nodes.Node]:
         """Return a sentence; raise an error if a value does not exist."""
-        for line in filter(None, map(str.strip, self.content)):
-            self.domain.find("values", split(line)[1])
+        for reference in titled(self.content).values():
+            self.domain.find("values", reference)
         return [plain(NO_OTHER)]
 
     def together(self) -> list[nodes.Node]:
         """Return the table."""
         shelf = self.domain.shelf
         chosen = self.options.get("relative-to", HERE)
-        values = dict(split(line) for line in filter(None, map(str.strip, self.content)))
+        values = titled(self.content)
         if not values:
             raise ResultError("machines-values needs a value in each line: training_time.fit[Large, last] One fit")
         rows = {title: side_by_side(shelf, reference, chosen) for title, reference in values.items()}

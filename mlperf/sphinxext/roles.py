@@ -7,6 +7,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
 from mlperf.results.folder import ResultError
+from mlperf.results.shown import claim_rows, value_text, verdict_text
 from mlperf.sphinxext.domain import PublishedDomain, published
 from mlperf.sphinxext.sentences import errors, join, parse_sentences, tally
 
@@ -45,7 +46,7 @@ class ValueRole(PublishedRole):
         """Return the value with its unit and, unless it is short, its interval."""
         reference, space, form = self.text.rpartition(" ")
         reference, form = (reference, form) if form == "short" and space else (self.text, "")
-        result, said = domain.shelf.say("values", reference, form)
+        result, said = value_text(domain.shelf, reference, form)
         domain.note(result.name)
         return said
 
@@ -57,7 +58,7 @@ class VerdictRole(PublishedRole):
 
     def say(self, domain: PublishedDomain) -> str:
         """Return the verdict with its symbol."""
-        result, said = domain.shelf.say("claims", self.text)
+        result, said = verdict_text(domain.shelf, self.text)
         domain.note(result.name)
         return said
 
@@ -97,7 +98,7 @@ class TallyRole(PublishedRole):
         if self.text not in ("original", "all", "errors"):
             raise ValueError(f"The role tally must be 'original', 'all' or 'errors'. Got {self.text!r} instead.")
         domain.note("*")
-        rows = domain.shelf.claims(["*"], original=self.text == "original")
+        rows = claim_rows(domain.shelf, ["*"], original=self.text == "original")
         verdicts = [row.claim.verdict for row in rows]
         return errors(verdicts) if self.text == "errors" else tally(verdicts)
 

@@ -23,7 +23,7 @@ ODD = pd.DataFrame({"a name": ["x, y", "it's", 'a "b"', "two\nlines", "k=v"], "n
 def test_rows_and_columns_are_chosen_by_typed_options():
     chosen = choose(FRAME, where="model=Large, n_samples=10000", columns="n_samples, seconds")
     assert chosen.to_numpy().tolist() == [[10000, 2.0]]
-    assert list(choose(FRAME, sort="-seconds", limit=2)["seconds"]) == [2.0, 1.5]
+    assert list(choose(FRAME, sort="-seconds")["seconds"])[:2] == [2.0, 1.5]
     assert list(choose(FRAME, where="n_samples=last")["seconds"]) == [2.0]
 
 

@@ -9,7 +9,8 @@ from test_main import SCRIPT, runs_of
 
 from mlperf import claim, publish
 from mlperf.results.__main__ import main
-from mlperf.results.altered import Knob, altered, turned
+from mlperf.results.altered import altered
+from mlperf.results.knobs import Knob, knobs_of, turned
 from mlperf.results.worlds import said_in_worlds
 
 PLAIN = 'claim("It is quick.", fit < THRESHOLD)'
@@ -119,3 +120,15 @@ def test_cells_are_made_equal_and_multiplied_with_intervals_that_are_known_narro
     assert made["mse"].to_list() == pytest.approx([2, 6])
     assert (made["mse_low"] / made["mse"]).to_list() == pytest.approx([0.95, 0.95])
     assert frame["mse"].to_list() == [1, 4]
+
+
+def test_a_measurement_without_levels_is_multiplied_as_a_whole():
+    frame = pd.DataFrame({"process": [0, 1], "seconds": [1.0, 1.0], "calls": [3, 3]})
+    assert knobs_of(frame, []) == [Knob("seconds"), Knob("calls")]
+    assert turned(frame, [], {Knob("calls"): np.log(2)}, equal=False)["calls"].to_list() == [6, 6]
+
+
+def test_an_interval_moves_with_its_value_even_where_only_the_value_is_near_one():
+    frame = pd.DataFrame({"process": [0], "r2": [0.6], "r2_low": [0.4], "r2_high": [0.7]})
+    made = turned(frame, [], {Knob("r2"): np.log(2)}, equal=False).iloc[0]
+    assert made["r2_low"] < made["r2"] < made["r2_high"]
