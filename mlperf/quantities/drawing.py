@@ -120,8 +120,7 @@ def plot(
             _draw_panel(axes, plan, place, colors or {})
         if len(drawn) > 1:
             _say_once(drawn, plan)
-        if plan.panels is not None and not plan.shared:
-            note = "Each panel has a scale of its own."
+        if ax is None and (note := _note(plan)):
             drawn[0].get_figure().supxlabel(note, x=0.01, ha="left", fontsize="small", color=QUIET)
         every = np.asarray(drawn, dtype=object) if plan.panels is not None else drawn[0]
         if title:
@@ -221,6 +220,31 @@ def reference(axes: Any, value: float, label: str, *, vertical: bool | None = No
             axes.set_title(axes.get_title(loc="left"), loc="left", pad=24)
 
 
+def label(axes: Any, value: float, text: str, *, color: Any) -> None:
+    """Name what was drawn at some height, beside the axes; labels that would overlap are moved apart.
+
+    Parameters
+    ----------
+    axes : Axes
+        The axes that it was drawn in.
+    value : float
+        Its height at the right end.
+    text : str
+        Its name.
+    color : color
+        Its colour; the text gets a darker shade if it would be hard to read.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.drawing import label, subplots
+    >>> figure, axes = subplots()
+    >>> (line,) = axes.plot([1, 2, 4], [3.0, 2.0, 1.5])
+    >>> label(axes, 1.5, "predicted", color=line.get_color())
+    """
+    with _style():
+        _labels_of(axes, "right").add(value, text, color=color)
+
+
 @contextmanager
 def _style() -> Iterator[None]:
     """Use the style of the report while something is drawn, whatever style the caller has set."""
@@ -274,7 +298,8 @@ def _draw_panel(axes: Any, plan: Plan, place: int, colors: Mapping[Any, Any]) ->
             # Beside its part of the first row, or its last value; at the bottom if the series has no values here.
             last = list(cells.values())[-1].value if cells else min(plan.sizes(panel))
             marker = "s" if plan.kind == "bar" else marker
-            beside.add(shift if plan.horizontal else last, label_text(plan.by or "", label), color=color, marker=marker)
+            style = {"color": color, "marker": marker, "ranked": plan.kind != "line"}
+            beside.add(shift if plan.horizontal else last, label_text(plan.by or "", label), **style)
 
 
 def _format_values(axes: Any, plan: Plan, place: int) -> None:
@@ -337,6 +362,16 @@ def _say_once(drawn: Sequence[Any], plan: Plan) -> None:
                 axes.set_ylabel("")
 
 
+def _note(plan: Plan) -> str:
+    """Return what has to be said about the figure as a whole."""
+    said = []
+    if plan.panels is not None and not plan.shared:
+        said.append("Each panel has a scale of its own.")
+    if any(cell.disturbed.any() for cell in plan.quantity.cells.values()):
+        said.append("Hollow dots: disturbed runs.")
+    return " ".join(said)
+
+
 def _is_lowest(plan: Plan, place: int) -> bool:
     """Return whether there is no panel below this one."""
     return place + plan.n_columns >= plan.n_panels
@@ -354,7 +389,7 @@ def _wrapped(text: str, width: float) -> str:
     """Wrap a bold text to a width in points."""
     font = FontProperties(weight="bold", size=rcParams["font.size"])
     lines = [""]
-    for word in text.split():
+    for word in text.split(" "):  # a no-break space, before a unit, stays in the line
         longer = f"{lines[-1]} {word}".strip()
         outline = TextPath((0, 0), longer.replace("$", r"\$"), prop=font).vertices
         fits = outline[:, 0].max(initial=0) <= width

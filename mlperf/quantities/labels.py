@@ -25,6 +25,8 @@ LONGEST_LINE = 22
 GAP = 5.0
 BETWEEN = 2.0
 MARKER_SIZE = 6.0
+# In pixels, the difference that keeps labels at the same height in order.
+RANK = 1e-3
 
 
 class Labels(Artist):
@@ -47,10 +49,11 @@ class Labels(Artist):
         self.texts: list[Text] = []
         self.markers: list[Line2D] = []
         self._values: list[float] = []
+        self._ranked: list[bool] = []
         axes.add_artist(self)
         self.set_clip_on(False)
 
-    def add(self, value: float, text: str, *, color: Any, marker: str = "") -> None:
+    def add(self, value: float, text: str, *, color: Any, marker: str = "", ranked: bool = False) -> None:
         """Add a label.
 
         Parameters
@@ -63,6 +66,9 @@ class Labels(Artist):
             The colour of the line or series that is labelled; the text gets a darker shade if it would be hard to read.
         marker : str, default=""
             The marker of the series, drawn before the text.
+        ranked : bool, default=False
+            Whether labels at nearly the same height stand in the order in which they were added, first on top, as where
+            series are side by side; by default they have the order of their values. Only for the right side.
         """
         alignment: Any = {"ha": "left", "va": "center"} if self.side == "right" else {"ha": "center", "va": "bottom"}
         font: Any = {"color": legible(color), "fontsize": "medium", **PLAIN}
@@ -75,6 +81,7 @@ class Labels(Artist):
             artist.set_transform(IdentityTransform())
             artist.axes = axes
         self._values.append(value)
+        self._ranked.append(ranked)
         self.stale = True
 
     def get_children(self) -> list[Artist]:
@@ -94,7 +101,11 @@ class Labels(Artist):
         if not self.texts:
             return Bbox.null()
         self._place(renderer)
-        return Bbox.union([text.get_window_extent(renderer) for text in self.texts])
+        around = Bbox.union([text.get_window_extent(renderer) for text in self.texts])
+        if self.side == "right":  # some room to the edge of the figure
+            axes: Any = self.axes
+            around.x1 += GAP / 2 * axes.get_figure(root=True).dpi / 72
+        return around
 
     def _place(self, renderer: Any) -> None:
         axes: Any = self.axes
@@ -110,6 +121,8 @@ class Labels(Artist):
         extents = [text.get_window_extent(renderer) for text in self.texts]
         sizes = [extent.height if self.side == "right" else extent.width for extent in extents]
         between = BETWEEN if self.side == "right" else 4 * BETWEEN
+        if self.side == "right":
+            wanted = in_order(wanted, self._ranked, near=min(sizes))
         places = spread(np.clip(wanted, low, high), np.asarray(sizes) + between * point, low, high)
         for text, marker, place in zip(self.texts, self.markers, places, strict=True):
             if self.side == "right":
@@ -164,6 +177,42 @@ def spread(wanted: Any, sizes: Any, low: float, high: float) -> Any:
     return places
 
 
+def in_order(wanted: Any, ranked: Sequence[bool], near: float) -> Any:
+    """Return preferred positions such that those at nearly the same height, as far as they are ranked, are in order.
+
+    Parameters
+    ----------
+    wanted : array-like of shape (n,)
+        The preferred centres.
+    ranked : sequence of bool
+        Which of them have a rank: their order in this sequence, first on top.
+    near : float
+        Up to which distance two of them, one above the other, are at nearly the same height.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The centres; those at nearly the same height get their mean, and just so much less as their rank asks for.
+
+    Examples
+    --------
+    >>> from mlperf.quantities.labels import in_order
+    >>> in_order([3, 4, 20], [True, True, True], near=2).round(3).tolist()
+    [3.5, 3.499, 20.0]
+    """
+    wanted = np.array(wanted, dtype=float)
+    groups: list[list[int]] = []
+    for one in sorted(np.flatnonzero(ranked).tolist(), key=lambda one: wanted[one]):
+        if groups and wanted[one] - wanted[groups[-1][-1]] < near:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    for group in groups:
+        group.sort()
+        wanted[group] = np.mean(wanted[group]) - RANK * np.arange(len(group))
+    return wanted
+
+
 def broken(text: str, width: int) -> str:
     r"""Break a label into lines of at most `width` characters: between words, and after / : _ in longer words.
 
@@ -175,7 +224,7 @@ def broken(text: str, width: int) -> str:
     """
     pieces: list[str] = []
     for word in re.split(r"(?<=\s)(?=\S)", text):
-        pieces += [word] if len(word.rstrip()) <= width else re.split(r"(?<=[/:_])(?=[^/:_])", word)
+        pieces += [word] if len(word.rstrip()) <= width else re.split(r"(?<=[/:_])(?=[^/:_.])", word)
     lines = [""]
     for piece in pieces:
         if len((lines[-1] + piece).rstrip()) > width:

@@ -142,7 +142,7 @@ class Plan:
         if self.x is None or not is_numeric(labels) or max(map(len, texts)) <= self.slot:
             return [broken(text, self.slot) for text in texts], False
         numbers = [f"{label:,.10g}" for label in labels]
-        if max(map(len, numbers)) > self.slot:
+        if max(map(len, numbers)) > self.slot - 2:  # with space between them
             numbers = [f"{label / 1000:,.10g}k" if label >= 1000 else f"{label:.10g}" for label in labels]
         return numbers, True
 

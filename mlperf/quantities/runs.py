@@ -168,7 +168,8 @@ class Runs:
         Returns
         -------
         DataFrame
-            Columns for the levels, then one for each numeric measurement.
+            Columns for the levels, then one for each numeric measurement. Counts, whose medians are whole, stay
+            integers.
 
         Examples
         --------
@@ -176,11 +177,13 @@ class Runs:
         >>> from mlperf import Runs
         >>> frame = pd.DataFrame({"model": ["Small", "Small"], "seconds": [1.0, 3.0], "calls": [4, 4]})
         >>> Runs(frame, by=["model"]).medians().to_dict("records")
-        [{'model': 'Small', 'seconds': 2.0, 'calls': 4.0}]
+        [{'model': 'Small', 'seconds': 2.0, 'calls': 4}]
         """
         numbers = self.frame[self.measured].select_dtypes("number")
         cells = [self.frame[name] for name in self.by]
-        return numbers.groupby(cells, sort=False).median().reset_index() if cells else numbers.median().to_frame().T
+        medians = numbers.groupby(cells, sort=False).median().reset_index() if cells else numbers.median().to_frame().T
+        counts = [name for name in numbers.select_dtypes("integer") if (medians[name] % 1 == 0).all()]
+        return medians.astype(dict.fromkeys(counts, np.int64))
 
     def _rows(self) -> dict[Labels, np.ndarray]:
         if not self.by:

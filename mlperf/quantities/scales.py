@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator, NullFormatter
 
 from mlperf.quantities.tables import columns
-from mlperf.quantities.units import prefix_of
+from mlperf.quantities.units import UNITS, prefix_of
 
 # Ticks within a factor of ten, from most to fewest.
 SUBDIVISIONS = ((1, 2, 5), (1, 3), (1,), (3,), (2,), (5,))
@@ -20,29 +20,37 @@ CHARACTER = 0.075
 BETWEEN = 0.15
 # Significant digits of a tick; the rest is rounding.
 TICK_DIGITS = 10
+# From the first number on, and below the second, another prefix is easier to read: 100 ms, not 100,000 µs.
+LARGE, LITTLE = 1_000, 0.01
 
 
 class Prefixed(Formatter):
-    """Ticks as plain numbers in a prefixed unit, for data in base units.
+    r"""Ticks as plain numbers in a prefixed unit, for data in base units.
 
     Parameters
     ----------
     scale : float, default=1.0
         The prefixed unit in base units: 1e-3 for ms.
+    unit : str, default=""
+        One of `mlperf.quantities.units.UNITS`, for ticks that each have the unit with a prefix of their own.
 
     Examples
     --------
     >>> from mlperf.quantities.scales import Prefixed
     >>> Prefixed(1e-3)(1.25), Prefixed()(-0.5)
     ('1,250', '−0.5')
+    >>> Prefixed(unit="seconds")(0.01), Prefixed(unit="seconds")(10)
+    ('10\xa0ms', '10\xa0s')
     """
 
-    def __init__(self, scale: float = 1.0) -> None:
-        self.scale = scale
+    def __init__(self, scale: float = 1.0, unit: str = "") -> None:
+        self.scale, self.unit = scale, unit
 
     def __call__(self, x: float, pos: int | None = None) -> str:  # noqa: ARG002
         """Return the text of a tick; its position does not matter."""
-        return f"{x / self.scale:,.{TICK_DIGITS}g}".replace("-", "\u2212")
+        prefix, scale = prefix_of(self.unit, abs(x)) if self.unit else ("", self.scale)
+        symbol = f"{UNITS[self.unit].space}{prefix}{UNITS[self.unit].symbol}" if self.unit else ""
+        return f"{x / scale:,.{TICK_DIGITS}g}".replace("-", "\u2212") + symbol
 
 
 class LogTicks(Locator):
@@ -122,19 +130,24 @@ def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, lo
     Returns
     -------
     str
-        A label for the axis, such as "Fit time (s)".
+        A label for the axis, such as "Fit time (s)"; on a logarithmic scale too long for one prefix, where each tick
+        has its unit, "Fit time".
     """
     found = sorted(abs(size) for size in sizes if size and np.isfinite(size))
     # The prefix follows the largest value; on a logarithmic scale, where no value stands out, the median.
     size = found[len(found) // 2 if log else -1] if found else 0.0
-    format_numbers(axis, log=log, n_ticks=n_ticks, scale=prefix_of(unit, size)[1])
+    prefix, scale = prefix_of(unit, size)
     (column,) = columns(pd.DataFrame({name: [float(size)]}), unit)
+    if log and UNITS[unit].prefixes and found and not LITTLE <= found[0] / scale <= found[-1] / scale < LARGE:
+        format_numbers(axis, log=log, n_ticks=n_ticks, text=Prefixed(unit=unit))
+        return column.header.removesuffix(f" ({prefix}{UNITS[unit].symbol})")
+    format_numbers(axis, log=log, n_ticks=n_ticks, text=Prefixed(scale))
     return column.header
 
 
-def format_numbers(axis: Any, *, log: bool, n_ticks: int, scale: float = 1.0) -> None:
-    """Set the scale of an axis of numbers, and plain numbers at as many ticks as fit."""
-    text = Prefixed(scale)
+def format_numbers(axis: Any, *, log: bool, n_ticks: int, text: Prefixed | None = None) -> None:
+    """Set the scale of an axis of numbers, and as many ticks as fit: by default, plain numbers."""
+    text = text or Prefixed()
     if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
         axis.set_major_locator(LogTicks(n_ticks, text))

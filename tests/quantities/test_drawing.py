@@ -11,8 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.text import Text
 
 from mlperf import Quantity, Runs, exact, headline, reference, subplots
-from mlperf.quantities.drawing import COLORS, QUIET
-from mlperf.quantities.labels import CONTRAST, Labels, broken, contrast, legible, spread
+from mlperf.quantities.drawing import COLORS, QUIET, label
+from mlperf.quantities.labels import CONTRAST, Labels, broken, contrast, in_order, legible, spread
 from mlperf.quantities.scales import LogTicks, Prefixed
 
 MODELS = ["Small", "Medium", "Large"]
@@ -208,6 +208,22 @@ def test_ticks_are_in_the_unit_of_the_axis():
     assert tick_texts(axes.yaxis) == ["0", "1.5"]
 
 
+@pytest.mark.parametrize("horizontal", [False, True])
+def test_ticks_have_their_own_units_where_one_prefix_would_give_long_numbers(horizontal):
+    quantity = exact({"Small": 2e-4, "Medium": 3e-3, "Large": 4.0}, by="model", unit="seconds", name="fit_seconds")
+    axes = quantity.plot(kind="dot", log=True, horizontal=horizontal)
+    assert {"1\xa0ms", "1\xa0s"} <= set(tick_texts(axes.xaxis if horizontal else axes.yaxis))
+    assert (axes.get_xlabel() if horizontal else axes.get_ylabel()) == "Fit time"
+
+
+def test_figure_says_what_a_hollow_dot_is_where_there_is_one():
+    frame = pd.DataFrame({"model": MODELS * 6, "process": sorted([*range(6)] * 3), "seconds": range(1, 19)})
+    calm = Runs(frame.assign(load=0.5), by="model")["seconds"].plot(kind="dot")
+    disturbed = Runs(frame.assign(load=[0.5] * 17 + [9]), by="model")["seconds"].plot(kind="dot")
+    assert calm.get_figure().get_supxlabel() == ""
+    assert disturbed.get_figure().get_supxlabel() == "Hollow dots: disturbed runs."
+
+
 def test_shares_are_shown_in_percent():
     axes = exact({"a": 0.25, "b": 0.5}, by="part", unit="fraction").plot()
     axes.set_yticks([0.5])
@@ -339,6 +355,61 @@ def test_label_stands_at_the_last_value_where_there_is_room():
         assert text.get_position()[1] == pytest.approx(wanted)
 
 
+def heights_of_labels(axes):
+    axes.get_figure().canvas.draw()
+    return {text.get_text(): text.get_position()[1] for text in beside(axes)}
+
+
+@pytest.mark.parametrize("kind", ["bar", "dot"])
+def test_labels_at_nearly_the_same_height_have_the_order_in_which_the_series_stand(kind):
+    """Reported: beside bars of nearly the same height, the labels were in another order than the bars."""
+    cells = {(name, size): 4 * size + place / 100 for place, name in enumerate(MODELS) for size in (1, 2)}
+    heights = heights_of_labels(exact(cells, by=["model", "n"]).plot(x="n", by="model", kind=kind))
+    assert sorted(heights, key=heights.get, reverse=True) == MODELS
+
+
+def test_labels_of_lines_have_the_order_in_which_the_lines_end():
+    cells = {(name, size): size + place / 100 for place, name in enumerate(MODELS) for size in range(1, 7)}
+    heights = heights_of_labels(exact(cells, by=["model", "n"]).plot(x="n", by="model", kind="line"))
+    assert sorted(heights, key=heights.get) == MODELS
+
+
+def test_reference_keeps_its_place_among_labels_in_the_order_of_the_series():
+    cells = {(name, size): 4 * size + place / 100 for place, name in enumerate(["a", "b"]) for size in (1, 2)}
+    axes = exact(cells, by=["model", "n"]).plot(x="n", by="model", kind="dot")
+    reference(axes, 8.02, "most")
+    heights = heights_of_labels(axes)
+    assert sorted(heights, key=heights.get, reverse=True) == ["most", "a", "b"]
+
+
+def test_labels_at_heights_that_differ_have_the_order_of_their_values():
+    cells = {(name, size): 4 * size + place for place, name in enumerate(MODELS) for size in (1, 2)}
+    heights = heights_of_labels(exact(cells, by=["model", "n"]).plot(x="n", by="model", kind="dot"))
+    assert sorted(heights, key=heights.get) == MODELS
+
+
+def test_places_of_other_heights_stay_where_they_are():
+    assert in_order([3, 7, 20], [True, True, True], near=2).tolist() == [3, 7, 20]
+
+
+def test_what_is_drawn_by_hand_is_named_without_overlap():
+    _, axes = subplots()
+    for place, name in enumerate(MODELS):
+        (line,) = axes.plot([0, 1], [0, 1 + place / 100])
+        label(axes, 1 + place / 100, name, color=line.get_color())
+    heights = heights_of_labels(axes)
+    assert heights["Large"] - heights["Medium"] > 10
+    assert heights["Medium"] - heights["Small"] > 10
+
+
+def test_labels_beside_the_axes_leave_room_to_the_edge():
+    axes = measured(model=MODELS, n_samples=SIZES).plot(x="n_samples", by="model")
+    figure = axes.get_figure()
+    figure.canvas.draw()
+    ends = [text.get_window_extent(figure.canvas.get_renderer()).x1 for text in beside(axes)]
+    assert figure.bbox.x1 - max(ends) > 4
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_spread_places_keep_order_and_distance_and_move_no_more_than_they_must(seed):
     rng = np.random.default_rng(seed)
@@ -448,6 +519,15 @@ def test_headline_is_broken_to_the_width_of_the_figure():
     box = figure._suptitle.get_window_extent(figure.canvas.get_renderer())
     assert " ".join(figure.get_suptitle().split()) == sentence
     assert 0.6 * figure.bbox.width < box.width <= figure.bbox.width
+
+
+def test_headline_is_not_broken_between_a_number_and_its_unit():
+    for n in range(30, 60):
+        _, axes = subplots()
+        headline(axes, f"{'x' * n} takes 46.2\xa0% to 49.0\xa0% of the time")
+        lines = axes.get_figure().get_suptitle().splitlines()
+        plt.close(axes.get_figure())
+        assert not any(line.startswith("%") for line in lines)
 
 
 def test_headline_of_one_of_several_axes_is_its_title():

@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import pandas as pd
 
+from mlperf.quantities.runs import Runs
 from mlperf.quantities.tables import columns, label_text
 
 
@@ -19,6 +20,13 @@ def test_integers_beyond_2_to_53_keep_their_digits():
         ["9,007,199,254,740,993", "−9,223,372,036,854,775,808"],
         ["18,446,744,073,709,551,615", "0"],
     ]
+
+
+def test_medians_of_counts_are_whole_numbers_with_all_digits():
+    """Reported: tables of operators showed two calls as 2.0, and 1,234 as 1,200."""
+    frame = pd.DataFrame({"operator": ["mm", "mm", "add", "add"], "calls": [2, 2, 1_234, 1_234]})
+    (_, calls) = columns(Runs(frame, by="operator").medians())
+    assert calls.texts == ["2", "1,234"]
 
 
 def test_integers_with_an_interval_show_it():
