@@ -94,14 +94,26 @@ samples_of_fixed
 
 # %%
 # The time of an epoch divided by its samples: a cost in proportion to the samples would
-# be a horizontal line. The exponent of a power law says how steep the growth is; 1
-# means in proportion.
+# be a horizontal line.
 
 n_samples = exact({n: n for n in epoch.labels("n_samples")}, by="n_samples")
-axes = (epoch / n_samples).plot(x="n_samples", kind="line")
-axes.set_ylabel(f"{axes.get_ylabel()} per sample")
+of_a_sample = epoch / n_samples
+axes = of_a_sample.plot(x="n_samples", kind="line")
+axes.set_ylabel(axes.get_ylabel().replace("Time", "Time per sample"))
+fewest = of_a_sample[SIZES[0]]
+most = of_a_sample[SIZES[-1]]
+headline(
+    axes,
+    f"The time per sample goes from {fewest:short} on {SIZES[0]:,} samples to "
+    f"{most:short} on {SIZES[-1]:,}",
+)
+
+# %%
+# The exponent of a power law says how steep the growth of the time is; 1 means in
+# proportion.
+
 growth = curve.along("n_samples", exponent)
-headline(axes, f"An epoch's time grows with the samples to the power {growth:short}")
+growth
 
 # %%
 # The exponent over the larger half of the sizes, where what is fixed no longer counts.

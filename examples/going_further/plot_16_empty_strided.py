@@ -91,12 +91,13 @@ time_left = (with_tensors / with_numbers).to("fraction")
 time_left
 
 # %%
-# The figure shows who is behind the calls of one step.
+# The figure shows who is behind the calls of one step, whatever the operator.
 
 of_optimiser = [name for name in calls.labels("function") if "optim/" in name]
 by_optimiser = calls.at(function=of_optimiser).sum() / calls.sum()
 by_optimiser = by_optimiser.to("fraction")
-axes = calls.plot(x="operator", by="function", horizontal=True)
+by_function = calls.sum("operator")
+axes = by_function.plot(x="function", kind="bar", horizontal=True)
 axes.set_xlabel("Calls in a step")
 headline(axes, f"{by_optimiser:short} of the calls come from the optimiser")
 

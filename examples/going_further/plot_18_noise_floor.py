@@ -73,7 +73,9 @@ test
 # with ten times the noise.
 
 axes = test.plot(x="place", by="model", kind="dot", log=True)
-axes.set_ylabel("Test error (× the noise's variance)")
+shown = [f"{n:,}\nsamples,\nnoise {noise:g}" for n, noise in PLACES.values()]
+axes.set_xticks(range(len(PLACES)), shown)
+axes.set_ylabel("Test error (× noise variance)")
 reference(axes, 1, "noise alone")
 headline(
     axes,

@@ -242,7 +242,11 @@ panels = causes.plot(
 for axes in panels:
     axes.set_ylabel("")
 panels[0].set_ylabel("Excess error (× noise variance)")
-headline(panels, f"Three causes explain {explained:short} of the error above the noise")
+least = explained[explained.idxmin()]
+headline(
+    panels,
+    f"Three causes explain at least {least:short} of the error above the noise",
+)
 
 # %%
 # Which cause is the largest, for every model and sample size? Its lead over the second

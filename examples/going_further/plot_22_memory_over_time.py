@@ -18,6 +18,7 @@ from mlperf import MLPRegressor, Table, claim, exact, generate_samples, headline
 from mlperf import measure, publish, stack, subplots
 from mlperf.profilers.memory import CATEGORIES, live_tensors, predicted_bytes
 from mlperf.protocol import BATCH_SIZE, MODELS, N_FEATURES, SAMPLE_SIZES
+from mlperf.quantities.drawing import label
 
 MODEL = "Large"
 N_SAMPLES = SAMPLE_SIZES[0]
@@ -63,7 +64,7 @@ stack({"most held": peak, "taken in all": churn}, "what")
 # %%
 # What is held, from one event to the next. There are more events than a figure can
 # show: of every few, the one is drawn at which most is held. The names of the layers
-# stand at the right, at the heights that they have on average.
+# stand at the heights that they have on average.
 
 figure, axes = subplots()
 every_few = np.arange(len(held)) // max(1, len(held) // SHOWN)
@@ -72,10 +73,9 @@ layers = axes.stackplot(drawn.index, drawn.T / 1e3, step="post", linewidth=0)
 on_average = held.mean()
 middles = on_average.cumsum() - on_average / 2
 for layer, name in zip(layers, CATEGORIES, strict=True):
-    color = layer.get_facecolor()
-    axes.text(1.01 * len(live), middles[name] / 1e3, name, va="center", color=color)
+    label(axes, middles[name] / 1e3, name, color=layer.get_facecolor())
 axes.set(xlabel="Allocations and frees so far", ylabel="Live tensors (kB)")
-axes.set(xlim=(0, 1.28 * len(live)))
+axes.set(xlim=(0, len(live)))
 axes.xaxis.set_major_formatter("{x:,.0f}")
 headline(
     axes,

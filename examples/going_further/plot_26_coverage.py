@@ -9,6 +9,7 @@ the true value is known. Varied: the noise, the number of processes, what is est
 """
 
 # sphinx_gallery_tags = ["accuracy", "scaling"]
+# sphinx_gallery_thumbnail_number = 2
 
 import numpy as np
 from scipy.stats import binomtest
@@ -168,7 +169,9 @@ panels = medians.plot(x="n_processes", by="noise", panels="compared", kind="dot"
 for axes in panels:
     reference(axes, LEAST, f"{100 * LEAST:g} %")
     reference(axes, MOST, f"{100 * MOST:g} %")
-headline(panels, f"95 % intervals of medians cover the truth in {medians:short}")
+headline(
+    panels, f"95 % intervals of medians cover the truth in {medians:short} of cases"
+)
 
 # %%
 # Means have Student's interval. It cannot know of a mode that no run has fallen into:
@@ -179,7 +182,9 @@ mean_panels = means.plot(x="n_processes", by="noise", panels="compared", kind="d
 for axes in mean_panels:
     reference(axes, LEAST, f"{100 * LEAST:g} %")
     reference(axes, MOST, f"{100 * MOST:g} %")
-headline(mean_panels, f"95 % intervals of means cover the truth in {means:short}")
+headline(
+    mean_panels, f"95 % intervals of means cover the truth in {means:short} of cases"
+)
 
 # %%
 # From fewer than six runs, no interval that covers 95 % follows without a model of the

@@ -264,11 +264,11 @@ def draw_panel(axes, speed):
 
 
 def draw(speed):
-    figure, panels = subplots(1, len(LABELS), sharey=True, figsize=(9, 3.6))
+    figure, panels = subplots(len(LABELS), 1, sharey=True, figsize=(6, 8))
     for axes, (varied, label) in zip(panels, LABELS.items(), strict=True):
         draw_panel(axes, speed.at(varied=varied))
         axes.set_xlabel(label)
-    panels[0].set_ylabel("Speed of the GPU (the CPU: 1×)")
+        axes.set_ylabel("Speed (× the CPU)")
     varied, amount = speed.idxmax()
     fastest = speed[varied, amount]
     headline(

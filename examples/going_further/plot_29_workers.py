@@ -23,11 +23,11 @@ import torch
 from scipy.optimize import nnls
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from mlperf import claim, exact, headline, measure, publish, seconds, stack
-from mlperf import subplots
+from mlperf import claim, exact, headline, measure, publish, reference, seconds
+from mlperf import stack, subplots
 from mlperf.profilers.work import n_parameters, step_bytes, step_flops
 from mlperf.protocol import N_FEATURES, by_mode
-from mlperf.quantities.drawing import COLORS
+from mlperf.quantities.drawing import COLORS, label
 from mlperf.quantities.scaling import fit
 from mlperf.training.distributed import Workers, joined
 from mlperf.training.fused import fused
@@ -266,14 +266,14 @@ for color, width in zip(COLORS, WIDTHS, strict=False):
     alone = by_model[width, 1].value
     line = [alone / by_model[width, n].value for n in MANY_WORKERS]
     curves.plot(MANY_WORKERS, line, color=color)
-    end = 1.1 * MANY_WORKERS[-1]
-    curves.text(end, line[-1], f"width {width:,}", color=color, va="center")
+    label(curves, line[-1], f"width {width:,}", color=color)
     curves.plot(WORKERS, speed[width].value, "o", color=color)
     curves.plot([WORKERS] * 2, [speed[width].low, speed[width].high], color=color)
 curves.set(xscale="log", yscale="log", xlabel="Workers", ylabel="Speed (× one worker)")
 curves.set_xticks(MANY_WORKERS, [f"{n}" for n in MANY_WORKERS])
 curves.yaxis.set_major_formatter("{x:g}×")
-curves.axhline(1, color="0.5", linestyle="--")
+curves.minorticks_off()
+reference(curves, 1, "one worker")
 headline(
     figure,
     f"The model predicts the fastest number of workers: {stops[narrow]:short} at width "

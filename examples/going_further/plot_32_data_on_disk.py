@@ -130,7 +130,7 @@ if "bytes" in memory_runs.measured:
     peak_axes = peak.plot(x="n_samples", kind="bar", horizontal=True)
     headline(
         peak_axes,
-        f"{most // fewest} times the rows take {grows:short} the memory",
+        f"{most // fewest} times the rows take {grows.value:.2g}× the memory",
     )
     memory = {"peak": peak, "peaks": peak_axes, "grows": grows}
     claims = {
