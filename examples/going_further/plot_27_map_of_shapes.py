@@ -24,6 +24,7 @@ from mlperf.profilers.timing import fit_costs
 from mlperf.profilers.work import step_flops
 from mlperf.protocol import CLEAN_ENVIRONMENT, FULL, by_mode
 from mlperf.quantities.drawing import COLORS, QUIET
+from mlperf.quantities.scales import Prefixed
 from mlperf.rivals import installed
 from mlperf.training.engines import ENGINES, available, suited
 from mlperf.training.network import training_steps
@@ -228,15 +229,16 @@ def draw_map(ahead):
         axes.yaxis.set_minor_locator(NullLocator())
         axes.set_title(f"{threads} threads" if threads > 1 else "1 thread", loc="left")
         reference(axes, 1, "the fastest other", vertical=False)
-        for place, depth in enumerate(DEPTHS):
-            axes.text(
-                1.02,
-                0.95 - 0.1 * place,
-                f"{depth} hidden layers" if depth > 1 else "1 hidden layer",
-                color=COLORS[place],
-                transform=axes.transAxes,
-            )
-    panels[-1].set_xlabel("Arithmetic of a step (FLOP)")
+    for place, depth in enumerate(DEPTHS):
+        panels[0].text(
+            1.02,
+            0.95 - 0.1 * place,
+            f"{depth} hidden layers" if depth > 1 else "1 hidden layer",
+            color=COLORS[place],
+            transform=panels[0].transAxes,
+        )
+    panels[-1].xaxis.set_major_formatter(Prefixed(unit="flop"))
+    panels[-1].set_xlabel("Arithmetic of a step")
     fastest = [ratio.value > 1 for _, ratio in ahead.items()]
     headline(
         figure,
