@@ -3,23 +3,29 @@
 import ctypes
 import mmap as mmap_module
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from functools import cache
 from itertools import pairwise
 from mmap import mmap
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from threadpoolctl import ThreadpoolController
 from torch import Tensor, nn
 
 from mlperf.training.kernel import MANY_PARAMETERS, source
 from mlperf.training.library import load
 from mlperf.training.parameters import layer_sizes, separate
 
-FLOP_PER_THREAD, FLOP_PER_PARAMETER = 2_500_000, 40
+FLOP_PER_THREAD, FLOP_PER_PARAMETER, FLOP_PER_ROW = 1_500_000, 190, 1_200
 """Operations that a step must have for each of its threads to pay off: so many, and so many more for each parameter.
-Threads wait for each other, which takes microseconds. They also exchange gradients and parameters; that costs time only
-while these would otherwise stay in the cache of one core, up to `MANY_PARAMETERS`.
+
+Threads wait for each other, which takes microseconds. They also exchange gradients and parameters: on a machine of two
+cores one number in about 0.2 ns while the cores share a cache, and in 1 ns while they do not. The second was taken, so
+that two threads are not slower than one on either. Of large networks (`MANY_PARAMETERS`) only the parameters are
+exchanged, and their data would not stay in the cache of one core either.
+A row that goes through a layer counts as so many operations more: that is what the time of narrow networks comes to.
 """
 
 
@@ -65,12 +71,15 @@ def compiled(
     training = Training([module], X[None], y[None], learning_rate=learning_rate, batch_size=batch_size, **choices)
     while True:
         if shuffled:
-            torch.randperm(len(X), generator=generator, out=training.order[0, : len(X)])
+            training.shuffle(0, generator, len(X))
         yield float(training.epoch(len(X))[0])
 
 
 ROWS = 7
 """Index of the number of rows among the program's arguments."""
+
+MOST_ALONE = 32_768
+"""Length of the arrays that torch fills in one thread; longer ones it shares out."""
 
 
 class Training:
@@ -134,13 +143,13 @@ class Training:
         self.order = torch.arange(n_samples, device=X.device).repeat(n_networks, 1)
         self.learning_rates = np.full(n_networks, learning_rate, dtype=np.float64)
         self._powers, self._losses = np.ones((n_networks, 2)), np.empty(n_networks)
-        n_threads = threads_for(sizes, min(batch_size, n_samples) if n_networks == 1 else n_networks * n_samples)
+        self._n_threads = threads_for(sizes, min(batch_size, n_samples) if n_networks == 1 else n_networks * n_samples)
         functions.mlperf_memory.restype = ctypes.c_int64
-        self._memory = _zeros(functions.mlperf_memory(n_networks, n_threads))
+        self._memory = _zeros(functions.mlperf_memory(n_networks, self._n_threads))
         self._arguments = [
             ctypes.byref(ctypes.c_char.from_buffer(self._memory)),
             ctypes.c_int(n_networks),
-            ctypes.c_int(n_threads),
+            ctypes.c_int(self._n_threads),
             (ctypes.c_void_p * len(self._tensors))(*(tensor.data_ptr() for tensor in self._tensors)),
             *(_address(data) for data in (self._X, self._y, self.order)),
             ctypes.c_int64(n_samples),
@@ -148,6 +157,25 @@ class Training:
             *(ctypes.c_void_p(data.ctypes.data) for data in (self.learning_rates, self._powers, self._losses)),
         ]
         self._train = functions.mlperf_epoch
+
+    def shuffle(self, network: int, generator: torch.Generator, n_samples: int | None = None) -> None:
+        """Draw the order in which the next epoch takes the rows of a network, by ``torch.randperm``.
+
+        Parameters
+        ----------
+        network : int
+            Its number.
+        generator : torch.Generator
+            Draws the order.
+        n_samples : int, optional
+            Shuffle the first so many rows; by default all.
+        """
+        order = self.order[network, :n_samples]
+        # torch shares long arrays out among threads, which then wait for more in a busy loop: with GCC's OpenMP for
+        # some milliseconds, in which they would take the processors from the program's threads.
+        busy = self._n_threads > 1 and len(order) > MOST_ALONE
+        with _openmp().limit(limits=1) if busy else nullcontext():
+            torch.randperm(len(order), generator=generator, out=order, device=order.device)
 
     def epoch(self, n_samples: int | None = None) -> np.ndarray:
         """Train for an epoch, in the order of `order`.
@@ -166,6 +194,12 @@ class Training:
             self._arguments[ROWS] = ctypes.c_int64(n_samples)
         self._train(*self._arguments)
         return self._losses.copy()
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    """Return what limits the threads of OpenMP that the calling thread may use; other threads keep theirs."""
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def _zeros(n_bytes: int) -> mmap:
@@ -202,10 +236,11 @@ def threads_for(sizes: Sequence[int], n_rows: int) -> int:
     >>> threads_for((5, 32, 1), n_rows=64)
     1
     """
-    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
-    worthwhile = (
-        6 * n_rows * n_parameters // (FLOP_PER_THREAD + FLOP_PER_PARAMETER * min(n_parameters, MANY_PARAMETERS))
-    )
+    layers = list(pairwise(sizes))
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in layers)
+    work = n_rows * (6 * n_parameters + FLOP_PER_ROW * len(layers))
+    exchanged = min(n_parameters, MANY_PARAMETERS // 2)
+    worthwhile = work // (FLOP_PER_THREAD + FLOP_PER_PARAMETER * exchanged)
     return max(1, min(torch.get_num_threads(), n_rows, worthwhile))
 
 

@@ -132,11 +132,9 @@ def compiled_together(
     """
     _check_counts("compiled_together", modules, X, y, generators)
     training = Training(modules, X, y, learning_rate=learning_rate, batch_size=batch_size)
-    orders = list(zip(training.order, generators, strict=True))
-    n_samples, device = X.shape[1], training.order.device
     while True:
-        for order, generator in orders:
-            torch.randperm(n_samples, generator=generator, out=order, device=device)
+        for number, generator in enumerate(generators):
+            training.shuffle(number, generator)
         changed = yield torch.from_numpy(training.epoch()).float()
         if changed is not None:
             training.learning_rates[:] = changed

@@ -98,9 +98,30 @@ def test_a_step_is_shared_out_if_it_is_large_and_no_further_than_torch_may(monke
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     assert threads_for((5, 32, 1), n_rows=64) == 1
     assert threads_for((15, 64, 64, 64, 1), n_rows=16) == 1  # less to compute than to hand over
+    assert threads_for((784, 200, 200, 1), n_rows=32) == 1
     assert threads_for((256, 24, 1), n_rows=256) > 1
+    assert threads_for((30, 12, 1), n_rows=1_024) > 1  # little to compute for each of many rows
     assert threads_for((64, 1024, 1024, 1), n_rows=256) == 4
     assert threads_for((64, 4096, 4096, 1), n_rows=2) == 2
+
+
+def test_a_long_order_is_drawn_by_one_thread(monkeypatch):
+    """Tried: torch's threads, which had shared it out, stayed busy, and two threads took longer than one."""
+    drawn_by, draw, threads = [], torch.randperm, torch.get_num_threads()
+
+    def randperm(*args, **options):
+        drawn_by.append(torch.get_num_threads())
+        return draw(*args, **options)
+
+    monkeypatch.setattr(torch, "randperm", randperm)
+    monkeypatch.setattr(module_of_compiled, "threads_for", lambda *_: 2)
+    torch.set_num_threads(2)
+    try:
+        an_epoch(compiled, (1, 2, 1), 40_000, 20_000)
+        assert drawn_by == [1]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_rows_are_taken_in_their_order_if_they_are_not_shuffled():
