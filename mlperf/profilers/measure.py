@@ -72,15 +72,17 @@ def measure(
     executor : Dask client or executor, default=None
         What carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
         (Slurm), of loky or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each
-        process of a cell, one at a time. Dask tells which machines there are; a round then stays on one of them. See
-        :doc:`/clusters`. By default `measure` starts the processes itself, on this machine, without a pool: that is
-        faster than a fresh pool for each process, and if one exits, the error names the cell that it was running.
+        process of a cell, or of a round where `fresh` is ``"round"``, one at a time. Dask tells which machines there
+        are; a round then stays on one of them. See :doc:`/clusters`. By default `measure` starts the processes itself,
+        on this machine, without a pool: that is faster than a fresh pool for each process, and if one exits, the error
+        names the cell that it was running.
     fresh : bool or "round", default=True
         Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run one after
         the other in one fresh process: libraries are loaded once a round, and whatever differs between processes is the
         same for all cells that are compared. What one cell leaves in memory may affect the next, which is another cell
         in each round. With False, all runs share one process, which is quick but does not sample the differences
-        between processes. By default False in the quick protocol. An `executor` gives each cell a process in any case.
+        between processes. By default False in the quick protocol. With an `executor`, False is as ``"round"``, since no
+        process lasts from one round to the next on its workers.
     timeout : float, default=None
         Seconds that a run or a warm-up may take.
     clean_environment : bool, default=False
@@ -151,7 +153,7 @@ def measure(
     settings = Settings(repeats, min_run_time, threads, fresh, timeout, clean_environment, first)
     elsewhere = [] if executor is None else places(executor, n_jobs)
     # The runs of a cluster name their machines; those of here are continued on this machine only.
-    where = "executor" if elsewhere else (machine(), (n_jobs or 1) > 1, fresh)
+    where = ("executor", fresh is True) if elsewhere else (machine(), (n_jobs or 1) > 1, fresh)
     depends = (child, run, replaced, repeats, min_run_time, threads, clean_environment, where)
     journal = Journal(script, depends)
     pending = []

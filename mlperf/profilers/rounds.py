@@ -6,7 +6,7 @@ import random
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -53,6 +53,16 @@ class Turn:
     """One for each run; None as long as they are not measured."""
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Turns of one round that one process carries out, one after the other."""
+
+    place: int
+    """That of the first one in its round."""
+
+    turns: list[Turn]
+
+
 class Measurement:
     """What is under way: the processes that run, and what is shown of it."""
 
@@ -79,85 +89,65 @@ class Measurement:
             try:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
-                elif self.settings.fresh is not True:
-                    self._round_by_round(n_jobs if self.settings.fresh else 1)
-                elif n_jobs and n_jobs > 1:
+                elif self.settings.fresh and n_jobs and n_jobs > 1:
                     self._deal_out([("", self._measure_here)] * n_jobs)
                 else:
                     # Loading the libraries takes seconds, so several processes do it at once.
-                    self._one_by_one(together=joblib.cpu_count() if n_jobs is None else 1)
+                    self._in_turn(together=joblib.cpu_count() if self.settings.fresh and n_jobs is None else 1)
             except BaseException:
                 self.journal.keep()
                 self.stop()
                 raise
 
-    def _one_by_one(self, together: int) -> None:
-        """Measure each cell in a process of its own, one at a time.
+    def _in_turn(self, together: int) -> None:
+        """Measure in one process at a time, on this machine.
 
         Several start and warm up together; only when all of them are ready, and idle, are they measured.
         """
-        for place, batch in _batches(self.turns, together):
-            self._name(batch[0])
-            ready = self._in_lanes(self._prepare, batch, len(batch))
-            for order, (turn, process) in enumerate(zip(batch, ready, strict=True), place):
-                self._measure(turn, process, order)
-                self._end(process)
+        batches = self._batches()
+        for first in range(0, len(batches), together):
+            several = batches[first : first + together]
+            ready = self._in_lanes(self._prepare, several)
+            for batch, process in zip(several, ready, strict=True):
+                self._measure_in(process, batch)
 
-    def _round_by_round(self, n_jobs: int | None) -> None:
-        """Measure all cells of a round in one process.
-
-        Processes of several rounds start and load their libraries together; only when all of them are ready, and idle,
-        are they measured, one after the other. With `n_jobs` above 1 that many rounds run at a time instead.
-        """
-        rounds = list(_batches(self.turns, len(self.turns)))
-
-        def prepare(numbered: tuple[int, list[Turn]]) -> Process:
-            _, of_round = numbered
-            self._name(of_round[0])
-            return self._prepare(of_round[0])
-
-        def carry_out(numbered: tuple[int, list[Turn]], process: Process) -> None:
-            place, of_round = numbered
-            for order, turn in enumerate(of_round, place):
-                if turn is not of_round[0]:
-                    self._warm_up(turn, process)
-                self._measure(turn, process, order)
-            if self.settings.fresh:
-                self._end(process)
-
-        if n_jobs is not None:
-            self._in_lanes(lambda numbered: carry_out(numbered, prepare(numbered)), rounds, n_jobs)
-            return
-        together = joblib.cpu_count()
-        for first in range(0, len(rounds), together):
-            several = rounds[first : first + together]
-            ready = self._in_lanes(prepare, several, len(several))
-            for numbered, process in zip(several, ready, strict=True):
-                carry_out(numbered, process)
-
-    def _deal_out(self, lanes: Sequence[tuple[str, Callable[[Turn, int], None]]]) -> None:
+    def _deal_out(self, lanes: Sequence[tuple[str, Callable[[Batch], None]]]) -> None:
         """Measure in several lanes at a time. All turns of a round go to lanes on one machine."""
         machines = sorted({machine for machine, _ in lanes})
-        dealt: dict[str, list[tuple[Turn, int]]] = {machine: [] for machine in machines}
-        for order, (turn,) in _batches(self.turns, 1):
-            dealt[machines[turn.number % len(machines)]].append((turn, order))
-        left = {machine: iter(turns) for machine, turns in dealt.items()}
-        self._name(next(turn for turn in self.turns if turn.answers is None))
+        dealt: dict[str, list[Batch]] = {machine: [] for machine in machines}
+        batches = self._batches()
+        for batch in batches:
+            dealt[machines[batch.turns[0].number % len(machines)]].append(batch)
+        left = {machine: iter(of_machine) for machine, of_machine in dealt.items()}
+        self._name(batches[0].turns)
 
-        def work(lane: tuple[str, Callable[[Turn, int], None]]) -> None:
+        def work(lane: tuple[str, Callable[[Batch], None]]) -> None:
             machine, carry_out = lane
             while not self.stopped:
                 with self.lock:
                     following = next(left[machine], None)
                 if following is None:
                     return
-                carry_out(*following)
+                carry_out(following)
 
-        self._in_lanes(work, lanes, len(lanes))
+        self._in_lanes(work, lanes)
 
-    def _in_lanes(self, work: Callable[[Any], Any], items: Sequence[Any], n_lanes: int) -> list[Any]:
+    def _batches(self) -> list[Batch]:
+        """Return what is left of each round, in an order that is drawn anew, as one batch or as one for each cell."""
+        batches: list[Batch] = []
+        for _, of_round in itertools.groupby(self.turns, lambda turn: turn.number):
+            every = list(of_round)
+            left = [turn for turn in every if turn.answers is None]
+            random.SystemRandom().shuffle(left)
+            # Where several were under way at a time, those that an earlier start left need not be the first ones.
+            following = 1 + max((turn.answers[0]["order"] for turn in every if turn.answers), default=-1)
+            size = 1 if self.settings.fresh is True else len(every)
+            batches += [Batch(following + at, left[at : at + size]) for at in range(0, len(left), size)]
+        return batches
+
+    def _in_lanes(self, work: Callable[[Any], Any], items: Sequence[Any]) -> list[Any]:
         """Work on items in threads; the first failure ends all of it."""
-        with ThreadPoolExecutor(n_lanes) as lanes:
+        with ThreadPoolExecutor(len(items)) as lanes:
             futures: list[Future[Any]] = []
             try:
                 futures += [lanes.submit(work, item) for item in items]
@@ -170,10 +160,11 @@ class Measurement:
                 raise
         return [future.result() for future in futures]
 
-    def _prepare(self, turn: Turn) -> Process:
-        """Start the process of a turn and let it warm up."""
+    def _prepare(self, batch: Batch) -> Process:
+        """Start the process of a batch and let it warm up for its first turn."""
         process = self._process()
-        self._warm_up(turn, process)
+        self._name(batch.turns[:1])
+        self._warm_up(batch.turns[0], process)
         return process
 
     def _warm_up(self, turn: Turn, process: Process) -> None:
@@ -181,34 +172,51 @@ class Measurement:
         try:
             process.ask(self.settings.request._replace(task=turn.task), self.settings.timeout)
         except ProcessError as error:
-            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
+            raise _failure([turn], error, notes=getattr(error, "__notes__", [])) from None
 
-    def _measure_here(self, turn: Turn, order: int) -> None:
-        process = self._prepare(turn)
-        self._measure(turn, process, order)
-        self._end(process)
+    def _measure_here(self, batch: Batch) -> None:
+        """Carry out the runs of a batch in a process of its own on this machine."""
+        self._measure_in(self._prepare(batch), batch)
 
-    def _measure_at(self, place: Place, turn: Turn, order: int) -> None:
-        """Have the runs of a turn carried out at a place of an executor."""
-        self._name(turn)
+    def _measure_in(self, process: Process, batch: Batch) -> None:
+        """Carry out the runs of a batch in a process that has warmed up for its first turn."""
+        for order, turn in enumerate(batch.turns, batch.place):
+            if turn is not batch.turns[0]:
+                self._warm_up(turn, process)
+            self._measure(turn, process, order)
+        if self.settings.fresh:
+            self._end(process)
+
+    def _measure_at(self, place: Place, batch: Batch) -> None:
+        """Have the runs of a batch carried out at a place of an executor."""
+        turns = batch.turns
+        self._name(turns)
         settings = self.settings
-        request = settings.request._replace(task=turn.task)
-        clean = settings.clean_environment
-        min_run_time = settings.min_run_time
-        wanted = Order(self.name, request, settings.repeats, settings.threads, settings.timeout, clean, min_run_time)
+        order = Order(
+            self.name,
+            settings.request,
+            [turn.task for turn in turns],
+            settings.repeats,
+            settings.threads,
+            settings.timeout,
+            settings.clean_environment,
+            settings.min_run_time,
+        )
         try:
-            outcome = place.carry_out(wanted, lambda: self.stopped)
+            outcome = place.carry_out(order, lambda: self.stopped)
         except ProcessError as error:
-            raise _failure(turn, error, f" on {place.name}") from error.__cause__
+            raise _failure(turns, error, f" on {place.name}") from error.__cause__
+        for number, (turn, answers) in enumerate(zip(turns, outcome.answers, strict=False), batch.place):
+            self._keep(turn, [{**answer, "order": number, "machine": outcome.machine} for answer in answers])
+            self._show(len(answers), beyond=len(answers) - settings.repeats)
         if outcome.error:
             where = place.name if place.machine else f"the worker {outcome.worker}"
-            raise _failure(turn, outcome.error, f" on {where}", outcome.notes)
-        self._keep(turn, [{**answer, "order": order, "machine": outcome.machine} for answer in outcome.answers])
-        self._show(len(outcome.answers), beyond=len(outcome.answers) - settings.repeats)
+            failed = turns[len(outcome.answers)]
+            raise _failure([failed], outcome.error, f" on {where}", outcome.notes)
 
     def _measure(self, turn: Turn, process: Process, order: int) -> None:
         """Carry out the runs of a turn in its process."""
-        self._name(turn)
+        self._name([turn])
         settings = self.settings
         about = {"order": order, "machine": machine()}
         answers: list[dict[str, Any]] = []
@@ -217,7 +225,7 @@ class Measurement:
                 answers.append({**answer, **about})
                 self._show(1, beyond=int(len(answers) > settings.repeats))
         except ProcessError as error:
-            raise _failure(turn, error, notes=getattr(error, "__notes__", [])) from None
+            raise _failure([turn], error, notes=getattr(error, "__notes__", [])) from None
         self._keep(turn, answers)
 
     def _show(self, n_runs: int, beyond: int) -> None:
@@ -236,9 +244,10 @@ class Measurement:
         with self.lock:
             self.journal.put(turn.key, turn.number, answers)
 
-    def _name(self, turn: Turn) -> None:
+    def _name(self, turns: Sequence[Turn]) -> None:
+        """Show what is measured: a cell, or several of a round."""
         with self.lock:
-            self.bar.set_postfix_str(turn.cell.name)
+            self.bar.set_postfix_str(turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}")
 
     def _process(self) -> Process:
         with self.lock:
@@ -263,23 +272,14 @@ class Measurement:
                     place.stop(self.name)
 
 
-def _failure(turn: Turn, error: object, where: str = "", notes: Sequence[str] = ()) -> MeasurementError:
-    failure = MeasurementError(f"The measured run failed in the cell {turn.cell.name}{where}: {error}")
+def _failure(turns: Sequence[Turn], error: object, where: str = "", notes: Sequence[str] = ()) -> MeasurementError:
+    """Return the error that names the cell that failed, or all in which it may have been."""
+    cells = "; ".join(turn.cell.name for turn in turns)
+    among = "the cell" if len(turns) == 1 else "one of the cells"
+    failure = MeasurementError(f"The measured run failed in {among} {cells}{where}: {error}")
     for note in notes:
         failure.add_note(note)
     return failure
-
-
-def _batches(turns: Sequence[Turn], size: int) -> Iterator[tuple[int, list[Turn]]]:
-    """Yield what is left of each round, in an order that is drawn anew, with the place of each batch in its round."""
-    for _, of_round in itertools.groupby(turns, lambda turn: turn.number):
-        every = list(of_round)
-        left = [turn for turn in every if turn.answers is None]
-        random.SystemRandom().shuffle(left)
-        # Where several were under way at a time, those that an earlier start left need not be the first ones.
-        following = 1 + max((turn.answers[0]["order"] for turn in every if turn.answers), default=-1)
-        for first in range(0, len(left), size):
-            yield following + first, left[first : first + size]
 
 
 _shared: list[tuple[dict[str, str], Process]] = []

@@ -1,4 +1,4 @@
-"""What a worker of an executor does: it carries out the runs of one cell in a fresh process of its own.
+"""What a worker of an executor does: it carries out the runs of a cell, or of a round, in a fresh process of its own.
 
 The process is started with `subprocess`, as daemonic workers such as Dask's may start none with `multiprocessing`.
 """
@@ -6,6 +6,7 @@ The process is started with `subprocess`, as daemonic workers such as Dask's may
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,7 +25,10 @@ class Order(NamedTuple):
     """Tells the processes of one measurement from those of others."""
 
     request: Request
-    """What is asked of the process first."""
+    """What is asked of the process before each task, without the task."""
+
+    tasks: Sequence[bytes]
+    """The cells that one process runs, one after the other: a single one, or all of a round."""
 
     repeats: int
     threads: int
@@ -38,15 +42,15 @@ class Outcome(NamedTuple):
 
     worker: str
     machine: str
-    answers: list[dict[str, Any]]
-    """One for each run."""
+    answers: list[list[dict[str, Any]]]
+    """Of each task that was carried out, one for each run. After a failure, those of the tasks before."""
 
     error: str = ""
     notes: tuple[str, ...] = ()
 
 
 def carry_out(order: Order) -> Outcome:
-    """Carry out the runs of one cell in a fresh process on this machine.
+    """Carry out the runs of one or more cells in a fresh process on this machine.
 
     Parameters
     ----------
@@ -65,20 +69,23 @@ def carry_out(order: Order) -> Outcome:
     >>> from mlperf.profilers.pickling import pickled
     >>> from mlperf.profilers.worker import Order, carry_out
     >>> task = pickled(lambda: {"x": 1}, {})
-    >>> outcome = carry_out(Order("one", Request("prepare", task=task), repeats=2, threads=1, timeout=None))
-    >>> [answer["rows"] for answer in outcome.answers]
-    [[[1]], [[1]]]
+    >>> outcome = carry_out(Order("one", Request("prepare"), [task], repeats=2, threads=1, timeout=None))
+    >>> [[answer["rows"] for answer in of_task] for of_task in outcome.answers]
+    [[[[1]], [[1]]]]
     """
     worker, where = f"{platform.node()}, process {os.getpid()}", machine()
     process = Process(order.threads, clean=order.clean_environment)
     _running[process] = order.measurement
+    request = _at_home(order.request)
+    answers: list[list[dict[str, Any]]] = []
     try:
-        process.ask(_at_home(order.request), order.timeout)
-        answers = list(process.runs(order.repeats, order.min_run_time, order.timeout))
+        for task in order.tasks:
+            process.ask(request._replace(task=task), order.timeout)
+            answers.append(list(process.runs(order.repeats, order.min_run_time, order.timeout)))
         process.end()
         return Outcome(worker, where, answers)
     except ProcessError as error:
-        return Outcome(worker, where, [], str(error), tuple(getattr(error, "__notes__", ())))
+        return Outcome(worker, where, answers, str(error), tuple(getattr(error, "__notes__", ())))
     finally:
         process.end(kill=True)
         del _running[process]

@@ -135,6 +135,67 @@ def test_every_process_of_every_cell_is_a_fresh_one_of_its_own_on_a_worker(execu
     assert not children()
 
 
+@pytest.mark.parametrize("executor", ["Dask client", "submitit", "loky", "threads"], indirect=True)
+def test_round_is_one_fresh_process_on_a_worker_which_visits_every_cell(executor):
+    runs = measure(timed, processes=2, repeats=2, warmup=False, executor=executor, n_jobs=2, fresh="round", n=[1, 2, 3])
+    assert runs.frame[["process", "n", "repeat"]].to_numpy().tolist() == [
+        [process, n, repeat] for process in (0, 1) for n in (1, 2, 3) for repeat in (0, 1)
+    ]
+    assert runs.frame.groupby("process")["pid"].nunique().tolist() == [1, 1]
+    assert runs.frame["pid"].nunique() == 2
+    assert not {*runs.frame["pid"]} & {os.getpid(), *runs.frame["worker"]}
+    for _, of_round in runs.frame.groupby("process"):
+        in_order = of_round.sort_values(["order", "repeat"])
+        assert in_order["order"].tolist() == [0, 0, 1, 1, 2, 2]
+        assert in_order["begin"].is_monotonic_increasing
+    assert not children()
+
+
+def test_cells_of_a_round_run_on_a_worker_in_an_order_that_is_drawn_anew():
+    with ThreadPoolExecutor(1) as executor:
+        options = {"warmup": False, "executor": executor, "fresh": "round"}
+        runs = measure(lambda n: {"x": n}, processes=4, **options, n=range(20))
+    orders = runs.frame.pivot_table(index="process", columns="n", values="order")
+    assert not orders.duplicated().any()
+
+
+def test_runs_share_the_process_of_their_round_where_an_executor_gets_no_fresh_ones():
+    with ThreadPoolExecutor(1) as executor:
+        runs = measure(timed, processes=2, warmup=False, executor=executor, fresh=False, n=[1, 2])
+    assert runs.frame.groupby("process")["pid"].nunique().tolist() == [1, 1]
+    assert runs.frame["pid"].nunique() == 2
+
+
+def test_every_cell_of_a_round_warms_up_on_the_worker_right_before_its_runs(tmp_path):
+    def run(n, times=2):
+        with (tmp_path / "log").open("a") as file:
+            file.write(f"{n}x{times} ")
+        return {"x": n}
+
+    with ThreadPoolExecutor(1) as executor:
+        options = {"processes": 1, "repeats": 2, "warmup": {"times": 1}, "executor": executor, "fresh": "round"}
+        runs = measure(run, **options, n=[1, 2, 3]).frame
+    order = runs[runs["repeat"] == 0].sort_values("order")["n"]
+    assert (tmp_path / "log").read_text().split() == [f"{n}x{times}" for n in order for times in (1, 2, 2)]
+
+
+def test_timeout_holds_for_each_run_of_a_round_on_a_worker():
+    with ThreadPoolExecutor(1) as executor:
+        options = {"processes": 1, "warmup": False, "executor": executor, "fresh": "round"}
+        assert len(measure(lambda n: time.sleep(0.8) or {"x": n}, **options, timeout=2, n=[1, 2, 3]).frame) == 3
+        with pytest.raises(MeasurementError, match=r"n=[12] on the worker .+: it took longer than its timeout of 1 s"):
+            measure(hangs, **options, timeout=1, n=[1, 2])
+
+
+def test_progress_names_the_round_that_a_worker_carries_out(capfd):
+    with ThreadPoolExecutor(1) as executor:
+        measure(lambda n: {"x": n}, processes=2, warmup=False, executor=executor, fresh="round", n=[1, 2, 3])
+    shown = capfd.readouterr().err
+    assert re.search("0/6 .*round 1", shown)
+    assert re.search("3/6 .*round 2", shown)
+    assert "6/6" in shown
+
+
 def test_environment_is_cleaned_on_the_worker(monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     options = {"processes": 1, "warmup": False}
@@ -337,6 +398,16 @@ def test_worker_that_dies_is_one_error_that_names_it_and_its_cell(executor, name
     wait_until(lambda: not children())
 
 
+@pytest.mark.parametrize("executor", ["Dask client", "loky"], indirect=True)
+def test_worker_that_dies_in_a_round_is_one_error_that_names_it_and_the_cells_of_the_round(executor):
+    said = (
+        r"(?s)^The measured run failed in one of the cells (n=1; n=2|n=2; n=1) on (the|a) worker .*: .*(died|managed)"
+    )
+    with pytest.raises(MeasurementError, match=said):
+        measure(kills_its_worker, processes=2, warmup=False, executor=executor, fresh="round", n=[1, 2])
+    wait_until(lambda: not children())
+
+
 def test_cluster_on_which_no_worker_is_left_is_not_waited_for(tmp_path):
     """Dask itself waits for another worker to come."""
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster, Client(cluster) as client:
@@ -410,6 +481,32 @@ def test_cells_of_a_second_start_come_after_those_of_the_first(tmp_path, results
         runs = measure(run, **options).frame
     assert sorted(runs["order"])[-1] == 3
     assert runs["order"].is_unique
+
+
+def test_what_a_round_measured_before_it_failed_is_kept(tmp_path):
+    def run(n):
+        with (tmp_path / "log").open("a") as file:
+            file.write(f"{n} ")
+        if len((tmp_path / "log").read_text().split()) == 3:
+            raise ValueError("too large")
+        return {"x": n}
+
+    def called():
+        return [int(n) for n in (tmp_path / "log").read_text().split()]
+
+    with ThreadPoolExecutor(1) as pool:
+        options = {"processes": 1, "warmup": False, "executor": pool, "fresh": "round", "n": [1, 2, 3, 4]}
+        with pytest.raises(MeasurementError) as caught:
+            measure(run, **options)
+        first = called()
+        assert re.search(
+            rf"failed in the cell n={first[-1]} on the worker .+: ValueError: too large$", str(caught.value)
+        )
+        journal._calls.clear()  # as in a second start
+        runs = measure(run, **options).frame
+    assert runs["x"].tolist() == [1, 2, 3, 4]
+    assert sorted(first[:-1] + called()[3:]) == [1, 2, 3, 4]
+    assert sorted(runs["order"]) == [0, 1, 2, 3]
 
 
 # What is wrong with the call.
@@ -487,8 +584,8 @@ def test_worker_stops_the_runs_of_one_measurement_alone():
     from mlperf.profilers.child import Request
     from mlperf.profilers.pickling import pickled
 
-    request = Request("prepare", task=pickled(hangs, {"n": 1}))
-    orders = [worker.Order(name, request, repeats=1, threads=1, timeout=None) for name in ("one", "two")]
+    request, tasks = Request("prepare"), [pickled(hangs, {"n": 1})]
+    orders = [worker.Order(name, request, tasks, repeats=1, threads=1, timeout=None) for name in ("one", "two")]
     with ThreadPoolExecutor(2) as pool:
         one, two = (pool.submit(worker.carry_out, order) for order in orders)
         wait_until(lambda: len(worker._running) == 2)
