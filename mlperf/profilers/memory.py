@@ -1,6 +1,7 @@
 """Peak memory, from the inside out: predicted from shapes, of live tensors, of the heap, of the whole process."""
 
 import json
+import logging
 import platform
 import resource
 from collections.abc import Callable, Iterator, Sequence
@@ -148,6 +149,8 @@ def heap_peak(call: Callable[[], object]) -> int | None:
         import memray
     except ImportError:
         return None
+    # With some builds of Python it tells at each start where it found the allocator.
+    memray.set_log_level(logging.ERROR)
     with scratch() as folder:
         record = folder / "heap.bin"
         with memray.Tracker(record):
