@@ -24,7 +24,8 @@ FLOP_PER_THREAD, FLOP_PER_PARAMETER, FLOP_PER_ROW = 1_500_000, 190, 1_200
 Threads wait for each other, which takes microseconds. They also exchange gradients and parameters: on a machine of two
 cores one number in about 0.2 ns while the cores share a cache, and in 1 ns while they do not. The second was taken, so
 that two threads are not slower than one on either. Of large networks (`MANY_PARAMETERS`) only the parameters are
-exchanged, and their data would not stay in the cache of one core either.
+exchanged, and their data would not stay in the cache of one core either: their threads are counted as exchanging half
+as many numbers, which pays off only where the cores share a cache if mini-batches are small.
 A row that goes through a layer counts as so many operations more: that is what the time of narrow networks comes to.
 """
 
