@@ -116,8 +116,8 @@ growth_claims = {
     "steps": claim(
         "Training time grows linearly with the optimiser's steps.",
         per_step.within(0.9, 1.1),
-        holds="Training time grows linearly with the optimiser's steps, and nearly so "
-        "with the samples.",
+        holds="Training time grows linearly with the optimiser's steps, to within a "
+        "tenth, and almost so with the samples.",
         otherwise="Training time does not grow linearly with the optimiser's steps.",
         seen=more_steps,
     ),
@@ -142,36 +142,43 @@ def longer_than_small(n_samples):
     )
 
 
+def slower_by(n_seconds, n_samples):
+    medium, large = (lag[name, n_samples].value for name in ("Medium", "Large"))
+    if min(medium, large) >= n_seconds:
+        return "Medium and Large take"
+    return "Medium takes" if medium > large else "Large takes"
+
+
 plateau = fit["Large", many] / fit["Medium", many]
 as_medium = f"on {many:,} samples Large takes {plateau} as long as Medium"
 distance_claims = {
     "close_few": claim(
         "Medium and Large take less than a second longer than Small.",
         lag[:, few] < 1,
-        otherwise="Medium or Large takes a second or more longer than Small.",
+        otherwise=f"{slower_by(1, few)} a second or more longer than Small.",
         seen=longer_than_small(few),
         original="On the fewest samples the models differ by less than 1 s.",
     ),
     "close_middle": claim(
         "Medium and Large take less than two seconds longer than Small.",
         lag[:, middle] < 2,
-        otherwise="Medium or Large takes two seconds or more longer than Small.",
+        otherwise=f"{slower_by(2, middle)} two seconds or more longer than Small.",
         seen=longer_than_small(middle),
         original="On 5,000 samples the models differ by less than 2 s.",
     ),
     "small_ahead": claim(
         "Medium and Large take five to seven seconds longer than Small.",
         lag[:, many].within(5, 7),
-        otherwise="Medium or Large does not take five to seven seconds longer than "
-        "Small.",
+        otherwise="Medium and Large do not both take five to seven seconds longer "
+        "than Small.",
         seen=longer_than_small(many),
         original="On the most samples Small is about 6 s ahead of the other two.",
     ),
     "plateau": claim(
         "There is a plateau: Medium and Large differ by less than a twentieth.",
         plateau.within(0.95, 1.05),
-        holds="There is a plateau from Medium to Large.",
-        otherwise="There is no plateau from Medium to Large.",
+        holds="The original's plateau from Medium to Large is here, too.",
+        otherwise="The original's plateau from Medium to Large is not here.",
         seen=as_medium,
         original="On the most samples Medium and Large are level: a plateau.",
     ),

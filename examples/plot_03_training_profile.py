@@ -133,7 +133,7 @@ claims = {
         calls.leads("aten::empty_strided", over="operator"),
         otherwise=f"In total, {most_calls} is called most often in training; "
         "aten::empty_strided does not lead for every model and sample size.",
-        original="aten::empty_strided has the largest number of calls, everywhere.",
+        original="aten::empty_strided has the largest number of calls in training.",
     ),
     "grows": claim(
         "Self CPU time and allocated memory of training grow with the model and with "
@@ -142,7 +142,8 @@ claims = {
         allocated.sum("operator").rises("model", "n_samples"),
         otherwise="Self CPU time or allocated memory of training does not grow at "
         "every step to a larger model or to more samples.",
-        original="Self CPU time and CPU memory grow with the model and with the data.",
+        original="In training, self CPU time and CPU memory grow with the model and "
+        "with the data.",
     ),
 }
 

@@ -149,7 +149,7 @@ claims = {
         aten_calls.leads("aten::empty_strided", over="operator"),
         otherwise=f"In total, {most_calls} is called most often in prediction; "
         "aten::empty_strided does not lead for every model and sample size.",
-        original="aten::empty_strided has the largest number of calls, everywhere.",
+        original="aten::empty_strided has the largest number of calls in prediction.",
     ),
     "less_than_training": claim(
         "A prediction takes less CPU time and memory than even one epoch of training.",
@@ -178,7 +178,8 @@ claims = {
         prediction_bytes.rises("model", "n_samples"),
         otherwise="Self CPU time or allocated memory of prediction does not grow at "
         "every step to a larger model or to more samples.",
-        original="Self CPU time and CPU memory grow with the model and with the data.",
+        original="In prediction, self CPU time and CPU memory grow with the model and "
+        "with the data.",
     ),
 }
 

@@ -85,7 +85,7 @@ claims = {
     "r2_999": claim(
         "R2 is 0.999, to three digits, everywhere.",
         r2.within(0.9985, 0.9995),
-        otherwise="R2 is not 0.999, to three digits, everywhere.",
+        otherwise="R2 does not round to 0.999 everywhere.",
         seen=f"it is {r2}",
         original="R2 is about 0.999 everywhere.",
     ),

@@ -159,7 +159,7 @@ else:
     over_blas = step["Large", "compiled"] / step["Large", BLAS]
     as_fast = (
         f"{fastest} as fast as the fused one, and {over_eager} as fast as the eager "
-        f"one; compiling takes {compiling:short}, once"
+        f"one; compiling takes {compiling:short}, once for each network"
     )
     claims["compiled"] = claim(
         "The compiled engine is faster than the fused one.",

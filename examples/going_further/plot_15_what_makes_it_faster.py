@@ -131,8 +131,8 @@ arithmetic_claim = claim(
     "Arithmetic limits training: layers four times as wide take time in proportion to "
     "it, to within a quarter.",
     wider.within(0.75 * predicted, 1.25 * predicted),
-    holds="Arithmetic limits training.",
-    otherwise="Arithmetic does not limit training.",
+    holds="Arithmetic sets the pace.",
+    otherwise="Arithmetic does not set the pace.",
     seen=took,
 )
 
@@ -155,10 +155,10 @@ claims = {
         f"operators, an epoch takes {larger_batches} of the time",
     ),
     "threads": claim(
-        "A second core helps: two threads cut an epoch by a tenth or more.",
+        "A second core pays: two threads cut an epoch by a tenth or more.",
         two_threads < 0.9,
-        holds="A second core helps.",
-        otherwise="A second core does not help much.",
+        holds="A second core pays.",
+        otherwise="A second core does not pay.",
         seen=f"with two threads, an epoch takes {two_threads} as long",
     ),
     "fused": claim(
@@ -170,13 +170,14 @@ claims = {
         seen=f"it takes {fused} of the time",
     ),
     "together": claim(
-        "Models trained in one batched call take half the time each, or less.",
+        "Networks trained in one batched call take half the time each, or less.",
         in_one_call < 0.5,
-        holds=f"Trained in one batched call, each of {N_MODELS} models takes "
-        f"{in_one_call} of the time.",
-        otherwise="Models trained in one batched call take more than half the time "
+        holds=f"Trained in one batched call, each of {N_MODELS} networks takes "
+        f"{in_one_call} of the time that it takes alone.",
+        otherwise="Networks trained in one batched call take more than half the time "
         "each.",
-        seen=f"each of {N_MODELS} models takes {in_one_call} of the time",
+        seen=f"each of {N_MODELS} networks takes {in_one_call} of the time that it "
+        "takes alone",
     ),
 }
 

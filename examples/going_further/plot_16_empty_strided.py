@@ -115,15 +115,15 @@ claims = {
     "caller": claim(
         "The optimiser is behind more than half of the calls of aten::empty_strided.",
         by_optimiser > 0.5,
-        holds=f"The optimiser is behind {by_optimiser} of the calls of "
-        "aten::empty_strided.",
+        holds=f"Of the calls of aten::empty_strided, {by_optimiser} come from the "
+        "optimiser.",
         otherwise="The optimiser is behind half of the calls of aten::empty_strided or "
         "fewer.",
         seen=by_optimiser,
     ),
     "cause": claim(
-        "The optimiser calls aten::empty_strided for Python numbers: given tensors of "
-        "one element instead, it makes no call.",
+        "The optimiser turns each Python number that it computes with into a tensor: "
+        "given tensors of one element instead, it never calls aten::empty_strided.",
         calls_left < 1,
         otherwise="Given tensors of one element instead of Python numbers, the "
         f"optimiser still makes {calls_left} calls of aten::empty_strided.",
@@ -142,7 +142,8 @@ claims = {
         saved > 0.05,
         holds="The tensors made by aten::empty_strided add overhead.",
         otherwise="The tensors made by aten::empty_strided add little overhead.",
-        seen=f"without them a training step would be {saved} shorter",
+        seen="without them, and what fills and reads them, a training step would be "
+        f"{saved} shorter",
         original="Too many tensors made by aten::empty_strided may add overhead.",
     ),
 }

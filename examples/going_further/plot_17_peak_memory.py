@@ -121,16 +121,14 @@ heap_claim
 # %%
 # Claims on the other two layers, with thresholds fixed before the numbers were seen.
 
-takes = (
-    f"the process takes {process:short} more, though its tensors hold {tensors:short}"
-)
+takes = f"the process grows by {process:short}, though its tensors hold {tensors:short}"
 claims = {
     "predicted": claim(
         "The most memory that tensors hold at once follows from the layers' sizes, to "
         "within a fifth.",
         predicted_ratio.within(0.8, 1.2),
-        holds="The most memory that tensors hold at once follows from the layers' "
-        f"sizes: it is {predicted_ratio} what they predict.",
+        holds="The most that tensors hold at once can be told from the layers' sizes: "
+        f"it is {predicted_ratio} what they predict.",
         otherwise="The most memory that tensors hold at once does not follow from the "
         "layers' sizes, to within a fifth, for every model and sample size.",
         seen=f"it is {predicted_ratio} what they predict",
@@ -149,10 +147,10 @@ claims = {
         "same process takes less than half as much more.",
         again_ratio < 0.5,
         holds="Most of the memory of a first fit is code and data of the libraries, "
-        "which it loads and the process keeps.",
+        "loaded once.",
         otherwise="Half of the memory of a first fit or more is taken again by a "
         "second one in the same process.",
-        seen=f"a second fit takes only {again:short} more",
+        seen=f"a second fit adds {again:short}",
     ),
 }
 

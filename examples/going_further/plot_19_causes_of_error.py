@@ -283,7 +283,7 @@ print(summary)
 # Do the three explain the error, and which of them leads? Thresholds here and below
 # were fixed before the numbers were seen.
 
-not_clear = "The largest cause of the error above the noise is not clear everywhere"
+not_clear = "The largest cause is not everywhere clearly ahead of the next"
 claims = {
     "explained": claim(
         "Overfitting, too few steps and jitter explain more than four fifths of the "

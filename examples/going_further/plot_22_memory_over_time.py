@@ -106,8 +106,8 @@ sum_over_peak
 # Both put to the test.
 
 busiest_sum = (
-    f"the sum of {busiest} alone is {sum_over_peak} the most that all tensors hold at "
-    "once"
+    f"its total for {busiest} alone is {sum_over_peak} the most that all tensors hold "
+    "at once"
 )
 claims = {
     "data_once": claim(

@@ -167,8 +167,8 @@ claims = {
         f"By autograd, {MANY} networks are trained more than twice as fast together as "
         "one by one.",
         autograd_speed > 2,
-        holds=f"By autograd, {MANY} networks are trained {autograd_speed} as fast "
-        "together as one by one.",
+        holds=f"With autograd, training {MANY} networks together is {autograd_speed} "
+        "as fast as one by one.",
         otherwise=f"By autograd, {MANY} networks are not always trained more than "
         "twice as fast together as one by one.",
         seen=f"{autograd_speed} as fast",
@@ -177,8 +177,8 @@ claims = {
         f"{MANY} networks are trained faster together by autograd than one by one with "
         "the fused engine.",
         written_out_speed > 1,
-        holds=f"Together by autograd, {MANY} networks are trained {written_out_speed} "
-        "as fast as one by one with the fused engine.",
+        holds=f"Together with autograd, {MANY} networks train {written_out_speed} as "
+        "fast as with the fused engine one by one.",
         otherwise=f"{MANY} networks are not always trained faster together by autograd "
         "than one by one with the fused engine.",
         seen=f"{written_out_speed} as fast",
@@ -196,8 +196,8 @@ if "compiled" in WAYS:
     claims["compiled"] = claim(
         fastest,
         program_speed > 1,
-        holds=f"The compiled program trains {MANY} networks {program_speed} as fast as "
-        "the best other way.",
+        holds=f"Together with the compiled engine, {MANY} networks train "
+        f"{program_speed} as fast as in the best of these ways.",
         otherwise=f"The compiled program does not train {MANY} networks faster than "
         "all other ways for every model.",
         seen=f"{program_speed} as fast",

@@ -65,13 +65,13 @@ headline(
 # %%
 # What a user may count on.
 
-takes = f"{peak:short} of memory, for data of {data}"
+takes = f"{peak:short} to the memory of the process, for data of {data}"
 claims = {
     "bounded": claim(
         f"A fit of {N_SAMPLES:,} samples takes less than four times the size of its "
         "data in float32, whatever the engine.",
         copies < 4,
-        holds=f"Whatever the engine, a fit of {N_SAMPLES:,} samples takes {takes}.",
+        holds=f"Whatever the engine, a fit of {N_SAMPLES:,} samples adds {takes}.",
         otherwise=f"A fit of {N_SAMPLES:,} samples takes four times the size of its "
         "data in float32 or more with some engine.",
         seen=takes,

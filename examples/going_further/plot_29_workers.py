@@ -285,8 +285,8 @@ headline(
 
 added = (computation + communication) / strong
 added_up = f"one after the other, these take {added} as long"
-two_wide = f"together they are {speed[wide]} as fast"
-two_narrow = f"together they are {speed[narrow]} as fast"
+two_wide = f"they reach {speed[wide]} its speed"
+two_narrow = f"they reach {speed[narrow]} its speed"
 claims = {
     "adds_up": claim(
         "A step of two workers is the computation of half of the mini-batch and the "
@@ -322,15 +322,15 @@ claims = {
         prediction.within(0.75, 1.33),
         otherwise="Latency, bandwidth and arithmetic do not predict the step of two "
         "workers to within a third at every width.",
-        seen=f"the prediction is {prediction} what was measured",
+        seen=f"the predicted time is {prediction} what was measured",
     ),
     "more_pay": claim(
         f"By the model, more workers pay at width {wide:,} than at width {narrow:,}.",
         stops[wide] > stops[narrow],
         otherwise=f"By the model, no more workers pay at width {wide:,} than at width "
         f"{narrow:,}.",
-        seen=f"the fastest number of them is {stops[narrow]} at width {narrow:,} and "
-        f"{stops[wide]} at width {wide:,}",
+        seen="with a core for each of them, a step is shortest with "
+        f"{stops[narrow]} at width {narrow:,} and with {stops[wide]} at width {wide:,}",
     ),
 }
 

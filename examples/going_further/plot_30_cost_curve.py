@@ -218,8 +218,8 @@ claims = {
         slower[BOTH] < more_arithmetic[BOTH].value / 2,
         otherwise="With more samples and wider layers together, time grows at least "
         "half as much as arithmetic.",
-        seen=f"there is {more_arithmetic[BOTH]:short} the arithmetic, and an epoch "
-        f"takes {slower[BOTH]} as long",
+        seen=f"for {more_arithmetic[BOTH]:short} the arithmetic, an epoch takes "
+        f"{slower[BOTH]} as long",
     ),
     "memory_predicted": memory_claim,
 }

@@ -139,7 +139,7 @@ if "bytes" in memory_runs.measured:
             grows.within(0.9, 1.1),
             otherwise="The memory of a fit on files depends on the number of rows.",
             seen=f"{most // fewest} times the rows take {grows} the memory, "
-            f"{peak[most]:short}",
+            f"{peak[most]:short} in all",
         ),
         "little": claim(
             STATEMENTS["little"],
