@@ -222,9 +222,11 @@ def broken(text: str, width: int) -> str:
     >>> broken("torch/optim/adam.py(404): _multi_tensor_adam", 22)
     'torch/optim/\nadam.py(404):\n_multi_tensor_adam'
     """
+    # A leading underscore stays with its name, and a file's name with its ending.
+    joints = r"(?<=[/:])(?=[^/:])|(?<=[^/:_]_)(?=[^/:_.])"
     pieces: list[str] = []
     for word in re.split(r"(?<=\s)(?=\S)", text):
-        pieces += [word] if len(word.rstrip()) <= width else re.split(r"(?<=[/:_])(?=[^/:_.])", word)
+        pieces += [word] if len(word.rstrip()) <= width else re.split(joints, word)
     lines = [""]
     for piece in pieces:
         if len((lines[-1] + piece).rstrip()) > width:

@@ -139,10 +139,11 @@ class Plan:
         if self.horizontal:
             return [broken(text, LONGEST_ROW) for text in texts], False
         labels = self.labels(self.x)
-        if self.x is None or not is_numeric(labels) or max(map(len, texts)) <= self.slot:
+        apart = self.slot - 2  # with space between two of them
+        if self.x is None or not is_numeric(labels) or max(map(len, texts)) <= apart:
             return [broken(text, self.slot) for text in texts], False
         numbers = [f"{label:,.10g}" for label in labels]
-        if max(map(len, numbers)) > self.slot - 2:  # with space between them
+        if max(map(len, numbers)) > apart:
             numbers = [f"{label / 1000:,.10g}k" if label >= 1000 else f"{label:.10g}" for label in labels]
         return numbers, True
 

@@ -436,6 +436,10 @@ def test_long_names_are_broken_where_they_have_joints():
         "addcmul_ of the",
         "optimiser",
     ]
+    assert broken("torch/autograd/__init__.py(91): _make_grads", 28).splitlines() == [
+        "torch/autograd/",
+        "__init__.py(91): _make_grads",
+    ]
     assert "".join(broken("x" * 50, 20).splitlines()) == "x" * 50
 
 
