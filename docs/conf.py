@@ -74,7 +74,6 @@ sphinx_gallery_conf = {
     # What is measured needs the machine to itself; a preview measures nothing that counts.
     "parallel": 2 if MODE == "quick" else False,
     "plot_gallery": "True",
-    "reference_url": {"mlperf": None},
     "remove_config_comments": True,
     "show_memory": False,
     "show_signature": False,
