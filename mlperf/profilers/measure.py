@@ -66,16 +66,15 @@ def measure(
     n_jobs : int, default=None
         Processes that are measured at the same time: by default one, and with an `executor` that is a Dask client one
         on each worker. On one machine, ask for more than one only if the values do not depend on how long a run takes.
-        By default, the processes of a round start and warm up together, as many as there are cores, because loading the
-        libraries takes seconds; once all of them are ready, and idle, they are measured one after the other. With 1,
-        there is never more than one process, which takes less memory and more time.
+        By default, processes start and warm up together, as many as there are cores, because loading the libraries
+        takes seconds; once all of them are ready, and idle, they are measured one after the other. With 1, there is
+        never more than one process, which takes less memory and more time.
     executor : Dask client or executor, default=None
         What carries out the runs: a client of Dask's distributed, its ``get_executor()``, an executor of submitit
         (Slurm), of loky or of `concurrent.futures`. Each of its workers starts a fresh process of its own for each
         process of a cell, or of a round where `fresh` is ``"round"``, one at a time. Dask tells which machines there
         are; a round then stays on one of them. See :doc:`/clusters`. By default `measure` starts the processes itself,
-        on this machine, without a pool: that is faster than a fresh pool for each process, and if one exits, the error
-        names the cell that it was running.
+        on this machine, without a pool.
     fresh : bool or "round", default=True
         Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run one after
         the other in one fresh process: libraries are loaded once a round, and whatever differs between processes is the
