@@ -155,7 +155,8 @@ top = rates[roof].value / GIGA
 for place in bandwidth.labels("place"):
     speed = bandwidth[place].value / GIGA
     axes.plot([LOW, top / speed, HIGH], [LOW * speed, top, top], color="0.5")
-    axes.text(LOW, LOW * speed, f"{place} ", ha="right", va="center")
+    where = "top" if place == "memory" else "bottom"
+    axes.text(LOW, LOW * speed, f"{place} ", ha="right", va=where)
 for name in measured:
     reference(axes, rates[name].value / GIGA, name, vertical=False)
 for model in all_models:
@@ -168,7 +169,7 @@ for model in all_models:
     axes.plot(x, stroke, "_", color=color, markersize=18)
     if model == "Small":
         said = "if only dispatch\ntook time"
-        axes.text(0.7 * x, stroke, said, ha="right", va="center", color=color)
+        axes.text(0.7 * x, stroke, said, ha="right", va="center")
 axes.set(ylim=(None, 3 * top))
 of_roof = (reached / rates[roof]).to("fraction")
 headline(
