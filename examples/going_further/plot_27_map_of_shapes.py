@@ -23,7 +23,7 @@ from mlperf import seconds_per_call, stack, subplots
 from mlperf.profilers.work import step_flops
 from mlperf.protocol import CLEAN_ENVIRONMENT, FULL, by_mode
 from mlperf.quantities.drawing import COLORS, QUIET
-from mlperf.quantities.scales import Prefixed
+from mlperf.quantities.scales import Prefixed, format_numbers
 from mlperf.rivals import installed
 from mlperf.training.engines import ENGINES, available, suited
 from mlperf.training.network import training_steps
@@ -248,7 +248,8 @@ def draw_map(ahead):
             color=COLORS[place],
             transform=panels[0].transAxes,
         )
-    panels[-1].xaxis.set_major_formatter(Prefixed(unit="flop"))
+    with_units = Prefixed(unit="flop")
+    format_numbers(panels[-1].xaxis, log=True, n_ticks=6, text=with_units)
     panels[-1].set_xlabel("Arithmetic of a step")
     fastest = [ratio.value > 1 for _, ratio in ahead.items()]
     headline(

@@ -367,7 +367,8 @@ def _note(plan: Plan) -> str:
     said = []
     if plan.panels is not None and not plan.shared:
         said.append("Each panel has a scale of its own.")
-    if any(cell.disturbed.any() for cell in plan.quantity.cells.values()):
+    # The dot of a single run lies below its value.
+    if any(cell.disturbed.any() and cell.n_runs > 1 for cell in plan.quantity.cells.values()):
         said.append("Hollow dots: disturbed runs.")
     return " ".join(said)
 
