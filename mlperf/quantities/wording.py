@@ -116,7 +116,9 @@ def phrase(removed: Removed, place: str, name: str) -> str:
 
     Parameters
     ----------
-    removed, place, name
+    removed : mapping
+        The removed levels of its quantity.
+    place, name : str
         As for `label`.
 
     Returns

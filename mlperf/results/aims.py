@@ -11,16 +11,13 @@ from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mlperf.quantities.checks import FAILS, HOLDS, OPPOSITE, UNDECIDED, Comparison
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.units import UNITS
 from mlperf.results.knobs import Knob, turned
-
-Change = Callable[[pd.DataFrame, list[str]], pd.DataFrame]
-"""Makes other runs of the published ones, given the columns that identify a cell."""
+from mlperf.results.stored import Change
 
 # By how much a knob is turned to see what it does, and how far at most in one step, as logarithms of factors.
 LITTLE = 0.05

@@ -23,19 +23,22 @@ VARIABLE = "MLPERF_RUNS_FROM"
 _taken: set[tuple[str, str]] = set()
 
 
+Change = Callable[[pd.DataFrame, list[str]], pd.DataFrame]
+"""Makes other runs of published ones, given their frame and the columns that identify a cell."""
+
+
 class World(NamedTuple):
     """Stands in for the measurements of a script, and takes what it publishes.
 
     Attributes
     ----------
     change : callable
-        Called with the frame of runs and the columns that identify a cell; returns what the script gets in its place.
-        A measurement may then ask for fewer cells than are published.
+        Makes the runs that the script gets; see `Change`. A measurement may ask for fewer cells than are published.
     publish : callable
         Called as `mlperf.publish` is, in its place.
     """
 
-    change: Callable[[pd.DataFrame, list[str]], pd.DataFrame]
+    change: Change
     publish: Callable[..., None]
 
 

@@ -15,8 +15,8 @@ from typing import Any
 from mlperf import machine
 from mlperf.quantities.claims import Claim
 from mlperf.results import stored
-from mlperf.results.aims import Change
 from mlperf.results.publishing import name_of
+from mlperf.results.stored import Change
 
 
 class Trials:

@@ -24,7 +24,7 @@ from mlperf import machine
 from mlperf.quantities.checks import FAILS, HOLDS, UNDECIDED, Comparison
 from mlperf.quantities.claims import Claim
 from mlperf.results import stored
-from mlperf.results.aims import Change, aimed
+from mlperf.results.aims import aimed
 from mlperf.results.altered import altered
 from mlperf.results.factors import Numbers
 from mlperf.results.folder import ResultError, names_in
@@ -32,6 +32,7 @@ from mlperf.results.knobs import knobs_of
 from mlperf.results.reading import read
 from mlperf.results.recheck import settings
 from mlperf.results.sources import published_names
+from mlperf.results.stored import Change
 from mlperf.results.trials import Trials
 from mlperf.results.undrawn import stop_drawing
 
@@ -128,7 +129,7 @@ def _visit(script: Path, folder: Path) -> Said:
     machine.answers.clear()
     claims = trials.claims_in(look)
     if claims is None:
-        return Said({}, [f"{script.name} does not run on these results: {trials.errors[0]}"], [])
+        return Said(trials.texts, [f"{script.name} does not run on these results: {trials.errors[0]}"], [])
     asked = [question for question in machine.answers if question in trials.answers]
     counted = [name for name, claim in claims.items() if _is_counted(claim)]
     failed = []

@@ -103,9 +103,14 @@ class PublishedDomain(Domain):
 
     def outdated(self) -> list[str]:
         """Return the pages that show something that has changed or become stale, or could not show something."""
-        moved = [page for page, states in self.shown.items() if any(map(self._changed, states, states.values()))]
-        folders = self.watched.items()
-        return [*moved, *(page for page, was in folders if any(_state(Path(at)) != then for at, then in was.items()))]
+        found = []
+        for page, states in self.shown.items():
+            if any(self._changed(name, was) for name, was in states.items()):
+                found.append(page)
+        for page, folders in self.watched.items():
+            if any(_state(Path(folder)) != was for folder, was in folders.items()):
+                found.append(page)
+        return found
 
     def _changed(self, name: str | None, was: str) -> bool:
         return name is None or was != self.shelf.state(name)

@@ -9,6 +9,7 @@ from typing import Any
 from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.builders import Builder
 from sphinx.builders.html import StandaloneHTMLBuilder
 from sphinx.transforms import SphinxTransform
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -38,10 +39,13 @@ class InsertNotices(SphinxTransform):
                 boxes.append(nodes.admonition("", nodes.title("", title), *body, classes=[kind, nodes.make_id(title)]))
             else:
                 lines += body
-        for heading in list(self.document.findall(nodes.title))[:1]:
-            at = heading.parent.index(heading) + 1
-            lead = at + isinstance(heading.next_node(descend=False, siblings=True), nodes.paragraph)
-            heading.parent[lead:lead], heading.parent[at:at] = lines, boxes
+        heading = next(iter(self.document.findall(nodes.title)), None)
+        if heading is None:
+            return
+        below = heading.parent.index(heading) + 1
+        has_lead = isinstance(heading.next_node(descend=False, siblings=True), nodes.paragraph)
+        heading.parent.insert(below + has_lead, lines)
+        heading.parent.insert(below, boxes)
 
 
 class ExpandTables(SphinxPostTransform):
@@ -153,27 +157,40 @@ class FitFormat(SphinxPostTransform):
         """Adapt the page to the format."""
         builder = published(self.env).builder
         if not getattr(builder, "download_support", False):
-            for links in list(self.document.findall(data_links)):
-                links.parent.remove(links)
-            for line in list(self.document.findall(source_line)):
-                if not line.children or builder.format == "latex":  # in LaTeX, the name of a script links to nothing
-                    line.parent.remove(line)
-            for legend in [legend for legend in self.document.findall(nodes.legend) if not legend.children]:
-                legend.parent.remove(legend)
+            self.remove_links(builder)
         if not isinstance(builder, StandaloneHTMLBuilder) or builder.name == "epub":
-            for node in list(self.document.findall(lambda node: type(node) in PLAIN)):
-                about = {"classes": node["classes"], "ids": node["ids"], "names": node["names"]}
-                node.replace_self(PLAIN[type(node)]("", *node.children, **about))
+            self.make_plain()
         if builder.format != "html":
-            supported = set(builder.supported_image_types)
-            for image in list(self.document.findall(is_ours)):
-                del image["width"], image["height"]
-                if builder.format == "latex":
-                    image["width"] = PAPER_WIDTH
-                if builder.format == "text":  # on a line of its own, before the caption
-                    image.replace_self(nodes.paragraph("", f"[image: {image['alt']}]"))
-                elif supported and not supported & set(image["candidates"]):
-                    image.replace_self(nodes.paragraph("", image["alt"]))
+            self.fit_images(builder)
+
+    def remove_links(self, builder: Builder) -> None:
+        """Remove the links to files, and what is empty without them."""
+        for links in list(self.document.findall(data_links)):
+            links.parent.remove(links)
+        for line in list(self.document.findall(source_line)):
+            if not line.children or builder.format == "latex":  # in LaTeX, the name of a script links to nothing
+                line.parent.remove(line)
+        for legend in list(self.document.findall(nodes.legend)):
+            if not legend.children:
+                legend.parent.remove(legend)
+
+    def make_plain(self) -> None:
+        """Replace the nodes of this extension by those of docutils."""
+        for node in list(self.document.findall(lambda node: type(node) in PLAIN)):
+            about = {"classes": node["classes"], "ids": node["ids"], "names": node["names"]}
+            node.replace_self(PLAIN[type(node)]("", *node.children, **about))
+
+    def fit_images(self, builder: Builder) -> None:
+        """Adapt the sizes of images; where a format cannot show them, put their alternative text."""
+        supported = set(builder.supported_image_types)
+        for image in list(self.document.findall(is_ours)):
+            del image["width"], image["height"]
+            if builder.format == "latex":
+                image["width"] = PAPER_WIDTH
+            if builder.format == "text":  # on a line of its own, before the caption
+                image.replace_self(nodes.paragraph("", f"[image: {image['alt']}]"))
+            elif supported and not supported & set(image["candidates"]):
+                image.replace_self(nodes.paragraph("", image["alt"]))
 
 
 class NumberText(SphinxPostTransform):
