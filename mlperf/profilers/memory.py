@@ -150,7 +150,7 @@ def heap_peak(call: Callable[[], object]) -> int | None:
     except ImportError:
         return None
     # With some builds of Python it tells at each start where it found the allocator.
-    memray.set_log_level(logging.ERROR)
+    memray.set_log_level(logging.ERROR)  # type: ignore[attr-defined] # its hints lack it
     with scratch() as folder:
         record = folder / "heap.bin"
         with memray.Tracker(record):
