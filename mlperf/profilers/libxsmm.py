@@ -2,6 +2,7 @@
 
 import ctypes
 import ctypes.util
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -89,6 +90,8 @@ def product(left: Tensor, right: Tensor, out: Tensor) -> Callable[[], object]:
             f"Got {tuple(left.shape)}, {tuple(right.shape)} and {tuple(out.shape)} instead."
         )
     library.libxsmm_init()
+    if "OMP_PROC_BIND" not in os.environ:
+        os.unsetenv("OMP_PROC_BIND")  # which it sets: every process started from here would keep to one core
     library.libxsmm_smmdispatch.restype = ctypes.c_void_p
     # It takes matrices column after column: what is there row after row is transposed to it, and so the factors change
     # places. With a beta of 0 the product takes the place of what was there.

@@ -1,4 +1,6 @@
+import os
 import re
+import subprocess
 
 import pytest
 import torch
@@ -31,6 +33,14 @@ def test_its_products_are_those_of_torch(shape):
 def test_matrices_that_it_would_read_wrongly_are_refused(left, right):
     with pytest.raises(ValueError, match="must be contiguous, float32, and of shapes that fit"):
         product(left, right, torch.empty(2, 5))
+
+
+@here
+def test_processes_started_after_it_are_not_bound_to_one_core():
+    """Tried: after the tests of it, both workers of a Dask cluster kept to the same core, as another machine."""
+    product(torch.ones(2, 3), torch.ones(3, 4), torch.empty(2, 4))
+    started = subprocess.run("echo ${OMP_PROC_BIND-not set}", shell=True, capture_output=True, text=True, check=True)
+    assert started.stdout.strip() == os.environ.get("OMP_PROC_BIND", "not set")
 
 
 def test_it_counts_as_missing_where_it_cannot_be_linked(monkeypatch):
