@@ -83,6 +83,18 @@ def verdict_text(shelf: Shelf, reference: str) -> tuple[Result, str]:
     ------
     ResultError
         If there is no such claim, or its result is missing or broken.
+
+    Examples
+    --------
+    >>> from mlperf import claim, exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.shelf import Shelf
+    >>> from mlperf.results.shown import verdict_text
+    >>> publish("my_fits", few=claim("There are few steps.", exact(100) < 1_000))  # doctest: +ELLIPSIS
+    ✓ holds: There are few steps.
+    Published my_fits in ...results.
+    >>> verdict_text(Shelf(results_folder()), "my_fits.few")[1]
+    '✓ holds'
     """
     result, _, claim = shelf.find("claims", reference)
     other = shelf.compared("claims", reference)
@@ -107,6 +119,17 @@ def table_of(shelf: Shelf, reference: str) -> pd.DataFrame:
     ------
     ResultError
         If there is no such table or quantity, or its result is missing or broken.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.shelf import Shelf
+    >>> from mlperf.results.shown import table_of
+    >>> publish("my_fits", steps=exact({"Small": 100, "Large": 2_000}, by="model"))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> table_of(Shelf(results_folder()), "my_fits.steps")["number"].tolist()
+    [100.0, 2000.0]
     """
     return _framed(shelf.find("tables", reference)[2])
 
@@ -127,6 +150,18 @@ def ratios_to_other(shelf: Shelf, reference: str, rows: pd.DataFrame) -> Column 
     -------
     Column or None
         None if there are no other results, or nothing in them to compare with.
+
+    Examples
+    --------
+    >>> from mlperf import exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.shelf import Shelf
+    >>> from mlperf.results.shown import ratios_to_other, table_of
+    >>> publish("my_fits", steps=exact({"Small": 100, "Large": 2_000}, by="model"))  # doctest: +ELLIPSIS
+    Published my_fits in ...results.
+    >>> shelf = Shelf(results_folder())
+    >>> ratios_to_other(shelf, "my_fits.steps", table_of(shelf, "my_fits.steps")) is None
+    True
     """
     other = shelf.compared("tables", reference)
     return None if other is None else ratios(rows, _framed(other))
@@ -174,6 +209,18 @@ def claim_rows(shelf: Shelf, names: Sequence[str], *, original: bool = False) ->
     ------
     ResultError
         If there are no claims, or a result is missing or broken.
+
+    Examples
+    --------
+    >>> from mlperf import claim, exact, publish
+    >>> from mlperf.results.folder import results_folder
+    >>> from mlperf.results.shelf import Shelf
+    >>> from mlperf.results.shown import claim_rows
+    >>> publish("my_fits", few=claim("There are few steps.", exact(100) < 1_000))  # doctest: +ELLIPSIS
+    ✓ holds: There are few steps.
+    Published my_fits in ...results.
+    >>> [row.claim.mark for row in claim_rows(Shelf(results_folder()), ["*"])]
+    ['✓ holds']
     """
     rows = []
     for name in shelf.named(names):
