@@ -117,6 +117,7 @@ latex_documents = [("performance", "performance.tex", "", author, "chapter")]
 latex_appendices = ["claims", "method", "glossary", "references"]
 latex_theme_path = ["_latex"]
 latex_use_xindy = False  # which is one more program to install
+latex_table_style = ["booktabs"]  # rows in colour, the default, never end with TeX Live 2026: sphinx-doc/sphinx#14465
 latex_elements = {
     "papersize": "a4paper",
     "fncychap": "",  # an article has no chapters
