@@ -16,6 +16,9 @@ from gallery_scripts import shell
 
 ROOT = Path(__file__).parents[1]
 
+# Doctests are looked for in every module, and of two with this name only one can be imported.
+collect_ignore_glob = ["*conftest.py"]
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and their children with them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
