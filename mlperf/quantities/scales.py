@@ -146,7 +146,28 @@ def format_values(axis: Any, sizes: Iterable[float], *, name: str, unit: str, lo
 
 
 def format_numbers(axis: Any, *, log: bool, n_ticks: int, text: Prefixed | None = None) -> None:
-    """Set the scale of an axis of numbers, and as many ticks as fit: by default, plain numbers."""
+    """Set the scale of an axis of numbers, and as many ticks as fit.
+
+    Parameters
+    ----------
+    axis : matplotlib.axis.Axis
+        The axis.
+    log : bool
+        Whether the scale is logarithmic.
+    n_ticks : int
+        The largest number of ticks.
+    text : Prefixed, default=None
+        The formatter of their texts; by default plain numbers.
+
+    Examples
+    --------
+    >>> from mlperf import subplots
+    >>> from mlperf.quantities.scales import Prefixed, format_numbers
+    >>> figure, axes = subplots()
+    >>> format_numbers(axes.xaxis, log=True, n_ticks=6, text=Prefixed(unit="seconds"))
+    >>> axes.get_xscale()
+    'log'
+    """
     text = text or Prefixed()
     if log:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
