@@ -144,7 +144,8 @@ shortest_claim = claim(
     f"This package's {fastest} engine takes the shortest step of all.",
     others > 1,
     holds=f"Use this package's {fastest} engine: of all that were compared, it takes "
-    f"the shortest step; the next, {best}, takes {others[best]} as long on average.",
+    f"the shortest step; the next library, {best}, takes {others[best]} as long on "
+    "average.",
     otherwise=f"Use {best}: on average a step takes {others[best]} as long as with "
     f"this package's {fastest} engine.",
     undecided=f"Use this package's {fastest} engine or {best}: on average a step of "

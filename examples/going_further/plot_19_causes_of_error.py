@@ -283,7 +283,7 @@ print(summary)
 # Do the three explain the error, and which of them leads? Thresholds here and below
 # were fixed before the numbers were seen.
 
-not_clear = "The largest cause is not everywhere clearly ahead of the next"
+not_clear = f"The largest cause, though not everywhere clearly, is: {summary}."
 claims = {
     "explained": claim(
         "Overfitting, too few steps and jitter explain more than four fifths of the "
@@ -302,8 +302,8 @@ claims = {
         *leads,
         holds="One cause of the error above the noise is clearly the largest: "
         f"{summary}.",
-        otherwise=f"{not_clear}; as measured: {summary}.",
-        undecided=f"{not_clear}; as measured: {summary}.",
+        otherwise=not_clear,
+        undecided=not_clear,
     ),
     "removed": claim(
         "With all three causes removed, less than a tenth of the noise's variance is "

@@ -51,8 +51,8 @@ class PublishedDomain(Domain):
 
     name = "mlperf"
     label = "Published results"
-    initial_data = {"shown": {}, "watched": {}, "titles": {}}  # noqa: RUF012 - Sphinx's name
-    data_version = 3
+    initial_data = {"shown": {}, "watched": {}, "titles": {}, "names": []}  # noqa: RUF012 - Sphinx's name
+    data_version = 4
     shelf: Shelf
     gallery: Gallery
     builder: Builder

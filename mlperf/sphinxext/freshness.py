@@ -154,11 +154,15 @@ class Build:
             )
 
     def list_anew(self, _app: Sphinx, env: BuildEnvironment) -> list[str]:
-        """Return all pages if one was added, removed or renamed: the navigation of each page lists the others."""
-        titles = {page: title.astext() for page, title in env.titles.items()}
+        """Return all pages if one, or a name of the reference, was added, removed or renamed.
+
+        The navigation of each page lists the others, and code on any page leads to the names in the reference.
+        """
         data = published(env).data
-        before, data["titles"] = data["titles"], titles
-        return [] if titles == before else sorted(titles)
+        before = data["titles"], data["names"]
+        data["titles"] = {page: title.astext() for page, title in env.titles.items()}
+        data["names"] = sorted(env.get_domain("py").objects)  # type: ignore[attr-defined] # of the domain of Python
+        return [] if (data["titles"], data["names"]) == before else sorted(data["titles"])
 
     def excuse(self, app: Sphinx, _domain: Any, node: Element) -> bool | None:
         """Suppress warnings about missing labels if there are no results: what is not shown has no label."""

@@ -6,10 +6,11 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
+from mlperf.quantities.checks import FAILS
 from mlperf.results.folder import ResultError
 from mlperf.results.shown import claim_rows, value_text, verdict_text
 from mlperf.sphinxext.domain import PublishedDomain, published
-from mlperf.sphinxext.sentences import errors, join, parse_sentences, tally
+from mlperf.sphinxext.sentences import errors, join, parse_sentences, refuted, tally
 
 
 class PublishedRole(SphinxRole):
@@ -88,17 +89,22 @@ class AnswerRole(SaysRole):
 class TallyRole(PublishedRole):
     """The number of claims with each verdict: ``original`` counts those of the original report, ``all`` all of them.
 
-    ``errors`` says how many of all verdicts may be wrong by chance.
+    ``errors`` says how many of all verdicts may be wrong by chance. ``refuted`` quotes the statements of the original
+    report that do not hold.
     """
 
     kind = "tally"
 
     def say(self, domain: PublishedDomain) -> str:
-        """Return the numbers as part of a sentence; for ``errors``, a whole sentence."""
-        if self.text not in ("original", "all", "errors"):
-            raise ValueError(f"The role tally must be 'original', 'all' or 'errors'. Got {self.text!r} instead.")
+        """Return the numbers as part of a sentence; for ``errors`` and ``refuted``, a whole sentence."""
+        if self.text not in ("original", "all", "errors", "refuted"):
+            raise ValueError(
+                f"The role tally must be 'original', 'all', 'errors' or 'refuted'. Got {self.text!r} instead."
+            )
         domain.note("*")
-        rows = claim_rows(domain.shelf, ["*"], original=self.text == "original")
+        rows = claim_rows(domain.shelf, ["*"], original=self.text in ("original", "refuted"))
+        if self.text == "refuted":
+            return refuted([row.claim.original for row in rows if row.claim.verdict == FAILS])
         verdicts = [row.claim.verdict for row in rows]
         return errors(verdicts) if self.text == "errors" else tally(verdicts)
 

@@ -172,3 +172,20 @@ def errors(verdicts: Sequence[str]) -> str:
         return "No verdict was decided."
     wrong = max(1, round((1 - LEVEL) * decided))
     return f"Of the {decided} decided verdicts, at most about {wrong} may be wrong by chance."
+
+
+def refuted(statements: Sequence[str]) -> str:
+    """Return a sentence that quotes the statements of the original report that do not hold.
+
+    Examples
+    --------
+    >>> from mlperf.sphinxext.sentences import refuted
+    >>> refuted(["Fits are quick.", "Time grows."])
+    'Refuted are “Fits are quick” and “Time grows”.'
+    """
+    if not statements:
+        return "None is refuted."
+    quoted = [f"“{statement.removesuffix('.')}”" for statement in statements]
+    if len(quoted) == 1:
+        return f"Refuted is {quoted[0]}."
+    return f"Refuted are {', '.join(quoted[:-1])} and {quoted[-1]}."

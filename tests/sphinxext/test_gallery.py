@@ -228,6 +228,17 @@ def test_every_page_lists_the_pages_that_there_are(gallery):
         assert not parsed(page).select("a[href='plot_two.html'], link[href='plot_two.html']"), page.name
 
 
+def test_code_leads_to_a_name_that_the_reference_gains_later(gallery):
+    """Tried: pages of scripts that had been written before got no link to it."""
+    written = gallery / "docs/_build/html/auto_examples/plot_one.html"
+    link = ".highlight a[href$='#mlperf.publish']"
+    assert not parsed(written).select(link)
+    with (gallery / "docs/index.rst").open("a") as index:
+        index.write("\n.. py:function:: mlperf.publish(name)\n")
+    assert ran(gallery) == []
+    assert parsed(written).select(link)
+
+
 def test_what_is_wrong_with_a_script_is_told_in_a_sentence_and_the_others_are_shown(gallery):
     """Each of these ended the build with a traceback, some without a name."""
     (gallery / "examples/.ipynb_checkpoints").mkdir()

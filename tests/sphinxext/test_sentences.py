@@ -2,7 +2,7 @@ import pytest
 
 from mlperf import claim, exact
 from mlperf.quantities.claims import SYMBOLS
-from mlperf.sphinxext.sentences import errors, join, parse_conditions, parse_sentences, tally
+from mlperf.sphinxext.sentences import errors, join, parse_conditions, parse_sentences, refuted, tally
 
 
 def said(text):
@@ -66,6 +66,12 @@ def test_claims_are_counted_by_verdict_one_and_several_of_them():
     assert tally(["holds"]) == "1 holds"
     verdicts = ["undecided", "not measured", "not measured", "does not hold", "does not hold", "holds"]
     assert tally(verdicts) == "1 holds, 2 do not hold, 1 is undecided and 2 were not measured"
+
+
+def test_refuted_statements_are_quoted_in_one_sentence():
+    assert refuted([]) == "None is refuted."
+    assert refuted(["Fits are quick."]) == "Refuted is “Fits are quick”."
+    assert refuted(["A.", "B.", "C."]) == "Refuted are “A”, “B” and “C”."
 
 
 def test_only_decided_verdicts_can_be_wrong_by_chance():
