@@ -51,7 +51,7 @@ class PublishedDomain(Domain):
 
     name = "mlperf"
     label = "Published results"
-    initial_data = {"shown": {}, "watched": {}, "titles": {}, "names": []}  # noqa: RUF012 - Sphinx's name
+    initial_data = {"shown": {}, "watched": {}, "titles": {}, "names": {}}  # noqa: RUF012 - Sphinx's name
     data_version = 4
     shelf: Shelf
     gallery: Gallery

@@ -161,7 +161,7 @@ class Build:
         data = published(env).data
         before = data["titles"], data["names"]
         data["titles"] = {page: title.astext() for page, title in env.titles.items()}
-        data["names"] = sorted(env.get_domain("py").objects)  # type: ignore[attr-defined] # of the domain of Python
+        data["names"] = {name: page for name, _, _, page, _, _ in env.get_domain("py").get_objects()}
         return [] if (data["titles"], data["names"]) == before else sorted(data["titles"])
 
     def excuse(self, app: Sphinx, _domain: Any, node: Element) -> bool | None:
