@@ -184,7 +184,7 @@ def refuted(statements: Sequence[str]) -> str:
     'Refuted are “Fits are quick” and “Time grows”.'
     """
     if not statements:
-        return "None is refuted."
+        return "No statement is refuted."
     quoted = [f"“{statement.removesuffix('.')}”" for statement in statements]
     if len(quoted) == 1:
         return f"Refuted is {quoted[0]}."

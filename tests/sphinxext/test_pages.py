@@ -121,7 +121,7 @@ def test_an_answer_stands_in_bold_and_claims_are_counted(shown):
     said = [text(node) for node in shown.select("span.tally")]
     assert said[:2] == ["3 hold, 1 does not hold and 1 was not measured", "1 holds"]
     assert said[2].startswith("Of the 4 decided verdicts, at most about 1")
-    assert said[3] == "None is refuted."
+    assert said[3] == "No statement is refuted."
 
 
 def test_what_a_claim_says_is_shown_as_it_is(shown):

@@ -69,7 +69,7 @@ def test_claims_are_counted_by_verdict_one_and_several_of_them():
 
 
 def test_refuted_statements_are_quoted_in_one_sentence():
-    assert refuted([]) == "None is refuted."
+    assert refuted([]) == "No statement is refuted."
     assert refuted(["Fits are quick."]) == "Refuted is “Fits are quick”."
     assert refuted(["A.", "B.", "C."]) == "Refuted are “A”, “B” and “C”."
 
