@@ -82,8 +82,11 @@ def scaled(removed: Removed) -> Removed:
 
 def common(several: Sequence[Removed]) -> Removed:
     """Return the removed levels that are the same in all of several quantities."""
-    items = [removed.items() for removed in several]
-    return {level: part for level, part in several[0].items() if all((level, part) in one for one in items)}
+    first, *others = several
+    shared = dict(first)
+    for removed in others:
+        shared = {level: part for level, part in shared.items() if level in removed and removed[level] == part}
+    return shared
 
 
 def label(removed: Removed, place: str, name: str) -> str:

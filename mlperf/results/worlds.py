@@ -187,7 +187,8 @@ def _visit_poorer(trials: Trials, asked: Sequence[str], published: Published) ->
     columns: dict[str, None] = {}
     labels: dict[tuple[str, str], None] = {}
     for frame, by in published:
-        columns |= dict.fromkeys(column for those in Numbers(frame, by).columns.values() for column in those)
+        for of_one_number in Numbers(frame, by).columns.values():
+            columns |= dict.fromkeys(of_one_number)
         for level in by:
             if not pd.api.types.is_numeric_dtype(frame[level]):
                 labels |= {(level, str(label)): None for label in frame[level].unique()}
@@ -201,7 +202,9 @@ def _poorer(answer: Any) -> list[Any]:
     """Return the same answer of machines that lack one thing; an empty list says that nothing is missing."""
     if not isinstance(answer, list):
         return []
-    return [[one for one in answer if one != left] for left in answer] or [["the tool"]]
+    if not answer:
+        return [["the tool"]]
+    return [[one for one in answer if one != left_out] for left_out in answer]
 
 
 def _as_it_is(frame: pd.DataFrame, _by: list[str]) -> pd.DataFrame:
