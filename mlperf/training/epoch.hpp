@@ -1,26 +1,6 @@
 // Epochs: step after step. The threads share out each mini-batch of one network, or the networks if there are several.
 
 #include <pthread.h>
-#include <sched.h>
-
-// A thread waits here until all have come. It spins, as the others are only microseconds behind.
-struct Barrier {
-    int waiting = 0, round = 0;
-
-    void wait(int n_threads) {
-        if (n_threads == 1)
-            return;
-        int now = __atomic_load_n(&round, __ATOMIC_ACQUIRE);
-        if (__atomic_add_fetch(&waiting, 1, __ATOMIC_ACQ_REL) == n_threads) {
-            __atomic_store_n(&waiting, 0, __ATOMIC_RELAXED);
-            __atomic_store_n(&round, now + 1, __ATOMIC_RELEASE);
-            return;
-        }
-        for (int turns = 0; __atomic_load_n(&round, __ATOMIC_ACQUIRE) == now; turns++)
-            if (turns > 2000)
-                sched_yield(); // another program may have the processor
-    }
-};
 
 constexpr int64_t N_PARAMETERS = sizeof(Parameters) / sizeof(float);
 
@@ -53,21 +33,27 @@ static double train(const Network &network, Own *all, Barrier &barrier, int thre
             barrier.wait(n_threads);
         }
 
+        Team<Own> team{all, thread, n_threads, n_rows, &barrier};
         int64_t row = first_row(n_rows, thread, n_threads), end = first_row(n_rows, thread + 1, n_threads);
-        if (row == end && !at_once)
+        auto carry = [&](const Team<Own> &team, bool add) {
+            return forward_and_back(network.shared, team, network.X, network.y, network.order + begin + row,
+                                    1.0f / (n_rows * N_OUTPUTS), add, !at_once);
+        };
+        if (at_once)
+            loss += carry(team, false);
+        else if (row == end)
             own.gradient = {};
-        for (bool add = false; row < end; row += ROWS_IN_CACHE, add = true)
-            loss += forward_and_back(network.shared, own, network.X, network.y, network.order + begin + row,
-                                     end - row < ROWS_IN_CACHE ? end - row : ROWS_IN_CACHE,
-                                     1.0f / (n_rows * N_OUTPUTS), add, !at_once);
+        else
+            for (bool add = false; row < end; row += ROWS_IN_CACHE, add = true)
+                loss += carry({&own, 0, 1, end - row < ROWS_IN_CACHE ? end - row : ROWS_IN_CACHE, nullptr}, add);
         barrier.wait(n_threads);
 
         power_1 *= BETA_1;
         power_2 *= BETA_2;
         float rate = network.learning_rate / (1 - power_1), of_root = 1 / __builtin_sqrt(1 - power_2);
         if (at_once) {
-            Update mine{thread, n_threads, n_rows, rate, of_root, own.panel, own.aside};
-            update_all(network.shared, all, mine);
+            Update<Own> mine{team, rate, of_root};
+            update_all(network.shared, mine);
         } else {
             float *gradient = numbers(all[0].gradient) + first;
             for (int other = 1; other < n_threads; other++) {

@@ -58,8 +58,8 @@ def source(
     constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 0, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
     constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4, MANY_PARAMETERS = 0;
     ...
-        forward<5, 32, RELU>(own.H1, own.H0, p.W1, p.b1, n_rows);
-        forward<32, 1, PLAIN>(own.H2, own.H1, p.W2, p.b2, n_rows);
+        forward<5, 32, RELU>(team, &Own::H1, &Own::H0, p.W1, p.b1);
+        forward<32, 1, PLAIN>(team, &Own::H2, &Own::H1, p.W2, p.b2);
     ...
     """
     choices = {
@@ -155,11 +155,11 @@ def _calls(layers: list[tuple[int, int]], many: bool) -> str:
         turned = f"shared.T{i}" if is_turned else f"p.W{i}"
 
         finish = "RELU" if i < len(layers) else "PLAIN"
-        forward.append(f"forward<{sizes}, {finish}>(own.{H_out}, own.{H_in}, p.W{i}, p.b{i}, n_rows);")
+        forward.append(f"forward<{sizes}, {finish}>(team, &Own::{H_out}, &Own::{H_in}, p.W{i}, p.b{i});")
 
         places = f"own.gradient.W{i}, own.gradient.b{i}, own.{H_in}, own.{D_out}, own.aside"
         gradient = f"gradient<{sizes}>({places}, n_rows, add);"
-        backward = f"backward<{sizes}>(own.{D_in}, own.{H_in}, own.{D_out}, {turned}, n_rows);"
+        backward = f"backward<{sizes}>(team, &Own::{D_in}, &Own::{H_in}, &Own::{D_out}, {turned});"
         back = [f"if (gradients) {gradient}" if many else gradient, *([backward] if i > 1 else []), *back]
 
         if is_turned:
@@ -167,8 +167,8 @@ def _calls(layers: list[tuple[int, int]], many: bool) -> str:
             transpose.append(f"transpose<{sizes}>(shared.T{i}, p.W{i}, {columns});")
         if many:
             trained = f"{{p.W{i}, m.W{i}, s.W{i}}}, {{p.b{i}, m.b{i}, s.b{i}}}"
-            rows = f"[=](int i) {{ return Rows{{all[i].{H_in}, all[i].{D_out}}}; }}"
-            update.append(f"update<{sizes}, {str(is_turned).lower()}>(mine, {trained}, {turned}, {rows});")
+            places = f"&Own::{H_in}, &Own::{D_out}"
+            update.append(f"update<{sizes}, {str(is_turned).lower()}>(mine, {trained}, {turned}, {places});")
         exchange.append(
             f"exchange<{sizes}>(p.W{i}, p.b{i}, tensors[{2 * i - 2}], tensors[{2 * i - 1}], back, thread, n_threads);"
         )
@@ -179,17 +179,20 @@ static void transpose_weights([[maybe_unused]] Shared &shared, [[maybe_unused]] 
     {_lines(transpose)}
 }}
 
-static double forward_and_back(const Shared &shared, Own &own, const float *X, const float *y, const int64_t *rows,
-                               int64_t n_rows, float weight, bool add, [[maybe_unused]] bool gradients) {{
+static double forward_and_back(const Shared &shared, const Team<Own> &team, const float *X, const float *y,
+                               const int64_t *rows, float weight, bool add, [[maybe_unused]] bool gradients) {{
     const Parameters &p = shared.parameters;
+    Own &own = team.all[team.thread];
+    int64_t n_rows = team.n_rows_of(team.thread);
     gather<{n_features}>(own.H0, X, rows, n_rows);
     {_lines(forward)}
+    team.wait();
     double loss = squared_error<{n_outputs}>(own.H{len(layers)}, y, rows, n_rows, weight);
     {_lines(back)}
     return loss;
 }}
 
-static void update_all([[maybe_unused]] Shared &shared, [[maybe_unused]] Own *all, [[maybe_unused]] Update &mine) {{
+static void update_all([[maybe_unused]] Shared &shared, [[maybe_unused]] Update<Own> &mine) {{
     [[maybe_unused]] Parameters &p = shared.parameters, &m = shared.mean, &s = shared.square;
     {_lines(update)}
 }}

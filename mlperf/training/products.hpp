@@ -19,6 +19,7 @@ constexpr int PANEL = VECTORS * V;
 
 constexpr int whole(int columns) { return (columns + V - 1) / V * V; } // whole vectors
 constexpr int rest(int columns) { return whole(columns) % PANEL; }     // columns of a last panel that is not full
+constexpr int panels(int columns) { return (columns + PANEL - 1) / PANEL; }
 
 // From one row of activations to the next. Rows that lie a power of two apart compete for the same places in the cache.
 constexpr int stride(int columns) { return whole(columns) + (columns > PANEL ? V : 0); }
@@ -112,35 +113,107 @@ static void each_panel(Body body) {
         body.template operator()<rest(width) / V>(full);
 }
 
+// ---- Threads that share a mini-batch -------------------------------------------------------------------------------
+
+#include <sched.h>
+
+// A thread waits here until all have come. It spins, as the others are only microseconds behind.
+struct Barrier {
+    int waiting = 0, round = 0;
+    int next = 0; // the first piece of work that no thread has taken since
+
+    void wait(int n_threads) {
+        if (n_threads == 1) {
+            next = 0;
+            return;
+        }
+        int now = __atomic_load_n(&round, __ATOMIC_ACQUIRE);
+        if (__atomic_add_fetch(&waiting, 1, __ATOMIC_ACQ_REL) == n_threads) {
+            __atomic_store_n(&waiting, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&next, 0, __ATOMIC_RELAXED);
+            __atomic_store_n(&round, now + 1, __ATOMIC_RELEASE);
+            return;
+        }
+        for (int turns = 0; __atomic_load_n(&round, __ATOMIC_ACQUIRE) == now; turns++)
+            if (turns > 2000)
+                sched_yield(); // another program may have the processor
+    }
+};
+
+// The rows of a mini-batch of which a thread takes its share.
+static inline int64_t first_row(int64_t n_rows, int thread, int n_threads) { return n_rows * thread / n_threads; }
+
+// One of the threads that go through the layers of a large network together. The rows of a mini-batch lie with all of
+// them. Each computes some columns of all rows, by the part of a weight that it updates itself: that stays in its cache.
+// In a small network, each thread is a team by itself.
+template <typename Own>
+struct Team {
+    Own *all; // what each has for itself
+    int thread, n_threads;
+    int64_t n_rows;
+    Barrier *barrier;
+
+    int64_t n_rows_of(int other) const {
+        return first_row(n_rows, other + 1, n_threads) - first_row(n_rows, other, n_threads);
+    }
+    // Until all rows of the layer before are there.
+    void wait() const {
+        if (MANY_PARAMETERS && n_threads > 1)
+            barrier->wait(n_threads);
+    }
+    // The thread whose panel it is, or NOBODY if there are too few left for all threads.
+    int owner(int panel, int n_panels) const {
+        return panel < n_panels / n_threads * n_threads ? panel % n_threads : NOBODY;
+    }
+    // Call body<vectors>(column, own, n_rows) for this thread's panels of a matrix, with the rows of each thread. Of a
+    // panel that is nobody's, each takes its own rows.
+    template <int width, typename Body>
+    void each_share(Body body) const {
+        int panel = 0;
+        each_panel<width>([&]<int vectors>(int64_t column) {
+            if (!MANY_PARAMETERS || n_threads == 1)
+                return body.template operator()<vectors>(column, *all, n_rows);
+            int its = owner(panel++, panels(width));
+            for (int other = 0; other < n_threads; other++)
+                if (its == thread || (its == NOBODY && other == thread))
+                    body.template operator()<vectors>(column, all[other], n_rows_of(other));
+        });
+    }
+    static constexpr int NOBODY = -1;
+};
+
 // ---- The three products of a layer ---------------------------------------------------------------------------------
 
-// out = in @ W + b, followed by the ReLU if `finish` is RELU.
-template <int n_in, int n_out, Finish finish>
-static void forward(float *out, const float *in, const float *W, const float *b, int64_t n_rows) {
+// out = in @ W + b, followed by the ReLU if `finish` is RELU. `out` and `in` say where they lie in what is a thread's own.
+template <int n_in, int n_out, Finish finish, typename Own, typename Out, typename In>
+static void forward(const Team<Own> &team, Out out, In in, const float *W, const float *b) {
+    team.wait();
     if constexpr (!narrow(n_out))
-        each_panel<n_out>([=]<int vectors>(int64_t column) {
-            blocks<vectors, false, finish>(out + column, stride(n_out), in, stride(n_in), W + n_in * column, n_rows,
-                                           n_in, b + column, 0);
+        team.template each_share<n_out>([=]<int vectors>(int64_t column, Own &own, int64_t n_rows) {
+            blocks<vectors, false, finish>(own.*out + column, stride(n_out), own.*in, stride(n_in), W + n_in * column,
+                                           n_rows, n_in, b + column, 0);
         });
-    else
-        for (int64_t row = 0; row < n_rows; row++)
+    else {
+        Own &own = team.all[team.thread];
+        for (int64_t row = 0; row < team.n_rows_of(team.thread); row++)
             for (int output = 0; output < n_out; output++) {
                 Vector sum{};
                 for (int i = 0; i < n_in; i += V)
-                    sum += load(in + row * stride(n_in) + i) * load(W + at(n_out, n_in, output, i));
+                    sum += load(own.*in + row * stride(n_in) + i) * load(W + at(n_out, n_in, output, i));
                 float value = total(sum) + b[output];
-                out[row * stride(n_out) + output] = finish == RELU && value < 0 ? 0 : value;
+                (own.*out)[row * stride(n_out) + output] = finish == RELU && value < 0 ? 0 : value;
             }
+    }
 }
 
 // The gradient by the inputs of the ReLU whose `outputs` are the layer's inputs. It may overwrite them.
-template <int n_in, int n_out>
-static void backward(float *before, const float *outputs, const float *delta, const float *transposed,
-                     int64_t n_rows) {
-    each_panel<n_in>([=]<int vectors>(int64_t column) {
-        blocks<vectors, false, RELU_GRADIENT>(before + column, stride(n_in), delta, stride(n_out),
+template <int n_in, int n_out, typename Own, typename Before, typename Outputs, typename Delta>
+static void backward(const Team<Own> &team, Before before, Outputs outputs, Delta delta, const float *transposed) {
+    team.wait();
+    team.template each_share<n_in>([=]<int vectors>(int64_t column, Own &own, int64_t n_rows) {
+        blocks<vectors, false, RELU_GRADIENT>(own.*before + column, stride(n_in), own.*delta, stride(n_out),
                                               transposed + n_out * column, n_rows, n_out, nullptr, 0,
-                                              outputs + column);
+                                              own.*outputs + column);
     });
 }
 
@@ -246,44 +319,45 @@ struct Trained {
     Trained operator+(int64_t n) const { return {parameters + n, mean + n, square + n}; }
 };
 
-// The rows of a mini-batch of which a thread takes its share.
-static inline int64_t first_row(int64_t n_rows, int thread, int n_threads) { return n_rows * thread / n_threads; }
-
-// A thread's part in an update that threads share piece by piece, and Adam's step sizes.
+// A thread's part in an update, and Adam's step sizes.
+template <typename Own>
 struct Update {
-    int thread, n_threads;
-    int64_t n_rows;
+    const Team<Own> &team;
     float rate, of_root;
-    float *gradient, *aside; // where this thread works
-    int piece = 0;
+    int piece = 0, taken = -1;
 
-    bool is_mine() { return piece++ % n_threads == thread; }
-    int64_t n_rows_of(int other) const {
-        return first_row(n_rows, other + 1, n_threads) - first_row(n_rows, other, n_threads);
+    // Pieces that are nobody's go to whoever comes first.
+    bool is_mine() {
+        if (taken < piece)
+            taken = __atomic_fetch_add(&team.barrier->next, 1, __ATOMIC_RELAXED);
+        return taken == piece++;
+    }
+    bool is_mine(int panel, int n_panels) {
+        int its = team.owner(panel, n_panels);
+        return its == team.NOBODY ? is_mine() : its == team.thread;
     }
     void adam(Trained trained, int64_t n) const {
-        ::adam(trained.parameters, trained.mean, trained.square, gradient, n, rate, of_root);
+        ::adam(trained.parameters, trained.mean, trained.square, team.all[team.thread].panel, n, rate, of_root);
     }
-};
-
-// A layer's inputs and gradient in one of the threads, a row for each of its rows of the mini-batch.
-struct Rows {
-    const float *in, *delta;
 };
 
 // Update a layer panel by panel, each while its gradient, over the rows of all threads, is in the cache. A large
-// gradient is not written to memory then, nor is a weight read again to be transposed.
-template <int n_in, int n_out, bool turned, typename RowsOf>
-static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf rows_of) {
+// gradient is not written to memory then, nor is a weight read again to be transposed. `in` and `delta` are the layer's
+// inputs and gradient.
+template <int n_in, int n_out, bool turned, typename Own, typename In, typename Delta>
+static void update(Update<Own> &mine, Trained W, Trained b, float *transposed, In in, Delta delta) {
     constexpr int n_left = narrow(n_out) ? n_out : n_in, n_right = narrow(n_out) ? n_in : n_out;
+    const Team<Own> &team = mine.team;
+    Own &own = team.all[team.thread];
+    int panel = 0;
     each_panel<n_right>([&]<int vectors>(int64_t column) {
-        if (!mine.is_mine())
+        if (!mine.is_mine(panel++, panels(n_right)))
             return;
-        for (int other = 0; other < mine.n_threads; other++) {
-            Rows rows = rows_of(other);
-            const float *left = narrow(n_out) ? rows.delta : rows.in, *right = narrow(n_out) ? rows.in : rows.delta;
-            panel_over_rows<n_left, n_right, vectors>(mine.gradient, left, right, column, mine.aside,
-                                                      mine.n_rows_of(other), other > 0);
+        for (int other = 0; other < team.n_threads; other++) {
+            const float *in_there = team.all[other].*in, *delta_there = team.all[other].*delta;
+            panel_over_rows<n_left, n_right, vectors>(own.panel, narrow(n_out) ? delta_there : in_there,
+                                                      narrow(n_out) ? in_there : delta_there, column, own.aside,
+                                                      team.n_rows_of(other), other > 0);
         }
         mine.adam(W + n_left * column, n_left * vectors * V);
         if constexpr (turned)
@@ -291,10 +365,8 @@ static void update(Update &mine, Trained W, Trained b, float *transposed, RowsOf
     });
     if (!mine.is_mine())
         return;
-    for (int other = 0; other < mine.n_threads; other++) {
-        Rows rows = rows_of(other);
-        sums_over_rows<n_out>(mine.gradient, rows.delta, mine.n_rows_of(other), other > 0);
-    }
+    for (int other = 0; other < team.n_threads; other++)
+        sums_over_rows<n_out>(own.panel, team.all[other].*delta, team.n_rows_of(other), other > 0);
     mine.adam(b, whole(n_out));
 }
 

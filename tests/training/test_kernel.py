@@ -121,7 +121,7 @@ def test_no_memory_is_touched_but_its_own(tmp_path_factory, sizes, n_networks, s
 @pytest.mark.parametrize(("n_networks", "many"), [(1, 1), (1, 500_000), (2, 500_000)])
 def test_threads_do_not_race(monkeypatch, tmp_path, n_networks, many):
     monkeypatch.setattr(kernel, "MANY_PARAMETERS", many)
-    sizes = (5, 40, 32, 1)
+    sizes = (5, 140, 32, 1)  # of the columns of the first layer, some have an owner, and others none
     path = compiled(tmp_path, sizes, "-O1", "-fsanitize=thread")
     assert_trains_as_eager(path, sizes=sizes, n_networks=n_networks, n_threads=2)
 
