@@ -2,9 +2,9 @@
 
 The published protocol is what the report's numbers mean. The quick variant, chosen by setting the environment variable
 ``MLPERF_QUICK`` to anything but ``0``, runs the same scripts on smaller settings, to see that everything works; its
-numbers are a preview and every page says so. Experiments that take many minutes run only if ``MLPERF_FULL`` is set, as
-it is by ``make html FULL=1``. ``make html DEVICE=cuda`` sets ``MLPERF_DEVICE``: the networks of the chapter are then
-trained there.
+numbers are a preview and every page says so. Experiments that go beyond the chapter and its causes take many minutes:
+a build runs them only if ``MLPERF_FULL`` is set, as it is by ``make html FULL=1``. ``make html DEVICE=cuda`` sets
+``MLPERF_DEVICE``: the networks of the chapter are then trained there.
 """
 
 import os
@@ -16,7 +16,7 @@ MODE = "quick" if os.environ.get("MLPERF_QUICK", "0") not in ("", "0") else "pub
 """Which protocol is in force: ``"published"`` or ``"quick"``."""
 
 FULL = os.environ.get("MLPERF_FULL", "0") not in ("", "0")
-"""Whether the long experiments are carried out too. Without it they say that they were not measured."""
+"""Whether the long experiments are carried out too; a script that is one says so (`mlperf.results.provenance`)."""
 
 DEVICE = os.environ.get("MLPERF_DEVICE") or "cpu"
 """Where the scripts that ask for it train and predict: ``"cpu"``, ``"cuda"`` or ``"mps"``. The others use the CPU."""

@@ -11,6 +11,8 @@ number of networks, each with its own data. Measured is the time of the same epo
 
 # sphinx_gallery_tags = ["time", "engines"]
 
+# mlperf: only in a full build
+
 import joblib
 import numpy as np
 import pandas as pd

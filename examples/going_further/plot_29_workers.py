@@ -14,6 +14,8 @@ layers, one thread for each worker.
 
 # sphinx_gallery_tags = ["time", "scaling"]
 
+# mlperf: only in a full build
+
 from functools import partial
 from time import perf_counter
 
@@ -329,8 +331,9 @@ claims = {
         stops[wide] > stops[narrow],
         otherwise=f"By the model, no more workers pay at width {wide:,} than at width "
         f"{narrow:,}.",
-        seen="with a core for each of them, a step is shortest with "
-        f"{stops[narrow]} at width {narrow:,} and with {stops[wide]} at width {wide:,}",
+        seen="with a core for each of them, a step is shortest with about "
+        f"{stops[narrow]:short} at width {narrow:,} and about {stops[wide]:short} at "
+        f"width {wide:,}",
     ),
 }
 

@@ -12,6 +12,8 @@ the threads.
 
 # sphinx_gallery_tags = ["time", "memory", "scaling"]
 
+# mlperf: only in a full build
+
 import numpy as np
 import pandas as pd
 

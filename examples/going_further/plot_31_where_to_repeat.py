@@ -11,6 +11,8 @@ round by round? Held fixed: the samples and the epochs.
 
 # sphinx_gallery_tags = ["time", "scaling"]
 
+# mlperf: only in a full build
+
 import subprocess
 import sys
 

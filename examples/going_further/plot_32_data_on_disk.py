@@ -12,6 +12,8 @@ memory. Held fixed: the model, the mini-batches, the size of a chunk, the thread
 
 # sphinx_gallery_tags = ["time", "memory", "accuracy"]
 
+# mlperf: only in a full build
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
 

@@ -16,6 +16,9 @@ ENDINGS = ("csv", "svg", "pdf")
 MOST_BYTES = 200_000_000
 """Maximum size of a file of a result."""
 
+ONLY_FULL = "only a full build measures it (make html FULL=1)"
+"""Why a result is missing that only full builds measure."""
+
 SURPRISES = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError)
 """Errors that reading an invalid file may raise."""
 
@@ -24,6 +27,14 @@ _FILE = re.compile(rf"(?P<name>{NAME.pattern})(\.{KEY.pattern}\.({'|'.join(ENDIN
 
 class ResultError(Exception):
     """Something published is missing, half-written, corrupt or foreign; the message says what to do."""
+
+
+class LeftOutError(ResultError):
+    """A result is missing because its script runs only in full builds, and this one is none."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} was not measured: {ONLY_FULL}.")
+        self.name = name
 
 
 def results_folder() -> Path:

@@ -21,7 +21,7 @@ from mlperf.results.reading import Result, read
 from mlperf.results.sealed import seal, unseal
 from mlperf.results.shelf import Shelf
 from mlperf.results.shown import claim_rows
-from mlperf.results.sources import published_names
+from mlperf.results.sources import contents, published_names
 from mlperf.results.tables import ratio_of
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
@@ -93,8 +93,7 @@ def problems(
     if not results:
         return [*found, f"There are no results in {folder}."]
     if not accepted:
-        expected = [name for script in scripts for name in published_names(script)]
-        found += _incomplete(names_in(folder), expected)
+        found += _incomplete(names_in(folder), scripts)
     found += _other_protocols(results)
     where = machines(results)
     if len(where) > 1:
@@ -318,9 +317,10 @@ def _comes_to(verdicts: set[str]) -> str:
     return DEPENDS if len(known - {UNDECIDED}) > 1 else OPEN
 
 
-def _incomplete(there: Sequence[str], expected: Sequence[str]) -> list[str]:
-    """Return which results are missing, and which the report does not have."""
-    missing = [name for name in expected if name not in there]
+def _incomplete(there: Sequence[str], scripts: Iterable[Path]) -> list[str]:
+    """Return which results are missing, except for those that only full builds measure, and which are foreign."""
+    expected = {name: contents(script).only_full for script in scripts for name in published_names(script)}
+    missing = [name for name, only_full in expected.items() if name not in there and not only_full]
     foreign = [name for name in there if name not in expected]
     return [
         *(f"The result {name!r} is missing: all results of the report belong together." for name in missing),

@@ -73,6 +73,37 @@ def inputs(script: str | Path, *, measured: bool = False) -> dict[str, str]:
     return known
 
 
+def is_left_out(script: str | Path) -> bool:
+    """Return whether this build leaves a script out: one that only full builds run, where this one is none.
+
+    Parameters
+    ----------
+    script : str or Path
+        A Python file.
+
+    Returns
+    -------
+    bool
+
+    Notes
+    -----
+    A script that takes long says in a comment that only full builds run it. Previews run it too, as their settings are
+    small, and anybody can run it alone::
+
+        # mlperf: only in a full build
+
+    Examples
+    --------
+    >>> from mlperf.results.provenance import is_left_out
+    >>> is_left_out("no script")
+    False
+    """
+    script = Path(script)
+    if protocol.FULL or protocol.MODE == "quick" or not script.is_file():
+        return False
+    return contents(script).only_full
+
+
 def moved(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Return what differs between the inputs of a result and the present ones.
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from mlperf.quantities.quantity import Quantity
 from mlperf.results.atomic import staged
-from mlperf.results.folder import ResultError, content_of, names_in
-from mlperf.results.provenance import inputs, moved
+from mlperf.results.folder import LeftOutError, ResultError, content_of, names_in
+from mlperf.results.provenance import inputs, is_left_out, moved
 from mlperf.results.reading import Result, read
 from mlperf.results.references import cells, parse
 from mlperf.results.sealed import digest
@@ -138,6 +138,8 @@ class Shelf:
         ------
         ResultError
             If it is missing or broken; the message names the script that publishes it.
+        LeftOutError
+            If it is missing because only a full build measures it.
         """
         key = name, folder or self.folder
         if key not in self._read:
@@ -145,6 +147,8 @@ class Shelf:
                 self._read[key] = read(*key)
             except ResultError as error:
                 script = self.scripts.get(name)
+                if script and is_left_out(script) and name not in names_in(key[1]):
+                    raise LeftOutError(name) from None
                 raise ResultError(f"{error} It is published by {script.name}." if script else str(error)) from None
         return self._read[key]
 

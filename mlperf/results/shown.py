@@ -15,7 +15,7 @@ from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity, exact
 from mlperf.quantities.tables import Column
 from mlperf.quantities.units import unit_of
-from mlperf.results.folder import ResultError
+from mlperf.results.folder import LeftOutError, ResultError
 from mlperf.results.reading import Result
 from mlperf.results.shelf import Shelf
 from mlperf.results.tables import ratio_of, ratios
@@ -190,7 +190,7 @@ class ClaimRow(NamedTuple):
 
 
 def claim_rows(shelf: Shelf, names: Sequence[str], *, original: bool = False) -> list[ClaimRow]:
-    """Return the rows of the table of claims.
+    """Return the rows of the table of claims, without the results that only full builds measure where there are none.
 
     Parameters
     ----------
@@ -224,7 +224,10 @@ def claim_rows(shelf: Shelf, names: Sequence[str], *, original: bool = False) ->
     """
     rows = []
     for name in shelf.named(names):
-        result = shelf.get(name)
+        try:
+            result = shelf.get(name)
+        except LeftOutError:
+            continue
         for key in result.keys("claim"):
             claim: Claim = result[key]
             if original and not claim.original:

@@ -22,6 +22,7 @@ CARRIERS = ("mlperf/__init__.py", "mlperf/results/", "mlperf/sphinxext/")
 
 _INSTALLED = tuple(Path(sysconfig.get_path(name)).resolve() for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 _DEPENDS = re.compile(r"^[ \t]*#[ \t]*mlperf:[ \t]*depends on[ \t]+(.+?)[ \t]*$", re.MULTILINE)
+_ONLY_FULL = re.compile(r"^#[ \t]*mlperf:[ \t]*only in a full build[ \t]*$", re.MULTILINE)
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 
@@ -48,6 +49,8 @@ class Contents(NamedTuple):
         The data files that it declares.
     problem : str
         Why it cannot be read, or what cannot be determined without running it; empty if there is no problem.
+    only_full : bool
+        Whether it says that only full builds run it.
     """
 
     digest: str
@@ -55,6 +58,7 @@ class Contents(NamedTuple):
     published: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
     problem: str = ""
+    only_full: bool = False
 
 
 def published_names(script: str | Path) -> list[str]:
@@ -173,11 +177,19 @@ def _contents(path: Path, package: str, _version: tuple[int, ...]) -> Contents:
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
         nodes = list(ast.walk(tree))
-        data = tuple(dict.fromkeys(_DEPENDS.findall(content.decode("utf-8-sig", "replace"))))
+        text = content.decode("utf-8-sig", "replace")
+        data = tuple(dict.fromkeys(_DEPENDS.findall(text)))
         names, unknown = _published(nodes)
         problem = f"publishes in line {unknown} under a name that is not a literal, so that the report cannot find it"
         digest = _digest(_syntax(tree))
-        return Contents(digest, tuple(_imports(nodes, package)), tuple(names), data, problem if unknown else "")
+        return Contents(
+            digest,
+            tuple(_imports(nodes, package)),
+            tuple(names),
+            data,
+            problem if unknown else "",
+            _ONLY_FULL.search(text) is not None,
+        )
     except _UNREADABLE as error:
         place = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
         said = error.msg if isinstance(error, SyntaxError) else str(error) or type(error).__name__

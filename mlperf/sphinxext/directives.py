@@ -15,12 +15,12 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from mlperf.quantities.checks import UNDECIDED
+from mlperf.quantities.checks import UNDECIDED, UNMEASURED
 from mlperf.quantities.claims import Claim
 from mlperf.quantities.quantity import Quantity
 from mlperf.quantities.tables import Column, columns, header
 from mlperf.quantities.units import UNITS
-from mlperf.results.folder import ResultError
+from mlperf.results.folder import ONLY_FULL, LeftOutError, ResultError
 from mlperf.results.kinds import Picture
 from mlperf.results.shown import ClaimRow, claim_rows, ratios_to_other, table_of
 from mlperf.results.tables import choose, parts, typed_words
@@ -46,6 +46,9 @@ class PublishedDirective(SphinxDirective):
         self.domain = published(self.env)
         try:
             made = self.make()
+        except LeftOutError as error:
+            self.domain.note(error.name)
+            return [plain(f"Not measured: {ONLY_FULL}.", "absent")]
         except (ResultError, ValueError) as error:
             self.domain.note(None)
             if self.domain.is_empty:  # reported once for all pages
@@ -272,11 +275,16 @@ class WhenDirective(PublishedDirective):
 
     def make(self) -> list[nodes.Node]:
         """Return the parsed content, or nothing; content that is left out takes no number and defines no label."""
-        verdicts = [
-            self.domain.find("claims", name).thing.verdict in words
-            for name, words in parse_conditions(self.arguments[0])
-        ]
+        verdicts = [self.verdict(name) in words for name, words in parse_conditions(self.arguments[0])]
         return self.parse_content_to_nodes(allow_section_headings=True) if all(verdicts) else []
+
+    def verdict(self, name: str) -> str:
+        """Return the verdict on a claim; that of a claim that is left out here is "not measured"."""
+        try:
+            return self.domain.find("claims", name).thing.verdict
+        except LeftOutError as error:
+            self.domain.note(error.name)
+            return UNMEASURED
 
 
 def plain_frame(frame: pd.DataFrame) -> pd.DataFrame:

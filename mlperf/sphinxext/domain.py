@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from sphinx.domains import Domain
 
-from mlperf.results.folder import names_in
+from mlperf.results.folder import ONLY_FULL, names_in
 from mlperf.results.notices import Notice, notices
 from mlperf.results.reading import Result
 from mlperf.results.sealed import digest
@@ -99,6 +99,8 @@ class PublishedDomain(Domain):
         found = notices(self.shelf, self.shown.get(page, {}))
         if self.gallery.is_edited(page):
             found.append(Notice("warning", "Out of date", ["The script was edited since this page was made."]))
+        if self.gallery.left_out(page) and not found:
+            found.append(Notice("note", "Not run", [f"This script was not run: {ONLY_FULL}."]))
         return found
 
     def outdated(self) -> list[str]:

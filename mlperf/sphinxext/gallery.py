@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from mlperf.results.folder import ResultError
-from mlperf.results.provenance import inputs
+from mlperf.results.folder import ResultError, names_in
+from mlperf.results.provenance import inputs, is_left_out
 from mlperf.results.shelf import Shelf
 from mlperf.sphinxext.outputs import carry_over, is_same_code
+
+BARE = "not run"
+"""What takes the place of the digest by which sphinx-gallery recognises a script, if its page was made without it."""
 
 
 class Gallery:
@@ -54,11 +57,17 @@ class Gallery:
         self._kept: dict[Path, str] = {}
         # The former pages of scripts in which only the text was edited.
         self._former: dict[Path, str] = {}
+        # Scripts whose pages are made without running them.
+        self._bare: list[Path] = []
 
     def page(self, script: Path | None) -> str | None:
         """Return the document name of the page of a script; None if there is no such page yet."""
         page = self.pages.get(script) if script else None
         return page if page and self._file(page, ".rst").is_file() else None
+
+    def left_out(self, page: str) -> bool:
+        """Return whether a page is that of a script that only full builds run, where this one is none."""
+        return any(is_left_out(script) for script, its in self.pages.items() if its == page)
 
     def unreadable(self) -> dict[Path, str]:
         """Return the scripts at which sphinx-gallery would end the build, with the reasons."""
@@ -75,10 +84,17 @@ class Gallery:
 
     def refresh(self, shelf: Shelf) -> None:
         """Make sphinx-gallery run the scripts whose results are missing, broken or out of date."""
+        there = names_in(shelf.folder)
         for script in self.pages:
             names = [name for name, publisher in shelf.scripts.items() if publisher == script]
+            if is_left_out(script):
+                if any(name in there for name in names) and self._has_outputs(script):
+                    self._keep(script)
+                else:
+                    self._bare.append(script)
+                continue
             current = all(self._current(name, script, shelf) for name in names) if names else self._unmoved(script)
-            if not (current and self._carries_over(script)):
+            if not (current and self._has_outputs(script) and self._carries_over(script)):
                 # sphinx-gallery skips a script if this file holds its digest.
                 self._file(self.pages[script], ".py.md5").unlink(missing_ok=True)
 
@@ -88,16 +104,28 @@ class Gallery:
         return [
             script
             for script, file in known.items()
-            if script not in self._former and not (file.is_file() and file.read_text() == _md5(script))
+            if not (script in self._former or is_left_out(script))
+            and not (file.is_file() and file.read_text() == _md5(script))
         ]
 
     def keep(self) -> None:
         """In a build that runs no scripts, prevent sphinx-gallery from generating pages without their outputs."""
         for script, page in self.pages.items():
-            known = self._file(page, ".py.md5")
-            if known.is_file() and self.page(script) and not self._carries_over(script):
-                self._kept[known] = known.read_text()
-                known.write_text(_md5(script))
+            if self._file(page, ".py.md5").is_file() and not self._has_outputs(script):
+                self._bare.append(script)
+            else:
+                self._keep(script)
+
+    def _has_outputs(self, script: Path) -> bool:
+        """Return whether the page of a script was made by running it, as far as is known."""
+        known = self._file(self.pages[script], ".py.md5")
+        return known.is_file() and known.read_text() != BARE
+
+    def _keep(self, script: Path) -> None:
+        known = self._file(self.pages[script], ".py.md5")
+        if known.is_file() and self.page(script) and not self._carries_over(script):
+            self._kept[known] = known.read_text()
+            known.write_text(_md5(script))
 
     def _carries_over(self, script: Path) -> bool:
         """Return whether a page is up to date, or can be brought up to date without running its script."""
@@ -111,12 +139,13 @@ class Gallery:
         return True
 
     def runs(self, pattern: str) -> str:
-        """Return a pattern for the scripts to run: those of the given pattern, except those with only edited text."""
-        edited = "|".join(re.escape(script.name) for script in self._former)
-        return rf"^(?!.*(?:{edited})$)(?=.*{pattern})" if edited else pattern
+        """Return a pattern for the scripts to run, without those with only edited text or only for full builds."""
+        others = [script for script in self.pages if script in self._former or is_left_out(script)]
+        names = "|".join(re.escape(script.name) for script in others)
+        return rf"^(?!.*(?:{names})$)(?=.*{pattern})" if names else pattern
 
     def release(self) -> None:
-        """Put the former outputs into edited pages, and restore the digest files that `keep` replaced."""
+        """Put the former outputs into edited pages, restore what `keep` replaced, and mark pages without outputs."""
         for script, former in self._former.items():
             page = self._file(self.pages[script], ".rst")
             made = carry_over(former, page.read_text(encoding="utf-8"))
@@ -125,6 +154,8 @@ class Gallery:
             self._file(self.pages[script], ".py.md5").write_text(_md5(script))
         for known, was in self._kept.items():
             known.write_text(was)
+        for script in self._bare:
+            self._file(self.pages[script], ".py.md5").write_text(BARE)
 
     def is_edited(self, page: str) -> bool:
         """Return whether a page shows an earlier version of its script."""
@@ -139,7 +170,7 @@ class Gallery:
                     # The time of the result, not the present: a result may be dated in the future.
                     os.utime(self._file(self.pages[script], ".rst"), ns=(result, result))
         for script in set(self.pages) - set(shelf.scripts.values()):
-            if self.page(script):
+            if self.page(script) and not is_left_out(script):
                 self._file(self.pages[script], ".py.inputs").write_text(_digest(script))
 
     def _current(self, name: str, script: Path, shelf: Shelf) -> bool:

@@ -7,16 +7,17 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxRole
 
 from mlperf.quantities.checks import FAILS
-from mlperf.results.folder import ResultError
+from mlperf.results.folder import ONLY_FULL, LeftOutError, ResultError
 from mlperf.results.shown import claim_rows, value_text, verdict_text
 from mlperf.sphinxext.domain import PublishedDomain, published
 from mlperf.sphinxext.sentences import errors, join, parse_sentences, refuted, tally
 
 
 class PublishedRole(SphinxRole):
-    """Base class of the roles: shows plain text, or reports an error."""
+    """Base class of the roles: shows plain text, or reports an error; `absent` is shown for what is left out here."""
 
     kind = ""
+    absent = "not measured"
     node: type[nodes.TextElement] = nodes.inline
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
@@ -24,6 +25,9 @@ class PublishedRole(SphinxRole):
         domain = published(self.env)
         try:
             said = self.say(domain)
+        except LeftOutError as error:
+            domain.note(error.name)
+            said = self.absent
         except (ResultError, ValueError) as error:
             domain.note(None)
             if domain.is_empty:  # reported once for all pages
@@ -68,6 +72,7 @@ class SaysRole(PublishedRole):
     """The texts of claims, joined to a sentence: ``training_time.grows, but training_time.linear``."""
 
     kind = "says"
+    absent = f"Not measured: {ONLY_FULL}."
 
     def say(self, domain: PublishedDomain) -> str:
         """Return the sentence, followed by the verdicts of the other results where they differ."""

@@ -148,6 +148,15 @@ def test_an_odd_name_of_a_folder_is_refused(machine, scripts):
     assert problems(renamed, scripts) == ['"Ada\'s machine" must be lower case letters, digits and hyphens.']
 
 
+def test_results_that_only_full_builds_measure_may_be_missing(tmp_path, results, scripts):
+    publish_all()
+    long = scripts[0].parent / "plot_long.py"
+    long.write_text('# mlperf: only in a full build\nfrom mlperf import publish\npublish("long", n=3)\n')
+    assert pack(results, tmp_path / "machines/a-machine", [*scripts, long]) == []
+    publish("long", n=3)
+    assert pack(results, tmp_path / "machines/another-machine", [*scripts, long]) == []
+
+
 def test_who_packs_is_not_named(tmp_path, results, scripts, monkeypatch):
     monkeypatch.setattr("getpass.getuser", lambda: "adabyron")
     publish_all(note="measured by adabyron")

@@ -5,9 +5,10 @@ import re
 import pandas as pd
 import pytest
 
+from mlperf import protocol
 from mlperf.quantities.claims import claim
 from mlperf.quantities.quantity import Quantity
-from mlperf.results.folder import ResultError
+from mlperf.results.folder import LeftOutError, ResultError
 from mlperf.results.publishing import publish
 from mlperf.results.shelf import Shelf
 from mlperf.results.shown import claim_rows
@@ -72,6 +73,21 @@ def test_missing_result_names_the_script_that_publishes_it(folder, script):
         ResultError, match=r"^The result 'scaling' is missing: .* It is published by plot_scaling.py\.$"
     ):
         shelf.find("values", "scaling.exponent")
+
+
+def test_result_that_only_full_builds_measure_is_left_out_of_others(folder, script, monkeypatch):
+    scripts = [
+        script("plot_long.py", '# mlperf: only in a full build\nimport mlperf\nmlperf.publish("long", exponent=1)'),
+        script("plot_fits.py", 'publish("fits")'),
+    ]
+    monkeypatch.setattr(protocol, "MODE", "published")
+    shelf = Shelf(folder, scripts)
+    with pytest.raises(LeftOutError, match=r"^'long' was not measured: only a full build measures it"):
+        shelf.find("values", "long.exponent")
+    assert {row.result for row in claim_rows(shelf, ["*"])} == {"fits"}
+    monkeypatch.setattr(protocol, "FULL", True)
+    with pytest.raises(ResultError, match=r"^The result 'long' is missing: .* It is published by plot_long.py\.$"):
+        Shelf(folder, scripts).find("values", "long.exponent")
 
 
 def test_scripts_that_cannot_be_used_are_told_and_break_nothing_else(folder, script):

@@ -100,23 +100,23 @@ def script(project, name, imports="", body="", content=SCRIPT):
     (project / f"examples/plot_{name}.py").write_text(made.lstrip())
 
 
-def sphinx(project, *options):
+def sphinx(project, *options, **variables):
     """Return the command line of a build, and its environment: conf.py alone says where the results are."""
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "-n", "--keep-going", *options, "docs", "docs/_build/html"]
     return {
         "args": command,
         "cwd": project,
-        "env": shell(MPLBACKEND="agg"),
+        "env": shell(MPLBACKEND="agg", **variables),
         "stderr": subprocess.PIPE,
         "text": True,
     }
 
 
-def ran(project, *options, fails=False):
+def ran(project, *options, fails=False, **variables):
     """Build with the gallery and return the scripts that were run."""
     log = project / "log"
     log.unlink(missing_ok=True)
-    done = subprocess.run(**sphinx(project, *options), check=False)
+    done = subprocess.run(**sphinx(project, *options, **variables), check=False)
     assert bool(done.returncode) == fails, done.stderr
     return log.read_text().split() if log.exists() else []
 
@@ -352,6 +352,90 @@ def test_killed_build_ends_the_scripts_that_run_at_a_time(in_parallel, how):
     wait_until(lambda: not any(process.is_running() for process in started))
     script(in_parallel, "two")
     assert "two" in ran(in_parallel)
+
+
+LONG = """
+\"\"\"
+What takes long?
+================
+
+Text.
+\"\"\"
+# mlperf: only in a full build
+
+from pathlib import Path
+from mlperf import claim, exact, publish
+
+# %%
+# Publish.
+Path("../log").open("a").write("{name}\\n")
+publish("{name}", x={body}, odd=claim("It is odd.", exact({body} % 2) > 0))
+"""
+LONG_SHOWN = """
+:value:`long.x`. :says:`long.odd`
+
+.. when:: long.odd is not measured
+
+   Nothing is known.
+
+.. results-table:: long.y
+"""
+
+
+def test_script_for_full_builds_runs_in_them_only(gallery):
+    index = gallery / "docs/index.rst"
+    index.write_text(index.read_text() + LONG_SHOWN.replace(".. results-table:: long.y\n", ""))
+    script(gallery, "long", content=LONG, body=7)
+    page = "auto_examples/plot_long"
+    absent = "only a full build measures it (make html FULL=1)"
+
+    assert ran(gallery) == []
+    assert f"not measured. Not measured: {absent}. Nothing is known." in page_text(gallery, "index")
+    assert f"This script was not run: {absent}." in page_text(gallery, page)
+    assert ran(gallery) == []
+
+    assert ran(gallery, MLPERF_FULL="1") == ["long"]
+    assert "7. It is odd" in page_text(gallery, "index")
+    assert "Nothing is known" not in page_text(gallery, "index")
+    assert "not run" not in page_text(gallery, page)
+
+    # A plain build leaves alone what a full one measured, and says what has changed since.
+    assert ran(gallery) == []
+    assert "7. It is odd" in page_text(gallery, "index")
+    assert "Published long" in page_text(gallery, page)
+    script(gallery, "long", content=LONG, body=9)
+    assert ran(gallery) == []
+    assert "7. It is odd" in page_text(gallery, "index")
+    assert "this has changed: plot_long.py" in page_text(gallery, page)
+    assert "Published long" in page_text(gallery, page)
+    assert ran(gallery, MLPERF_FULL="1") == ["long"]
+    assert "9. It is odd" in page_text(gallery, "index")
+
+
+def test_full_build_that_was_killed_before_a_page_was_made_is_completed_by_the_next_full_one(gallery):
+    script(gallery, "long", content=LONG, body=7)
+    assert ran(gallery, MLPERF_FULL="1") == ["long"]
+    page = "auto_examples/plot_long"
+    (gallery / f"docs/{page}.py.md5").unlink()
+    assert ran(gallery) == []
+    assert "Published long" not in page_text(gallery, page)
+    assert ran(gallery, "-D", "plot_gallery=0") == []
+    assert ran(gallery, MLPERF_FULL="1") == ["long"]
+    assert "Published long" in page_text(gallery, page)
+    assert ran(gallery, MLPERF_FULL="1") == []
+
+
+def test_preview_runs_scripts_for_full_builds_too(gallery):
+    script(gallery, "long", content=LONG, body=7)
+    assert "long" in ran(gallery, MLPERF_QUICK="1")
+
+
+def test_figure_that_only_full_builds_have_is_replaced_by_a_sentence(gallery):
+    index = gallery / "docs/index.rst"
+    index.write_text(index.read_text() + LONG_SHOWN)
+    script(gallery, "long", content=LONG, body=7)
+    assert ran(gallery) == []
+    assert "Nothing is known. Not measured: only a full build" in page_text(gallery, "index")
 
 
 FULL = """
