@@ -17,8 +17,8 @@ import numpy as np
 import optax
 
 from mlperf.protocol import LEARNING_RATE
-from mlperf.rivals._process import pinned, xla_options
-from mlperf.training.cache import cache_folder
+from mlperf.rivals._jax_setup import pinned_and_cached
+from mlperf.rivals._process import xla_options
 
 EPOCHS_A_CALL = 20
 """Epochs whose orders are handed over together, 4 bytes a sample each."""
@@ -26,10 +26,6 @@ EPOCHS_A_CALL = 20
 FLAT_UP_TO = 10_000
 """Parameters up to which Adam works on one flat vector. Of more it saves nothing, and a large network takes longer, as
 all parameters are copied for it in each step."""
-
-jax.config.update("jax_platforms", "cpu")  # also where there is a GPU: all libraries are compared on the CPU
-jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 
 class JaxRegressor:
@@ -78,7 +74,7 @@ class JaxRegressor:
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
         rng = np.random.default_rng(0)
-        with pinned():
+        with pinned_and_cached():
             train = compiled_epochs(self.batch_size, self.unroll, self.vector_width)
             features, target = jnp.asarray(X, jnp.float32), jnp.asarray(y, jnp.float32)
             parameters = initial_parameters([X.shape[1], *self.hidden_layer_sizes, 1], rng)
@@ -95,7 +91,7 @@ class JaxRegressor:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predict the standardised target; shapes as in `mlperf.rivals.Regressor`."""
-        with pinned():
+        with pinned_and_cached():
             return np.asarray(_forward(self.parameters_, jnp.asarray(X, jnp.float32)))
 
 

@@ -10,16 +10,10 @@ import numpy as np
 
 os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras reads it when it is loaded
 
-import jax
 import keras
 
 from mlperf.protocol import LEARNING_RATE
-from mlperf.rivals._process import pinned
-from mlperf.training.cache import cache_folder
-
-jax.config.update("jax_platforms", "cpu")  # also where there is a GPU: all libraries are compared on the CPU
-jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+from mlperf.rivals._jax_setup import pinned_and_cached
 
 
 class KerasRegressor:
@@ -59,7 +53,7 @@ class KerasRegressor:
     def fit(self, X: np.ndarray, y: np.ndarray) -> Self:
         """Train a new network; shapes as in `mlperf.rivals.Regressor`."""
         steps = math.ceil(len(X) / self.batch_size) if self.epoch_per_execution else 1
-        with pinned():
+        with pinned_and_cached():
             self.model_, initial = _compiled_model(X.shape[1], tuple(self.hidden_layer_sizes), steps)
             self.model_.set_weights(initial)
             _forget_steps(self.model_.optimizer)
@@ -71,7 +65,7 @@ class KerasRegressor:
 
     def predict(self, X: np.ndarray) -> np.ndarray:
         """Predict the standardised target; shapes as in `mlperf.rivals.Regressor`."""
-        with pinned():
+        with pinned_and_cached():
             self.model_.set_weights(self.weights_)  # another regressor may have trained the model since
             return self.model_.predict(X.astype(np.float32), verbose=0)[:, 0]
 

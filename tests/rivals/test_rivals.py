@@ -191,6 +191,26 @@ print(json.dumps({"torch": torch.__file__, "steps": trained.n_steps_}))
     assert seen == {"torch": str(checkout / "torch" / "__init__.py"), "steps": 1}
 
 
+COLD = """
+import numpy as np
+from mlperf.profilers.timing import empty_caches
+from mlperf.rivals._jax import JaxRegressor
+from mlperf.training.cache import cache_folder
+
+for units in (2, 3):
+    with empty_caches():
+        JaxRegressor((units,), 1, batch_size=4).fit(np.ones((8, 2)), np.ones(8))
+        assert list((cache_folder() / "jax").iterdir())
+"""
+
+
+@pytest.mark.skipif("JAX lax.scan" not in installed(), reason="JAX is not installed")
+def test_jax_keeps_what_it_compiles_in_the_cache_of_now():
+    """Tried: where every library was started cold, JAX warned of a folder that was gone, hundreds of times."""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", COLD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_to_list_the_rivals_loads_no_library_and_sets_nothing():
     code = """
 import json, os, sys
