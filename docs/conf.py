@@ -64,6 +64,7 @@ sphinx_gallery_conf = {
     "abort_on_example_error": True,
     "backreferences_dir": "gen_modules",
     "capture_repr": ("_repr_html_",),
+    "default_thumb_file": str(Path(__file__).with_name("_static") / "not_run.png"),
     "doc_module": ("mlperf",),
     "examples_dirs": ["../examples"],
     "filename_pattern": r"/plot_",
