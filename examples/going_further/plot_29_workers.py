@@ -331,9 +331,9 @@ claims = {
         stops[wide] > stops[narrow],
         otherwise=f"By the model, no more workers pay at width {wide:,} than at width "
         f"{narrow:,}.",
-        seen="with a core for each of them, a step is shortest with about "
-        f"{stops[narrow]:short} at width {narrow:,} and about {stops[wide]:short} at "
-        f"width {wide:,}",
+        seen="with a core for each of them, the number with which a step is shortest "
+        f"is about {stops[narrow].value:.0f} at width {narrow:,} and about "
+        f"{stops[wide].value:.0f} at width {wide:,}",
     ),
 }
 
