@@ -20,6 +20,9 @@ BETAS, EPSILON = (0.9, 0.999), 1e-8
 MANY_PARAMETERS = 500_000
 """Number of parameters from which on layers are updated panel by panel, as a step's data no longer fit the cache."""
 
+MOST_PARAMETERS = 2_000_000
+"""Number of parameters from which on a transposed weight has left every cache before it is read."""
+
 NARROW = 4
 """Number of outputs up to which a layer keeps its weight transposed, as vectors along its inputs."""
 
@@ -56,7 +59,7 @@ def source(
     >>> from mlperf.training.kernel import source
     >>> print(source((5, 32, 1)))  # doctest: +ELLIPSIS
     constexpr int VECTOR_BYTES = 0, ROWS_AT_ONCE = 0, VECTORS_AT_ONCE = 0, ROWS_IN_CACHE = 256;
-    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4, MANY_PARAMETERS = 0;
+    constexpr int N_LAYERS = 2, N_FEATURES = 5, N_OUTPUTS = 1, NARROW = 4, MANY_PARAMETERS = 0, MOST_PARAMETERS = 0;
     ...
         forward<5, 32, RELU>(team, &Own::H1, &Own::H0, p.W1, p.b1);
         forward<32, 1, PLAIN>(team, &Own::H2, &Own::H1, p.W2, p.b2);
@@ -69,13 +72,15 @@ def source(
         "ROWS_IN_CACHE": rows_in_cache,
     }
     layers = list(pairwise(sizes))
-    many = sum((n_in + 1) * n_out for n_in, n_out in layers) >= MANY_PARAMETERS
+    n_parameters = sum((n_in + 1) * n_out for n_in, n_out in layers)
+    many = n_parameters >= MANY_PARAMETERS
     network = {
         "N_LAYERS": len(layers),
         "N_FEATURES": sizes[0],
         "N_OUTPUTS": sizes[-1],
         "NARROW": NARROW,
         "MANY_PARAMETERS": int(many),
+        "MOST_PARAMETERS": int(n_parameters >= MOST_PARAMETERS),
     }
     return "\n".join(
         [

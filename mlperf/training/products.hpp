@@ -123,6 +123,8 @@ struct Barrier {
     int next = 0; // the first piece of work that no thread has taken since
 
     void wait(int n_threads) {
+        if (MOST_PARAMETERS)
+            end_streams();
         if (n_threads == 1) {
             next = 0;
             return;
@@ -294,8 +296,10 @@ static void transpose(float *transposed, const float *W, int64_t first, int64_t 
             turn(block);
 #pragma GCC unroll 16
             for (int i = 0; i < V; i++)
-                if (column + i < n_out)
-                    store(transposed + at(n_out, n_in, column + i, row), block[i]);
+                if (column + i < n_out) {
+                    float *place = transposed + at(n_out, n_in, column + i, row);
+                    MOST_PARAMETERS ? stream<sizeof(Vector)>(place, block[i]) : store(place, block[i]);
+                }
         }
 }
 

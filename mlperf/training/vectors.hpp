@@ -22,6 +22,41 @@ typedef int32_t Mask __attribute__((vector_size(sizeof(float) * V), aligned(4), 
 
 static inline Vector load(const float *from) { return *(const Vector *)from; }
 static inline void store(float *to, Vector value) { *(Vector *)to = value; }
+
+// Write a vector past the caches, to a multiple of its size: what will only be read after it would have left them. A plain
+// store would first read what it overwrites.
+template <int bytes>
+static inline void stream(float *to, Vector value) {
+#if defined(__clang__)
+    typedef float Aligned __attribute__((vector_size(bytes)));
+    __builtin_nontemporal_store((Aligned)value, (Aligned *)to);
+#else
+#if defined(__AVX512F__)
+    typedef float Of64 __attribute__((vector_size(64), may_alias));
+    if constexpr (bytes == 64)
+        return __builtin_ia32_movntps512(to, *(const Of64 *)&value);
+#endif
+#if defined(__AVX__)
+    typedef float Of32 __attribute__((vector_size(32), may_alias));
+    if constexpr (bytes == 32)
+        return __builtin_ia32_movntps256(to, *(const Of32 *)&value);
+#endif
+#if defined(__SSE__)
+    typedef float Of16 __attribute__((vector_size(16), may_alias));
+    if constexpr (bytes == 16)
+        return __builtin_ia32_movntps(to, *(const Of16 *)&value);
+#endif
+    store(to, value);
+#endif
+}
+
+// Other threads see what was streamed before.
+static inline void end_streams() {
+#if defined(__SSE__)
+    __builtin_ia32_sfence();
+#endif
+}
+
 static inline Vector where(Mask mask, Vector value) { return (Vector)(mask & (Mask)value); }
 
 static inline float total(Vector values) {

@@ -107,11 +107,13 @@ def assert_trains_as_eager(*command, sizes, n_networks=1, n_threads=1, n_samples
     n_networks=st.integers(1, 2),
     shapes=st.lists(st.tuples(st.integers(1, 300), st.integers(1, 300)), min_size=3, max_size=3),
     many=st.sampled_from([1, 500_000]),
+    most=st.sampled_from([1, 2_000_000]),
 )
-def test_no_memory_is_touched_but_its_own(tmp_path_factory, sizes, n_networks, shapes, many):
+def test_no_memory_is_touched_but_its_own(tmp_path_factory, sizes, n_networks, shapes, many, most):
     sanitized = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kernel, "MANY_PARAMETERS", many)
+        patch.setattr(kernel, "MOST_PARAMETERS", most)
         path = compiled(tmp_path_factory.mktemp("fuzzed"), sizes, *sanitized, vector_bytes=32)
     for n_threads, (n_samples, batch_size) in enumerate(shapes, start=1):
         shape = {"n_samples": n_samples, "batch_size": max(batch_size, n_samples // 4)}  # each step adds its rounding
@@ -128,12 +130,15 @@ def test_threads_do_not_race(monkeypatch, tmp_path, n_networks, many):
 
 @pytest.mark.parametrize("compiler", ["g++", "clang++"])
 @pytest.mark.parametrize("vector_bytes", [0, 16, 64])
-def test_compilers_and_vectors_change_no_more_than_the_rounding(tmp_path, compiler, vector_bytes):
+@pytest.mark.parametrize("most", [1, 2_000_000])  # with vectors that are written past the caches, and without
+def test_compilers_and_vectors_change_no_more_than_the_rounding(monkeypatch, tmp_path, compiler, vector_bytes, most):
+    monkeypatch.setattr(kernel, "MOST_PARAMETERS", most)
     path = compiled(tmp_path, SIZES, "-O2", compiler=compiler, vector_bytes=vector_bytes)
     assert_trains_as_eager(path, sizes=SIZES)
 
 
-def test_a_processor_of_arm_computes_the_same(tmp_path):
+def test_a_processor_of_arm_computes_the_same(monkeypatch, tmp_path):
+    monkeypatch.setattr(kernel, "MOST_PARAMETERS", 1)
     path = compiled(tmp_path, SIZES, "-O2", "-static", compiler="aarch64-linux-gnu-g++")
     if not shutil.which("qemu-aarch64"):
         pytest.skip("no qemu-aarch64 here")
