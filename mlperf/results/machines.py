@@ -319,8 +319,13 @@ def _comes_to(verdicts: set[str]) -> str:
 
 def _incomplete(there: Sequence[str], scripts: Iterable[Path]) -> list[str]:
     """Return which results are missing, except for those that only full builds measure, and which are foreign."""
-    expected = {name: contents(script).only_full for script in scripts for name in published_names(script)}
-    missing = [name for name, only_full in expected.items() if name not in there and not only_full]
+    expected, asked_for = [], []
+    for script in scripts:
+        names = published_names(script)
+        expected += names
+        if not contents(script).only_full:
+            asked_for += names
+    missing = [name for name in asked_for if name not in there]
     foreign = [name for name in there if name not in expected]
     return [
         *(f"The result {name!r} is missing: all results of the report belong together." for name in missing),

@@ -67,7 +67,7 @@ class Gallery:
 
     def left_out(self, page: str) -> bool:
         """Return whether a page is that of a script that only full builds run, where this one is none."""
-        return any(is_left_out(script) for script, its in self.pages.items() if its == page)
+        return any(page == page_of_script and is_left_out(script) for script, page_of_script in self.pages.items())
 
     def unreadable(self) -> dict[Path, str]:
         """Return the scripts at which sphinx-gallery would end the build, with the reasons."""
