@@ -55,8 +55,8 @@ print("Not measured:", not_measured)
 
 # %%
 # How long does a step take? What further epochs add to a fit is divided by their steps,
-# so that what a fit costs only once does not count. All mini-batches are whole: a short
-# last one would be compiled apart by some libraries, which takes them as long again.
+# so that what a fit costs only once does not count. All mini-batches are whole, as some
+# libraries would compile a short last one apart.
 
 
 def step_seconds(contender, model, n_samples):
