@@ -28,6 +28,7 @@ PUBLIC = {
     "read": "mlperf.results.reading",
     "reference": "mlperf.quantities.drawing",
     "seconds": "mlperf.profilers.timing",
+    "seconds_of_parts": "mlperf.profilers.timing",
     "seconds_per_call": "mlperf.profilers.timing",
     "split": "mlperf.data",
     "stack": "mlperf.quantities.quantity",

@@ -2,7 +2,9 @@
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -153,8 +155,6 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         self.chunk_bytes = chunk_bytes
         self.device = device
 
-    # Overflows are handled here, however the caller has set NumPy to warn or to raise.
-    @np.errstate(all="ignore")
     def fit(self, X: ArrayLike, y: ArrayLike, X_val: ArrayLike | None = None, y_val: ArrayLike | None = None) -> Self:
         """Train from scratch.
 
@@ -181,6 +181,63 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
             If ``engine="compiled"`` has to compile and no C++ compiler works, or if another process that shares the fit
             has ended, hangs or cannot be reached.
         """
+        with _usual():
+            for _ in self._training(X, y, X_val, y_val):
+                pass
+        return self
+
+    def fit_in_parts(self, X: ArrayLike, y: ArrayLike, *, n_epochs: int = 20) -> Iterator[None]:
+        """Train from scratch as `fit` does, with pauses in which other work may go on.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Training features, as for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Training targets, likewise.
+        n_epochs : int, default=20
+            Epochs of each part; the last part has those that are left.
+
+        Yields
+        ------
+        None
+            Between two parts. The estimator is fitted once there are no more of them.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            As by `fit`, while a part is carried out.
+
+        See Also
+        --------
+        mlperf.seconds_of_parts : Time such a fit without its pauses.
+
+        Examples
+        --------
+        >>> from mlperf.data import generate_samples
+        >>> from mlperf.model import MLPRegressor
+        >>> samples = generate_samples(1_000)
+        >>> model = MLPRegressor(max_iter=50, random_state=0)
+        >>> len([pause for pause in model.fit_in_parts(samples.Xtr, samples.ytr)])
+        2
+        >>> model.n_iter_
+        50
+        """
+        validate_parameter_constraints(
+            {"n_epochs": [Interval(Integral, 1, None, closed="left")]},
+            {"n_epochs": n_epochs},
+            caller_name=f"{type(self).__name__}.fit_in_parts",
+        )
+        training = self._training(X, y)
+        while True:
+            with _usual():
+                n_pauses = sum(1 for _ in islice(training, n_epochs))
+            if n_pauses < n_epochs:
+                return
+            yield
+
+    def _training(self, X: Any, y: Any, X_val: Any = None, y_val: Any = None) -> Iterator[None]:
+        """Carry out a fit, and yield between two epochs."""
         parameters = {name: _plain(value) for name, value in self.get_params(deep=False).items()}
         validate_parameter_constraints(self._parameter_constraints, parameters, caller_name=type(self).__name__)
         for learned in [name for name in vars(self) if name.endswith("_") and not name.startswith("__")]:
@@ -196,35 +253,36 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         if workers is not None:
             seed = workers.of_first(seed)
         generator = torch.Generator().manual_seed(seed)
-        with usual_torch():
-            sizes = [data.n_features, *hidden, data.n_outputs]
-            if workers is not None:
-                workers.agree(self._shared(sizes, data))
-            engine = self._engine(sizes, data.n_samples, workers, device)
-            module = network(sizes, generator).to(device)
-            settings: dict[str, Any] = {
-                "learning_rate": float(self.learning_rate_init),
-                "batch_size": int(self.batch_size),
-                "generator": generator,
-            }
-            if workers is not None:  # only some engines can share their steps
-                settings["workers"] = workers
-            epochs = data.epochs(ENGINES[engine], module, **settings)
-            shown: Iterable[int] = range(self.max_iter)
-            # Even a hidden progress bar would take a lock of the system.
-            if self.progress and (workers is None or workers.rank == 0):
-                shown = tqdm(shown, desc="Training", unit="epoch")
-            losses: list[float] = []
-            watched: list[float] = []
-            for _ in shown:
-                losses.append(next(epochs))
-                if not np.isfinite(losses[-1]):
-                    raise ValueError(
-                        f"The training loss of MLPRegressor became {losses[-1]} in epoch {len(losses)}: a smaller "
-                        f"'learning_rate_init' than {self.learning_rate_init!r} may help."
-                    )
-                if validation is not None:
-                    watched.append(validation.squared_error(module))
+        sizes = [data.n_features, *hidden, data.n_outputs]
+        if workers is not None:
+            workers.agree(self._shared(sizes, data))
+        engine = self._engine(sizes, data.n_samples, workers, device)
+        module = network(sizes, generator).to(device)
+        settings: dict[str, Any] = {
+            "learning_rate": float(self.learning_rate_init),
+            "batch_size": int(self.batch_size),
+            "generator": generator,
+        }
+        if workers is not None:  # only some engines can share their steps
+            settings["workers"] = workers
+        epochs = data.epochs(ENGINES[engine], module, **settings)
+        shown: Iterable[int] = range(self.max_iter)
+        # Even a hidden progress bar would take a lock of the system.
+        if self.progress and (workers is None or workers.rank == 0):
+            shown = tqdm(shown, desc="Training", unit="epoch")
+        losses: list[float] = []
+        watched: list[float] = []
+        for _ in shown:
+            if losses:
+                yield
+            losses.append(next(epochs))
+            if not np.isfinite(losses[-1]):
+                raise ValueError(
+                    f"The training loss of MLPRegressor became {losses[-1]} in epoch {len(losses)}: a smaller "
+                    f"'learning_rate_init' than {self.learning_rate_init!r} may help."
+                )
+            if validation is not None:
+                watched.append(validation.squared_error(module))
 
         separate(module)
         if workers is not None:
@@ -238,7 +296,6 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         if validation is not None:
             self.validation_curve_ = watched
         self.module_ = module.requires_grad_(False)
-        return self
 
     @np.errstate(all="ignore")
     def predict(self, X: ArrayLike) -> np.ndarray:
@@ -376,6 +433,13 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+@contextmanager
+def _usual() -> Iterator[None]:
+    """Undo what a caller may have set in torch, or in NumPy: overflows are handled here."""
+    with np.errstate(all="ignore"), usual_torch():
+        yield
 
 
 def _layer_sizes(hidden_layer_sizes: int | Sequence[int]) -> tuple[int, ...]:

@@ -2,6 +2,7 @@ import copy
 import pickle
 import re
 from fractions import Fraction
+from itertools import zip_longest
 
 import joblib
 import numpy as np
@@ -238,6 +239,39 @@ def test_an_interrupted_fit_leaves_nothing_that_predicts(monkeypatch):
         regressor.fit(SAMPLES.Xtr, SAMPLES.ytr)
     with pytest.raises(NotFittedError):
         regressor.predict(SAMPLES.Xte)
+
+
+@pytest.mark.parametrize(("n_epochs", "n_pauses"), [(1, 6), (2, 3), (3, 2), (7, 0), (100, 0)])
+def test_a_fit_with_pauses_comes_to_the_same_as_one_without(n_epochs, n_pauses):
+    whole = small(max_iter=7).fit(SAMPLES.Xtr, SAMPLES.ytr)
+    paused = small(max_iter=7)
+    pauses = 0
+    for _ in paused.fit_in_parts(SAMPLES.Xtr, SAMPLES.ytr, n_epochs=n_epochs):
+        assert not hasattr(paused, "module_")
+        pauses += 1
+    assert pauses == n_pauses
+    assert paused.loss_curve_ == whole.loss_curve_
+    assert all(map(np.array_equal, weights(paused), weights(whole)))
+
+
+def test_fits_that_take_turns_do_not_disturb_each_other_or_the_state_of_the_process():
+    first, second = small(), small(hidden_layer_sizes=(4, 4))
+    with torch.no_grad(), np.errstate(over="raise"):
+        turns = [regressor.fit_in_parts(SAMPLES.Xtr, SAMPLES.ytr, n_epochs=1) for regressor in (first, second)]
+        for _ in zip_longest(*turns):
+            assert not torch.is_grad_enabled()
+            assert np.geterr()["over"] == "raise"
+    for taken in (first, second):
+        whole = clone(taken).fit(SAMPLES.Xtr, SAMPLES.ytr)
+        assert all(map(np.array_equal, weights(taken), weights(whole)))
+
+
+def test_parts_of_a_fit_have_at_least_one_epoch():
+    message = (
+        "The 'n_epochs' parameter of MLPRegressor.fit_in_parts must be an int in the range [1, inf). Got 0 instead."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        next(small().fit_in_parts(SAMPLES.Xtr, SAMPLES.ytr, n_epochs=0))
 
 
 def test_a_diverging_fit_says_so_and_leaves_nothing_that_predicts():

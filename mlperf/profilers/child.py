@@ -17,7 +17,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -34,13 +34,15 @@ FORKED = 0.2
 PICKLED = "<dynamic-code>"
 # Seconds that clearing up may take after the parent has ended.
 CLEARING = 10
+# Returned by a run in place of a result.
+PAUSED = object()
 
 
 class Request(NamedTuple):
     """What the parent asks for."""
 
     kind: str
-    """``"prepare"``: load the task and warm up; ``"run"``: carry out one run; ``"end"``."""
+    """``"prepare"``: load a task and warm up; ``"run"``: begin a run of it, or go on with one; ``"end"``."""
 
     path: Sequence[str] = ()
     """The parent's search path for modules."""
@@ -60,6 +62,9 @@ class Request(NamedTuple):
     scratch: str = ""
     """A folder that goes if the parent ends before this process does."""
 
+    number: int = 0
+    """Which of the tasks that this process has prepared, counted from 0; 0 begins anew and drops all others."""
+
 
 def serve(requests: int, answers: int) -> None:
     """Carry out requests until the parent asks this process to end, or ends itself.
@@ -77,7 +82,7 @@ def serve(requests: int, answers: int) -> None:
     while (request := asked.get()).kind != "end":
         # A measured function may change the folder, or turn warnings into errors: neither may affect the next run.
         with warnings.catch_warnings():
-            answer = worker.prepare(request) if request.kind == "prepare" else worker.run()
+            answer = worker.prepare(request) if request.kind == "prepare" else worker.run(request.number)
         with suppress(OSError):
             os.chdir(worker.folder)
         try:
@@ -134,51 +139,87 @@ def _write(answers: int, content: bytes) -> None:
         content = content[os.write(answers, content) :]
 
 
+class _Run:
+    """A run under way. If the measured function is a generator function, it pauses wherever that yields."""
+
+    def __init__(self, task: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        self.task, self.arguments = task, arguments
+        self.load = _load()
+        self.ticks: list[int] = []
+        self.parts: Generator[object, None, Any] | None = None
+
+    def go_on(self) -> Any:
+        """Return what the function returned, or `PAUSED`."""
+        before = _ticks()
+        try:
+            if self.parts is None:
+                returned = self.task(**self.arguments)
+                if not isinstance(returned, Generator):
+                    return returned
+                self.parts = returned
+            next(self.parts)
+        except StopIteration as end:
+            return end.value
+        finally:
+            passed = [late - early for early, late in zip(before, _ticks(), strict=True)]
+            self.ticks = [sum(of_kind) for of_kind in zip(self.ticks or [0] * len(passed), passed, strict=True)]
+        return PAUSED
+
+    def state(self) -> dict[str, float]:
+        """Say how the machine was during the run, its pauses left out."""
+        return {"load": self.load, "steal_fraction": _stolen_fraction(self.ticks), "frequency_ghz": _frequency()}
+
+
 class _Worker:
-    """The task of this process, and how it is carried out."""
+    """The tasks of this process, and how they are carried out."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.folder = "."
         self.taken: tuple[str, ...] = ()
         self.script = ""
-        self.task: Callable[..., Any] | None = None
-        self.arguments: dict[str, Any] = {}
+        self.tasks: dict[int, tuple[Callable[..., Any], dict[str, Any]]] = {}
+        self.under_way: dict[int, _Run] = {}
         self.forks = 0
         os.register_at_fork(after_in_parent=self._forked)
 
     def prepare(self, request: Request) -> dict[str, Any]:
-        """Load the task and carry out its warm-up; the answer holds what the warm-up returned."""
+        """Load a task and carry out its warm-up; the answer holds what the warm-up returned."""
         self.taken, self.folder, self.script = request.taken, request.folder, request.script
         sys.path[:] = request.path
+        if request.number == 0:
+            self.tasks.clear()
+            self.under_way.clear()
         try:
             os.chdir(self.folder)
-            self.task, self.arguments, warmup = pickle.loads(request.task)
+            task, arguments, warmup = pickle.loads(request.task)
         except BaseException as error:  # such as a module that only the parent finds
             return _failure(error, self.script)
-        answer = {} if warmup is None else self._carry_out(warmup)
+        self.tasks[request.number] = task, arguments
+        answer: dict[str, Any] = {}
+        if warmup is not None:
+            warming = _Run(task, warmup)
+            while not answer:
+                answer = self._carry_out(warming)
         # Garbage collection looks through all objects of the libraries, which takes a fifth of a second. From here on
         # it looks only through those that the runs make.
         gc.collect()
         gc.freeze()
         return answer
 
-    def run(self) -> dict[str, Any]:
-        """Carry out one run."""
-        return self._carry_out(self.arguments)
+    def run(self, number: int) -> dict[str, Any]:
+        """Begin a run of a task, or go on with the one under way; the answer is empty if it pauses."""
+        under_way = self.under_way.pop(number, None) or _Run(*self.tasks[number])
+        answer = self._carry_out(under_way)
+        if not answer:
+            self.under_way[number] = under_way
+        return answer
 
-    def _carry_out(self, arguments: dict[str, Any]) -> dict[str, Any]:
-        assert self.task is not None
+    def _carry_out(self, run: _Run) -> dict[str, Any]:
         self.forks = 0
-        load, before = _load(), _ticks()
         try:
-            returned = self.task(**arguments)
-            state = {
-                "load": load,
-                "steal_fraction": _stolen_fraction(before, _ticks()),
-                "frequency_ghz": _frequency(),
-            }
-            answer = {**_table(returned, self.taken), **state}
+            returned = run.go_on()
+            answer = {} if returned is PAUSED else {**_table(returned, self.taken), **run.state()}
         except BaseException as error:  # whatever it is, the parent is told
             answer = _failure(error, self.script)
         if os.getpid() != self.pid:
@@ -221,9 +262,8 @@ def _ticks() -> list[int]:
         return []
 
 
-def _stolen_fraction(before: list[int], after: list[int]) -> float:
-    """Return which fraction of the cores' time went to other machines on the same hardware."""
-    passed = [late - early for early, late in zip(before, after, strict=True)]
+def _stolen_fraction(passed: list[int]) -> float:
+    """Return which fraction of the cores' time, in ticks, went to other machines on the same hardware."""
     return passed[7] / sum(passed) if len(passed) == 8 and sum(passed) > 0 else float("nan")
 
 

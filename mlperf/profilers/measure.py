@@ -43,14 +43,16 @@ def measure(
 ) -> Runs:
     """Run every cell of a grid in fresh processes, round after round.
 
-    A round visits every cell once, each in a fresh process, in an order that is drawn anew. So a machine that slows
-    down slows all cells, not just the last ones, and no cell always runs after the same other one.
+    A round visits every cell, each in a fresh process or all in one, in an order that is drawn anew. So a machine that
+    slows down slows all cells, not just the last ones, and no cell always runs after the same other one.
 
     Parameters
     ----------
     run : callable
         Called as ``run(**cell)`` with one level of every grid parameter. Returns a mapping (one row) or a data frame
-        (several rows, identified by a named index). May be defined in a script without a ``__main__`` guard.
+        (several rows, identified by a named index). May be defined in a script without a ``__main__`` guard. May be a
+        generator function: it pauses at each ``yield``, and what it returns counts
+        (`mlperf.profilers.timing.seconds_of_parts`).
     processes : int, default=6
         Fresh processes for each cell, one in each round. A single process supports no interval.
     repeats : int, default=1
@@ -76,14 +78,16 @@ def measure(
         are; a round then stays on one of them. See :doc:`/clusters`. By default `measure` starts the processes itself,
         on this machine, without a pool.
     fresh : bool or "round", default=True
-        Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run one after
-        the other in one fresh process: libraries are loaded once a round, and whatever differs between processes is the
-        same for all cells that are compared. What one cell leaves in memory may affect the next, which is another cell
-        in each round. With False, all runs share one process, which is quick but does not sample the differences
-        between processes. By default False in the quick protocol. With an `executor`, False is as ``"round"``, since no
+        Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run in one fresh
+        process, in sweeps: each sweep visits all cells that have not run often enough yet, in an order that is drawn
+        anew, and runs each once, or on to its next pause. Libraries are loaded once a round, and whatever differs
+        between processes, or disturbs the machine for longer than a sweep, is the same for all cells that are compared.
+        What one cell leaves in memory may affect the next, which is another cell in each sweep. With False, all runs
+        share one process, or one for each of `n_jobs`, which is quick but does not sample the differences between
+        processes. By default False in the quick protocol. With an `executor`, False is as ``"round"``, since no
         process lasts from one round to the next on its workers.
     timeout : float, default=None
-        Seconds that a run or a warm-up may take.
+        Seconds that a run or a warm-up may take, its pauses not counted.
     clean_environment : bool, default=False
         Whether to clear the environment variables that change how libraries compute, such as ``OPENBLAS_CORETYPE`` or
         ``XLA_FLAGS`` (`mlperf.machine.PREFIXES`), so that each library is at its best. Numbers of threads are set by
@@ -96,11 +100,12 @@ def measure(
     Runs
         One row for each run, or for each row that it returned: the grid's columns and those of the returned frame's
         index; ``process`` (the round) and ``repeat`` (within the process); ``order``, the place of the cell in its
-        round; ``load``, the load average of the last minute before the run, in processes for each core;
-        ``steal_fraction``, the fraction of the cores' time that went to other virtual machines during the run, NaN
-        where it cannot be read or the run was too short; ``frequency_ghz`` of its core when it ended, NaN where it
-        cannot be read; ``machine``, as `mlperf.machine.identity` names it; and what `run` returned. Where there is
-        more than one machine, it is a level of the grid: runs of different machines never form one sample.
+        sweep, or in its round where each cell has a process of its own; ``load``, the load average of the last minute
+        before the run, in processes for each core; ``steal_fraction``, the fraction of the cores' time that went to
+        other virtual machines during the run, NaN where it cannot be read or the run was too short; ``frequency_ghz``
+        of its core when it ended, NaN where it cannot be read; ``machine``, as `mlperf.machine.identity` names it; and
+        what `run` returned. Where there is more than one machine, it is a level of the grid: runs of different machines
+        never form one sample.
 
     Raises
     ------

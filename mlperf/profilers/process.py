@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pickle
+import random
 import select
 import signal
 import subprocess
@@ -16,8 +17,9 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm.auto import tqdm
 
@@ -49,6 +51,44 @@ class Bar(tqdm):
 
 class ProcessError(Exception):
     """A process did not answer as it should; the message says why."""
+
+    number: int = 0
+    """The task that it was asked for, as in the request."""
+
+
+class Ran(NamedTuple):
+    """A run of a task that ended, or a part of one."""
+
+    number: int
+    """The task, as in its request."""
+
+    sweep: int
+    """The sweep that it belongs to."""
+
+    place: int
+    """The place of the task in its sweep."""
+
+    answer: dict[str, Any]
+    """What was measured; empty if the run pauses."""
+
+    last: bool
+    """Whether the task has now run often enough."""
+
+
+@dataclass(eq=False)
+class _Task:
+    """How often, and for how long, a task was run."""
+
+    number: int
+    n_runs: int = 0
+    seconds: float = 0.0
+    seconds_of_run: float = 0.0
+    """Of the run under way."""
+
+    def add(self, seconds: float, *, ended: bool) -> None:
+        self.seconds += seconds
+        self.seconds_of_run = 0.0 if ended else self.seconds_of_run + seconds
+        self.n_runs += ended
 
 
 class Process:
@@ -93,7 +133,7 @@ class Process:
         self._printing = threading.Thread(target=self._pass_on, daemon=True)
         self._printing.start()
 
-    def ask(self, request: Request, timeout: float | None = None) -> dict[str, Any]:
+    def ask(self, request: Request, timeout: float | None = None, spent: float = 0.0) -> dict[str, Any]:
         """Send a request and wait for its answer.
 
         Parameters
@@ -101,7 +141,9 @@ class Process:
         request : Request
             What is asked for.
         timeout : float, default=None
-            Seconds to wait at most.
+            Seconds that it may take.
+        spent : float, default=0.0
+            Seconds that it has taken before, if it was begun by an earlier request.
 
         Returns
         -------
@@ -113,7 +155,14 @@ class Process:
         ProcessError
             If the process answers that it failed, does not answer in time, or ends before it has answered.
         """
-        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            return self._answer(request, timeout, spent)
+        except ProcessError as error:
+            error.number = request.number
+            raise
+
+    def _answer(self, request: Request, timeout: float | None, spent: float) -> dict[str, Any]:
+        deadline = None if timeout is None else time.monotonic() + timeout - spent
         try:
             self._send(request)
             line = self._receive(deadline)
@@ -131,33 +180,47 @@ class Process:
             raise error
         return answer
 
-    def runs(self, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[dict[str, Any]]:
-        """Run the prepared task repeatedly.
+    def runs(self, n_tasks: int, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[Ran]:
+        """Run the prepared tasks repeatedly, in sweeps.
+
+        A sweep visits every task that has not run often enough yet, in an order that is drawn anew: one that pauses
+        goes on to its next pause, any other is run once. So whatever disturbs the machine disturbs all tasks alike.
 
         Parameters
         ----------
+        n_tasks : int
+            How many tasks were prepared.
         repeats : int
-            Least number of runs.
+            Least number of runs of each.
         min_run_time : float
-            Seconds that the runs must take together at least.
+            Seconds that the runs of each must take together at least.
         timeout : float or None
-            Seconds to wait at most for each.
+            Seconds that a run may take, its pauses not counted.
 
         Yields
         ------
-        dict
-            The answer of each run, as it comes.
+        Ran
+            Each run as it ends, and each pause of one.
 
         Raises
         ------
         ProcessError
-            As by `ask`.
+            As by `ask`; its attribute ``number`` says which task failed.
         """
-        start = time.perf_counter()
-        for n_runs in itertools.count(1):
-            yield self.ask(Request("run"), timeout)
-            if n_runs >= repeats and time.perf_counter() - start >= min_run_time:
+        left = [_Task(number) for number in range(n_tasks)]
+        for sweep in itertools.count():
+            for place, task in enumerate(list(left)):
+                start = time.perf_counter()
+                answer = self.ask(Request("run", number=task.number), timeout, task.seconds_of_run)
+                task.add(time.perf_counter() - start, ended=bool(answer))
+                enough = bool(answer) and task.n_runs >= repeats and task.seconds >= min_run_time
+                if enough:
+                    left.remove(task)
+                yield Ran(task.number, sweep, place, answer, last=enough)
+            if not left:
                 return
+            # The order of the first sweep is the caller's.
+            random.SystemRandom().shuffle(left)
 
     def is_alive(self) -> bool:
         """Tell whether it can be asked for anything."""

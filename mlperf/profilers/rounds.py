@@ -6,9 +6,9 @@ import random
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +55,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Batch:
-    """Turns of one round that one process carries out, one after the other."""
+    """Turns of one round that one process carries out, in sweeps."""
 
     place: int
     """That of the first one in its round."""
@@ -70,12 +70,17 @@ class Measurement:
         self.settings, self.journal, self.turns, self.places = settings, journal, turns, places
         self.name = uuid.uuid4().hex
         self.running: set[Process] = set()
+        self.together = False
+        """Whether one process carries out all cells of a round."""
         self.stopped = False
         self.lock = threading.Lock()
 
     def carry_out(self, n_jobs: int | None) -> None:
         """Measure what is not measured yet."""
-        repeats = self.settings.repeats
+        repeats, fresh = self.settings.repeats, self.settings.fresh
+        in_lanes = not self.places and n_jobs is not None and n_jobs > 1
+        # Lanes that last from cell to cell, as processes that are not fresh do, get one cell at a time.
+        self.together = fresh == "round" or (not fresh and not in_lanes)
         # Runs beyond these are added when it turns out that a cell needs them.
         total = sum(repeats if turn.answers is None else len(turn.answers) for turn in self.turns)
         known = sum(len(turn.answers or ()) for turn in self.turns)
@@ -89,26 +94,26 @@ class Measurement:
             try:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
-                elif self.settings.fresh and n_jobs and n_jobs > 1:
-                    self._deal_out([("", self._measure_here)] * n_jobs)
+                elif in_lanes:
+                    self._deal_out([("", partial(self._measure_here, lane)) for lane in range(n_jobs or 1)])
                 else:
                     # Loading the libraries takes seconds, so several processes do it at once.
-                    self._in_turn(together=joblib.cpu_count() if self.settings.fresh and n_jobs is None else 1)
+                    self._in_turn(ready=joblib.cpu_count() if fresh and n_jobs is None else 1)
             except BaseException:
                 self.journal.keep()
                 self.stop()
                 raise
 
-    def _in_turn(self, together: int) -> None:
+    def _in_turn(self, ready: int) -> None:
         """Measure in one process at a time, on this machine.
 
         Several start and warm up together; only when all of them are ready, and idle, are they measured.
         """
         batches = self._batches()
-        for first in range(0, len(batches), together):
-            several = batches[first : first + together]
-            ready = self._in_lanes(self._prepare, several)
-            for batch, process in zip(several, ready, strict=True):
+        for first in range(0, len(batches), ready):
+            several = batches[first : first + ready]
+            processes = self._in_lanes(self._prepare, several)
+            for batch, process in zip(several, processes, strict=True):
                 self._measure_in(process, batch)
 
     def _deal_out(self, lanes: Sequence[tuple[str, Callable[[Batch], None]]]) -> None:
@@ -133,7 +138,7 @@ class Measurement:
         self._in_lanes(work, lanes)
 
     def _batches(self) -> list[Batch]:
-        """Return what is left of each round, in an order that is drawn anew, as one batch or as one for each cell."""
+        """Return what is left of each round, in an order that is drawn anew, in one batch or in one for each cell."""
         batches: list[Batch] = []
         for _, of_round in itertools.groupby(self.turns, lambda turn: turn.number):
             every = list(of_round)
@@ -141,7 +146,7 @@ class Measurement:
             random.SystemRandom().shuffle(left)
             # Where several were under way at a time, those that an earlier start left need not be the first ones.
             following = 1 + max((turn.answers[0]["order"] for turn in every if turn.answers), default=-1)
-            size = 1 if self.settings.fresh is True else len(every)
+            size = len(every) if self.together else 1
             batches += [Batch(following + at, left[at : at + size]) for at in range(0, len(left), size)]
         return batches
 
@@ -160,31 +165,34 @@ class Measurement:
                 raise
         return [future.result() for future in futures]
 
-    def _prepare(self, batch: Batch) -> Process:
-        """Start the process of a batch and let it warm up for its first turn."""
-        process = self._process()
-        self._name(batch.turns[:1])
-        self._warm_up(batch.turns[0], process)
+    def _prepare(self, batch: Batch, lane: int = 0) -> Process:
+        """Start the process of a batch, or take the one of a lane, and let it warm up for all turns of the batch."""
+        process = self._process(lane)
+        request, timeout = self.settings.request, self.settings.timeout
+        for number, turn in enumerate(batch.turns):
+            self._name([turn])
+            with _failing(batch):
+                process.ask(request._replace(number=number, task=turn.task), timeout)
         return process
 
-    def _warm_up(self, turn: Turn, process: Process) -> None:
-        """Let a process load the task of a turn and warm up."""
-        try:
-            process.ask(self.settings.request._replace(task=turn.task), self.settings.timeout)
-        except ProcessError as error:
-            raise _failure([turn], error, notes=getattr(error, "__notes__", [])) from None
-
-    def _measure_here(self, batch: Batch) -> None:
-        """Carry out the runs of a batch in a process of its own on this machine."""
-        self._measure_in(self._prepare(batch), batch)
+    def _measure_here(self, lane: int, batch: Batch) -> None:
+        """Carry out the runs of a batch on this machine, in a lane."""
+        self._measure_in(self._prepare(batch, lane), batch)
 
     def _measure_in(self, process: Process, batch: Batch) -> None:
-        """Carry out the runs of a batch in a process that has warmed up for its first turn."""
-        for order, turn in enumerate(batch.turns, batch.place):
-            if turn is not batch.turns[0]:
-                self._warm_up(turn, process)
-            self._measure(turn, process, order)
-        if self.settings.fresh:
+        """Carry out the runs of a batch in a process that has warmed up for them."""
+        settings = self.settings
+        answers: list[list[dict[str, Any]]] = [[] for _ in batch.turns]
+        with _failing(batch):
+            for ran in process.runs(len(batch.turns), settings.repeats, settings.min_run_time, settings.timeout):
+                self._name(batch.turns, ran.sweep, refresh=not ran.answer)
+                of_turn = answers[ran.number]
+                if ran.answer:
+                    of_turn.append({**ran.answer, "order": batch.place + ran.place, "machine": machine()})
+                    self._show(1, beyond=int(len(of_turn) > settings.repeats))
+                if ran.last:
+                    self._keep(batch.turns[ran.number], of_turn)
+        if settings.fresh:
             self._end(process)
 
     def _measure_at(self, place: Place, batch: Batch) -> None:
@@ -206,27 +214,14 @@ class Measurement:
             outcome = place.carry_out(order, lambda: self.stopped)
         except ProcessError as error:
             raise _failure(turns, error, f" on {place.name}") from error.__cause__
-        for number, (turn, answers) in enumerate(zip(turns, outcome.answers, strict=False), batch.place):
-            self._keep(turn, [{**answer, "order": number, "machine": outcome.machine} for answer in answers])
-            self._show(len(answers), beyond=len(answers) - settings.repeats)
+        for turn, answers in zip(turns, outcome.answers, strict=True):
+            if answers:
+                about = {"machine": outcome.machine}
+                self._keep(turn, [{**answer, "order": batch.place + answer["order"], **about} for answer in answers])
+                self._show(len(answers), beyond=len(answers) - settings.repeats)
         if outcome.error:
             where = place.name if place.machine else f"the worker {outcome.worker}"
-            failed = turns[len(outcome.answers)]
-            raise _failure([failed], outcome.error, f" on {where}", outcome.notes)
-
-    def _measure(self, turn: Turn, process: Process, order: int) -> None:
-        """Carry out the runs of a turn in its process."""
-        self._name([turn])
-        settings = self.settings
-        about = {"order": order, "machine": machine()}
-        answers: list[dict[str, Any]] = []
-        try:
-            for answer in process.runs(settings.repeats, settings.min_run_time, settings.timeout):
-                answers.append({**answer, **about})
-                self._show(1, beyond=int(len(answers) > settings.repeats))
-        except ProcessError as error:
-            raise _failure([turn], error, notes=getattr(error, "__notes__", [])) from None
-        self._keep(turn, answers)
+            raise _failure([turns[outcome.failed]], outcome.error, f" on {where}", outcome.notes)
 
     def _show(self, n_runs: int, beyond: int) -> None:
         """Show that runs were carried out, some of them beyond those that were expected."""
@@ -244,17 +239,19 @@ class Measurement:
         with self.lock:
             self.journal.put(turn.key, turn.number, answers)
 
-    def _name(self, turns: Sequence[Turn]) -> None:
-        """Show what is measured: a cell, or several of a round."""
+    def _name(self, turns: Sequence[Turn], sweep: int = 0, *, refresh: bool = True) -> None:
+        """Show what is measured: a cell, or several of a round, and how many sweeps were made over them."""
+        name = turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}"
         with self.lock:
-            self.bar.set_postfix_str(turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}")
+            self.bar.set_postfix_str(f"{name}, sweep {sweep + 1}" if sweep else name, refresh=refresh)
 
-    def _process(self) -> Process:
+    def _process(self, lane: int) -> Process:
+        threads, clean = self.settings.threads, self.settings.clean_environment
         with self.lock:
             if self.stopped:
                 raise MeasurementError("The measurement was stopped.")
-            start = Process if self.settings.fresh else _shared_process
-            process = start(self.settings.threads, clean=self.settings.clean_environment)
+            fresh = self.settings.fresh
+            process = Process(threads, clean=clean) if fresh else _shared_process(lane, threads, clean=clean)
             self.running.add(process)
             return process
 
@@ -272,6 +269,15 @@ class Measurement:
                     place.stop(self.name)
 
 
+@contextmanager
+def _failing(batch: Batch) -> Iterator[None]:
+    """Raise the failure of a process as the error that names the cell."""
+    try:
+        yield
+    except ProcessError as error:
+        raise _failure([batch.turns[error.number]], error, notes=getattr(error, "__notes__", [])) from None
+
+
 def _failure(turns: Sequence[Turn], error: object, where: str = "", notes: Sequence[str] = ()) -> MeasurementError:
     """Return the error that names the cell that failed, or all in which it may have been."""
     cells = "; ".join(turn.cell.name for turn in turns)
@@ -282,19 +288,23 @@ def _failure(turns: Sequence[Turn], error: object, where: str = "", notes: Seque
     return failure
 
 
-_shared: list[tuple[dict[str, str], Process]] = []
+_shared: dict[int, tuple[dict[str, str], Process]] = {}
 
 
-def _shared_process(threads: int, *, clean: bool) -> Process:
-    """Return the process that all runs share in the quick protocol; a new one if there is none, or settings differ."""
+def _shared_process(lane: int, threads: int, *, clean: bool) -> Process:
+    """Return the process that runs share if none has a fresh one; a new one if there is none, or settings differ."""
     settings = environment(threads, clean=clean)
-    if not _shared or _shared[0][0] != settings or not _shared[0][1].is_alive():
-        _end_shared()
-        _shared.append((settings, Process(threads, clean=clean)))
-    return _shared[0][1]
+    known, process = _shared.get(lane, ({}, None))
+    if process is None or known != settings or not process.is_alive():
+        if process is not None:
+            process.end()
+        process = Process(threads, clean=clean)
+        _shared[lane] = settings, process
+    return process
 
 
 @atexit.register
 def _end_shared() -> None:
     while _shared:
-        _shared.pop()[1].end()
+        _, (_, process) = _shared.popitem()
+        process.end()

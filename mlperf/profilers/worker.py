@@ -25,10 +25,10 @@ class Order(NamedTuple):
     """Tells the processes of one measurement from those of others."""
 
     request: Request
-    """What is asked of the process before each task, without the task."""
+    """What is asked of the process to prepare a task, without the task."""
 
     tasks: Sequence[bytes]
-    """The cells that one process runs, one after the other: a single one, or all of a round."""
+    """The cells that one process runs, in sweeps: a single one, or all of a round."""
 
     repeats: int
     threads: int
@@ -43,7 +43,10 @@ class Outcome(NamedTuple):
     worker: str
     machine: str
     answers: list[list[dict[str, Any]]]
-    """Of each task that was carried out, one for each run. After a failure, those of the tasks before."""
+    """Of each task, one for each run, with its place in its sweep; none of a task that a failure kept from running."""
+
+    failed: int = 0
+    """Which task failed, if one did."""
 
     error: str = ""
     notes: tuple[str, ...] = ()
@@ -77,15 +80,21 @@ def carry_out(order: Order) -> Outcome:
     process = Process(order.threads, clean=order.clean_environment)
     _running[process] = order.measurement
     request = _at_home(order.request)
-    answers: list[list[dict[str, Any]]] = []
+    n_tasks = len(order.tasks)
+    under_way: list[list[dict[str, Any]]] = [[] for _ in order.tasks]
+    answers: list[list[dict[str, Any]]] = [[] for _ in order.tasks]
     try:
-        for task in order.tasks:
-            process.ask(request._replace(task=task), order.timeout)
-            answers.append(list(process.runs(order.repeats, order.min_run_time, order.timeout)))
+        for number, task in enumerate(order.tasks):
+            process.ask(request._replace(number=number, task=task), order.timeout)
+        for ran in process.runs(n_tasks, order.repeats, order.min_run_time, order.timeout):
+            if ran.answer:
+                under_way[ran.number].append({**ran.answer, "order": ran.place})
+            if ran.last:
+                answers[ran.number] = under_way[ran.number]
         process.end()
         return Outcome(worker, where, answers)
     except ProcessError as error:
-        return Outcome(worker, where, answers, str(error), tuple(getattr(error, "__notes__", ())))
+        return Outcome(worker, where, answers, error.number, str(error), tuple(getattr(error, "__notes__", ())))
     finally:
         process.end(kill=True)
         del _running[process]

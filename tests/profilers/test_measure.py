@@ -10,9 +10,11 @@ import sys
 import threading
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,6 +25,7 @@ import pytest
 from measuring_processes import children
 
 from mlperf.profilers import rounds
+from mlperf.profilers.child import PAUSED, _Run, _stolen_fraction
 from mlperf.profilers.measure import measure
 from mlperf.profilers.rounds import MeasurementError
 from mlperf.quantities.runs import Runs
@@ -95,7 +98,93 @@ def test_short_cells_are_run_until_their_runs_have_taken_long_enough(fresh):
             assert len(of_cell) == 2
         else:
             assert len(of_cell) > 2
-            assert of_cell["at"].iloc[-2] - of_cell["at"].iloc[0] < 0.2
+            assert of_cell["at"].iloc[-1] - of_cell["at"].iloc[0] < 10
+
+
+def test_cells_of_a_round_take_turns_run_by_run_in_an_order_that_is_drawn_anew():
+    options = {"processes": 1, "repeats": 10, "fresh": "round", "warmup": False}
+    runs = measure(lambda a: {"at": time.monotonic()}, **options, a=range(5)).frame  # noqa: ARG005
+    in_time = runs.sort_values("at")
+    assert in_time["repeat"].is_monotonic_increasing
+    assert in_time["order"].tolist() == [0, 1, 2, 3, 4] * 10
+    orders = {tuple(sweep["a"]) for _, sweep in in_time.groupby("repeat")}
+    assert len(orders) > 1
+
+
+def parts(n_parts, path):
+    """Pause between parts, and log each."""
+    for part in range(n_parts):
+        if part:
+            yield
+        with path.open("a") as file:
+            file.write(f"{n_parts}.{part} ")
+    return {"n_parts_done": part + 1, "pid": os.getpid()}
+
+
+@pytest.mark.parametrize("on_worker", [False, True])
+def test_runs_that_pause_take_turns_part_by_part(tmp_path, on_worker):
+    with ThreadPoolExecutor(1) as executor:
+        options = {"processes": 1, "fresh": "round", "warmup": False, "executor": executor if on_worker else None}
+        n_parts = {"one": 1, "three": 3, "as many": 3, "two": 2}
+        runs = measure(partial(parts, path=tmp_path / "log"), **options, n_parts=n_parts).frame
+    assert dict(zip(runs["n_parts"], runs["n_parts_done"], strict=True)) == n_parts
+    assert len(set(runs["pid"])) == 1
+    done = [part.rpartition(".")[2] for part in (tmp_path / "log").read_text().split()]
+    assert done == ["0"] * 4 + ["1"] * 3 + ["2"] * 2
+
+
+def test_runs_that_pause_are_carried_out_to_their_ends_in_processes_of_their_own(tmp_path):
+    options = {"processes": 2, "fresh": True, "repeats": 2, "warmup": {"n_parts": 5}}
+    runs = measure(partial(parts, path=tmp_path / "log"), **options, n_parts=[1, 3]).frame
+    assert (runs["n_parts_done"] == runs["n_parts"]).all()
+    assert runs["pid"].nunique() == 4
+    assert (tmp_path / "log").read_text().split().count("5.4") == 4
+
+
+def test_what_a_run_does_in_its_pauses_is_not_part_of_its_state(monkeypatch):
+    ticks = iter([[0, 10], [5, 10], [100, 200], [101, 204]])
+    monkeypatch.setattr("mlperf.profilers.child._ticks", lambda: next(ticks))
+
+    def run():
+        yield
+        return {"x": 1}
+
+    under_way = _Run(run, {})
+    assert under_way.go_on() is PAUSED
+    assert under_way.go_on() == {"x": 1}
+    assert under_way.ticks == [6, 4]
+
+
+def test_an_error_after_a_pause_names_the_cell_and_ends_the_measurement():
+    def run(n):
+        yield
+        if n == 2:
+            raise ValueError("no more")
+        return {"x": n}
+
+    with pytest.raises(MeasurementError, match="in the cell n=2: ValueError: no more"):
+        measure(run, processes=1, warmup=False, fresh="round", n=[1, 2, 3])
+
+
+def test_pauses_do_not_count_for_the_timeout():
+    def run(n):
+        for _ in range(3):
+            time.sleep(0.25)
+            yield
+        return {"x": n}
+
+    options = {"processes": 1, "warmup": False, "fresh": "round"}
+    assert len(measure(run, **options, timeout=3, n=range(6)).frame) == 6
+    with pytest.raises(MeasurementError, match=r"it took longer than its timeout of 0\.6 s"):
+        measure(run, **options, timeout=0.6, n=[1])
+
+
+def test_jobs_without_fresh_processes_keep_theirs_from_cell_to_cell():
+    try:
+        runs = measure(lambda n: {"pid": os.getpid()}, processes=1, n_jobs=2, fresh=False, n=range(8)).frame  # noqa: ARG005
+    finally:
+        rounds._end_shared()
+    assert runs["pid"].nunique() == 2
 
 
 def test_six_processes_measure_a_cell_by_default():
@@ -132,12 +221,9 @@ def test_load_of_the_machine_is_recorded_with_each_run():
 
 
 def test_stolen_time_is_that_of_the_other_machines_over_all():
-    from mlperf.profilers.child import _stolen_fraction
-
-    before = [10, 0, 10, 100, 0, 0, 0, 5]
-    assert _stolen_fraction(before, [20, 0, 20, 120, 0, 0, 0, 15]) == pytest.approx(10 / 50)
-    assert np.isnan(_stolen_fraction(before, before))
-    assert np.isnan(_stolen_fraction([], []))
+    assert _stolen_fraction([10, 0, 10, 20, 0, 0, 0, 10]) == pytest.approx(10 / 50)
+    assert np.isnan(_stolen_fraction([0] * 8))
+    assert np.isnan(_stolen_fraction([]))
 
 
 def test_frequency_of_the_core_is_recorded_with_each_run_where_it_can_be_read():

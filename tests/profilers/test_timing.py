@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from mlperf.profilers.timing import empty_caches, fit_costs, seconds, seconds_per_call, seconds_per_part
+from mlperf.profilers.timing import (
+    empty_caches,
+    fit_costs,
+    seconds,
+    seconds_of_parts,
+    seconds_per_call,
+    seconds_per_part,
+)
 
 
 def test_a_sleep_takes_at_least_as_long_as_it_was_told():
@@ -24,6 +31,32 @@ def fit_of(calls, start_up=0.05, epoch=0.002):
         calls.append(epochs)
 
     return fit
+
+
+def test_pauses_between_parts_are_not_timed(monkeypatch):
+    now = iter([10, 12, 100, 103, 200, 204])  # parts of 2, 3 and 4 seconds
+    monkeypatch.setattr("mlperf.profilers.timing.perf_counter", lambda: next(now))
+    done = []
+
+    def work():
+        done.append("first")
+        yield
+        done.append("second")
+        yield
+        done.append("what follows")
+
+    def run():
+        return {"seconds": (yield from seconds_of_parts(work()))}
+
+    under_way = run()
+    next(under_way)
+    assert done == ["first"]
+    next(under_way)
+    assert done == ["first", "second"]
+    with pytest.raises(StopIteration) as end:
+        next(under_way)
+    assert done == ["first", "second", "what follows"]
+    assert end.value.value == {"seconds": 9}
 
 
 def test_what_a_fit_costs_once_is_told_from_what_each_epoch_costs():
