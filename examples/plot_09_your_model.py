@@ -89,8 +89,8 @@ def run(model):
 
 
 # %%
-# Each round has a fresh process, and visits every model in random order, after a
-# warm-up that does not count.
+# Each round has a fresh process, in which all models take turns in random order, after
+# a warm-up that does not count.
 
 runs = measure(run, **TIMED, model=MODELS)
 fit = runs["fit_seconds"]

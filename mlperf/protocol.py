@@ -81,20 +81,21 @@ BATCH_SIZE = 64
 """Rows of one mini-batch, and so of one step of the optimiser."""
 
 TIMED: dict[str, Any] = by_mode(
-    published={"processes": 8, "min_run_time": 1.0, "fresh": "round"}, quick={"processes": 1, "repeats": 2}
+    published={"processes": 6, "min_run_time": 0.3, "fresh": "round"}, quick={"processes": 1, "repeats": 2}
 )
 """How a timing is repeated, as options of `mlperf.measure`: rounds in a fresh process each, which visits every cell.
 
 Each process takes seconds to load the libraries, so a long run is carried out once in each. Short runs vary more, and
-cost little: they are repeated until they have taken a second together. With eight or more processes, an interval
-tolerates one that was disturbed. A single process, as in the quick variant, supports no interval and decides nothing.
+cost little: they are repeated until they have taken a third of a second together. The cells of a round take turns,
+which makes comparisons between them several times more precise than single numbers are. A single process, as in the
+quick variant, supports no interval and decides nothing.
 """
 
-UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "warmup": False}
-"""How something deterministic is measured, as options of `mlperf.measure`: once, and two configurations at a time."""
+UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "fresh": False, "warmup": False}
+"""How something deterministic is measured, as options of `mlperf.measure`: once, in two processes that last."""
 
 PROFILED: dict[str, Any] = by_mode(
-    published={"processes": 4, "min_run_time": 0.5, "n_jobs": 2, "fresh": "round"},
+    published={"processes": 4, "min_run_time": 0.3, "n_jobs": 2, "fresh": "round"},
     quick={"processes": 1, "repeats": 1},
 )
 """How a profile is repeated, as options of `mlperf.measure`: two at a time, since tables take far longer than runs.

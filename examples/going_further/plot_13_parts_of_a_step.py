@@ -22,7 +22,7 @@ PARTS = ["batch", "reset", "forward", "loss", "backward", "optimiser", "between"
 STEPS = by_mode(published=100, quick=20)
 FIT_EPOCHS = 4
 TIMES = by_mode(
-    published={"processes": 8, "min_run_time": 0.3, "fresh": "round"},
+    published={"processes": 6, "min_run_time": 0.3, "fresh": "round"},
     quick={"processes": 1, "repeats": 2},
 )
 

@@ -27,7 +27,7 @@ FAR = by_mode(published=2**28, quick=2**26)
 STEPS = by_mode(published=25, quick=5)
 TURNS = 1_000_000
 TIMES = by_mode(
-    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+    published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 2}
 )
 
 # %%

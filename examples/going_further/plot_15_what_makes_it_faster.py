@@ -23,7 +23,7 @@ HIDDEN = MODELS["Medium"]
 N_SAMPLES = by_mode(published=4_096, quick=512)
 N_MODELS = by_mode(published=32, quick=4)
 TIMES = by_mode(
-    published={"processes": 8, "repeats": 1}, quick={"processes": 1, "repeats": 2}
+    published={"processes": 6, "repeats": 1}, quick={"processes": 1, "repeats": 2}
 )
 
 UNCHANGED = "nothing changed"

@@ -17,7 +17,7 @@ from mlperf import publish, reference, seconds, stack
 from mlperf.protocol import MODELS, PROFILE_EPOCHS, SAMPLE_SIZES, by_mode
 
 TIMES = by_mode(
-    published={"processes": 8, "repeats": 1, "fresh": "round"},
+    published={"processes": 6, "repeats": 1, "fresh": "round"},
     quick={"processes": 1, "repeats": 2},
 )
 

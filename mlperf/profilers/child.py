@@ -10,6 +10,7 @@ import json
 import linecache
 import os
 import pickle
+import random
 import re
 import signal
 import sys
@@ -17,7 +18,7 @@ import threading
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from decimal import Decimal
@@ -42,7 +43,7 @@ class Request(NamedTuple):
     """What the parent asks for."""
 
     kind: str
-    """``"prepare"``: load a task and warm up; ``"run"``: begin a run of it, or go on with one; ``"end"``."""
+    """``"prepare"``: load a task and warm up; ``"run"``: run all tasks that were loaded, in sweeps; ``"end"``."""
 
     path: Sequence[str] = ()
     """The parent's search path for modules."""
@@ -63,7 +64,13 @@ class Request(NamedTuple):
     """A folder that goes if the parent ends before this process does."""
 
     number: int = 0
-    """Which of the tasks that this process has prepared, counted from 0; 0 begins anew and drops all others."""
+    """Of the task, counted from 0, which begins anew and drops all others."""
+
+    repeats: int = 1
+    """How often each task is run at least."""
+
+    min_run_time: float = 0.0
+    """Seconds that the runs of each task take together at least."""
 
 
 def serve(requests: int, answers: int) -> None:
@@ -80,18 +87,14 @@ def serve(requests: int, answers: int) -> None:
     threading.Thread(target=_listen, args=(requests, asked), daemon=True).start()
     worker = _Worker()
     while (request := asked.get()).kind != "end":
-        # A measured function may change the folder, or turn warnings into errors: neither may affect the next run.
-        with warnings.catch_warnings():
-            answer = worker.prepare(request) if request.kind == "prepare" else worker.run(request.number)
-        with suppress(OSError):
-            os.chdir(worker.folder)
-        try:
-            _write(answers, (json.dumps(answer) + "\n").encode())
-        except OSError:  # the parent has ended: the thread that listens to it clears up and ends this process
-            time.sleep(CLEARING)
-            os._exit(1)
-        if os.getpid() != worker.pid:  # a copy, which has said so
-            os._exit(1)
+        for answer in worker.answers(request):
+            try:
+                _write(answers, (json.dumps(answer) + "\n").encode())
+            except OSError:  # the parent has ended: the thread that listens to it clears up and ends this process
+                time.sleep(CLEARING)
+                os._exit(1)
+            if os.getpid() != worker.pid:  # a copy, which has said so
+                os._exit(1)
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     # Let multiprocessing release the system's resources that the function took: only a plain exit does so publicly.
@@ -142,8 +145,8 @@ def _write(answers: int, content: bytes) -> None:
 class _Run:
     """A run under way. If the measured function is a generator function, it pauses wherever that yields."""
 
-    def __init__(self, task: Callable[..., Any], arguments: dict[str, Any]) -> None:
-        self.task, self.arguments = task, arguments
+    def __init__(self, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        self.function, self.arguments = function, arguments
         self.load = _load()
         self.ticks: list[int] = []
         self.parts: Generator[object, None, Any] | None = None
@@ -153,7 +156,7 @@ class _Run:
         before = _ticks()
         try:
             if self.parts is None:
-                returned = self.task(**self.arguments)
+                returned = self.function(**self.arguments)
                 if not isinstance(returned, Generator):
                     return returned
                 self.parts = returned
@@ -170,6 +173,15 @@ class _Run:
         return {"load": self.load, "steal_fraction": _stolen_fraction(self.ticks), "frequency_ghz": _frequency()}
 
 
+class _Task:
+    """What is run repeatedly: how often it was run, for how long, and the run under way, if there is one."""
+
+    def __init__(self, number: int, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+        self.number, self.function, self.arguments = number, function, arguments
+        self.n_runs, self.seconds = 0, 0.0
+        self.under_way: _Run | None = None
+
+
 class _Worker:
     """The tasks of this process, and how they are carried out."""
 
@@ -178,50 +190,84 @@ class _Worker:
         self.folder = "."
         self.taken: tuple[str, ...] = ()
         self.script = ""
-        self.tasks: dict[int, tuple[Callable[..., Any], dict[str, Any]]] = {}
-        self.under_way: dict[int, _Run] = {}
+        self.tasks: list[_Task] = []
         self.forks = 0
         os.register_at_fork(after_in_parent=self._forked)
 
-    def prepare(self, request: Request) -> dict[str, Any]:
+    def answers(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Carry out a request; there is one answer to ``"prepare"``, and one for each run or part of one."""
+        return iter([self._prepare(request)]) if request.kind == "prepare" else self._run(request)
+
+    def _prepare(self, request: Request) -> dict[str, Any]:
         """Load a task and carry out its warm-up; the answer holds what the warm-up returned."""
         self.taken, self.folder, self.script = request.taken, request.folder, request.script
         sys.path[:] = request.path
         if request.number == 0:
             self.tasks.clear()
-            self.under_way.clear()
         try:
             os.chdir(self.folder)
-            task, arguments, warmup = pickle.loads(request.task)
+            function, arguments, warmup = pickle.loads(request.task)
         except BaseException as error:  # such as a module that only the parent finds
             return _failure(error, self.script)
-        self.tasks[request.number] = task, arguments
+        self.tasks.append(_Task(request.number, function, arguments))
         answer: dict[str, Any] = {}
         if warmup is not None:
-            warming = _Run(task, warmup)
+            warming = _Run(function, warmup)
             while not answer:
-                answer = self._carry_out(warming)
+                answer = self._go_on(warming)
         # Garbage collection looks through all objects of the libraries, which takes a fifth of a second. From here on
         # it looks only through those that the runs make.
         gc.collect()
         gc.freeze()
         return answer
 
-    def run(self, number: int) -> dict[str, Any]:
-        """Begin a run of a task, or go on with the one under way; the answer is empty if it pauses."""
-        under_way = self.under_way.pop(number, None) or _Run(*self.tasks[number])
-        answer = self._carry_out(under_way)
-        if not answer:
-            self.under_way[number] = under_way
+    def _run(self, request: Request) -> Iterator[dict[str, Any]]:
+        """Run all tasks, in sweeps.
+
+        A sweep visits every task that has not run often enough yet, in an order that is drawn anew: one that pauses
+        goes on to its next pause, any other is run once. So whatever disturbs the machine disturbs all tasks alike. No
+        word of the parent is waited for in between, as a core that falls asleep is slow at first.
+        """
+        left = list(self.tasks)
+        order, sweep, place = list(left), 0, 0  # the order of the first sweep is the parent's
+        while order:
+            task = order[place]
+            answer = self._go_on_with(task)
+            last = bool(answer) and task.n_runs >= request.repeats and task.seconds >= request.min_run_time
+            about = {"number": task.number, "sweep": sweep, "place": place, "last": last}
+            if last:
+                left.remove(task)
+            place += 1
+            if place == len(order):
+                random.SystemRandom().shuffle(left)
+                order, sweep, place = list(left), sweep + 1, 0
+            yield {**about, "following": order[place].number if order else None, **answer}
+            if "error" in answer:
+                return
+
+    def _go_on_with(self, task: _Task) -> dict[str, Any]:
+        """Run a task, or go on with its run; the answer is empty if that pauses."""
+        task.under_way = task.under_way or _Run(task.function, task.arguments)
+        start = time.perf_counter()
+        answer = self._go_on(task.under_way)
+        task.seconds += time.perf_counter() - start
+        if answer:
+            task.under_way = None
+            task.n_runs += 1
         return answer
 
-    def _carry_out(self, run: _Run) -> dict[str, Any]:
+    def _go_on(self, run: _Run) -> dict[str, Any]:
+        """Begin a run, or go on with it; the answer is empty if it pauses."""
         self.forks = 0
-        try:
-            returned = run.go_on()
-            answer = {} if returned is PAUSED else {**_table(returned, self.taken), **run.state()}
-        except BaseException as error:  # whatever it is, the parent is told
-            answer = _failure(error, self.script)
+        # A measured function may change the folder, or turn warnings into errors: neither may affect the next run.
+        with warnings.catch_warnings():
+            try:
+                returned = run.go_on()
+                answer = {} if returned is PAUSED else {**_table(returned, self.taken), **run.state()}
+            except BaseException as error:  # whatever it is, the parent is told
+                answer = _failure(error, self.script)
+        with suppress(OSError):
+            os.chdir(self.folder)
         if os.getpid() != self.pid:
             return {"error": "it forked a process that returned from it"}
         if self.forks:

@@ -87,7 +87,7 @@ def measure(
         processes. By default False in the quick protocol. With an `executor`, False is as ``"round"``, since no
         process lasts from one round to the next on its workers.
     timeout : float, default=None
-        Seconds that a run or a warm-up may take, its pauses not counted.
+        Seconds that a warm-up, a run, or each part of a run that pauses may take.
     clean_environment : bool, default=False
         Whether to clear the environment variables that change how libraries compute, such as ``OPENBLAS_CORETYPE`` or
         ``XLA_FLAGS`` (`mlperf.machine.PREFIXES`), so that each library is at its best. Numbers of threads are set by

@@ -3,11 +3,9 @@
 CONTRIBUTING.md says why this is not a pool of processes.
 """
 
-import itertools
 import json
 import os
 import pickle
-import random
 import select
 import signal
 import subprocess
@@ -17,7 +15,6 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,10 +47,11 @@ class Bar(tqdm):
 
 
 class ProcessError(Exception):
-    """A process did not answer as it should; the message says why."""
+    """A process did not answer as it should: the message says why, and ``number`` which task it was at."""
 
-    number: int = 0
-    """The task that it was asked for, as in the request."""
+    def __init__(self, message: str, number: int = 0) -> None:
+        super().__init__(message)
+        self.number = number
 
 
 class Ran(NamedTuple):
@@ -68,27 +66,11 @@ class Ran(NamedTuple):
     place: int
     """The place of the task in its sweep."""
 
-    answer: dict[str, Any]
-    """What was measured; empty if the run pauses."""
-
     last: bool
     """Whether the task has now run often enough."""
 
-
-@dataclass(eq=False)
-class _Task:
-    """How often, and for how long, a task was run."""
-
-    number: int
-    n_runs: int = 0
-    seconds: float = 0.0
-    seconds_of_run: float = 0.0
-    """Of the run under way."""
-
-    def add(self, seconds: float, *, ended: bool) -> None:
-        self.seconds += seconds
-        self.seconds_of_run = 0.0 if ended else self.seconds_of_run + seconds
-        self.n_runs += ended
+    answer: dict[str, Any]
+    """What was measured; empty if the run pauses."""
 
 
 class Process:
@@ -133,17 +115,15 @@ class Process:
         self._printing = threading.Thread(target=self._pass_on, daemon=True)
         self._printing.start()
 
-    def ask(self, request: Request, timeout: float | None = None, spent: float = 0.0) -> dict[str, Any]:
-        """Send a request and wait for its answer.
+    def ask(self, request: Request, timeout: float | None = None) -> dict[str, Any]:
+        """Send a request and wait for its answer, or for the first of several.
 
         Parameters
         ----------
         request : Request
             What is asked for.
         timeout : float, default=None
-            Seconds that it may take.
-        spent : float, default=0.0
-            Seconds that it has taken before, if it was begun by an earlier request.
+            Seconds to wait at most.
 
         Returns
         -------
@@ -155,72 +135,60 @@ class Process:
         ProcessError
             If the process answers that it failed, does not answer in time, or ends before it has answered.
         """
-        try:
-            return self._answer(request, timeout, spent)
-        except ProcessError as error:
-            error.number = request.number
-            raise
-
-    def _answer(self, request: Request, timeout: float | None, spent: float) -> dict[str, Any]:
-        deadline = None if timeout is None else time.monotonic() + timeout - spent
-        try:
+        # If it has ended, there is no answer, which is an error of its own.
+        with suppress(OSError):
             self._send(request)
-            line = self._receive(deadline)
-        except TimeoutError:
-            raise ProcessError(f"it took longer than its timeout of {timeout:g} s") from None
-        except OSError:
-            line = b""
-        if not line:
-            raise ProcessError(self._end_in_words())
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            error = ProcessError(answer["error"])
-            if "traceback" in answer:
-                error.add_note(answer["traceback"].rstrip())
-            raise error
-        return answer
+        return self._answer(timeout, request.number)
 
-    def runs(self, n_tasks: int, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[Ran]:
-        """Run the prepared tasks repeatedly, in sweeps.
-
-        A sweep visits every task that has not run often enough yet, in an order that is drawn anew: one that pauses
-        goes on to its next pause, any other is run once. So whatever disturbs the machine disturbs all tasks alike.
+    def runs(self, repeats: int, min_run_time: float, timeout: float | None) -> Iterator[Ran]:
+        """Have the prepared tasks run repeatedly, in sweeps.
 
         Parameters
         ----------
-        n_tasks : int
-            How many tasks were prepared.
         repeats : int
             Least number of runs of each.
         min_run_time : float
             Seconds that the runs of each must take together at least.
         timeout : float or None
-            Seconds that a run may take, its pauses not counted.
+            Seconds to wait at most for each run, or part of one.
 
         Yields
         ------
         Ran
-            Each run as it ends, and each pause of one.
+            Each run as it ends, and each part of one that pauses.
 
         Raises
         ------
         ProcessError
-            As by `ask`; its attribute ``number`` says which task failed.
+            As by `ask`.
         """
-        left = [_Task(number) for number in range(n_tasks)]
-        for sweep in itertools.count():
-            for place, task in enumerate(list(left)):
-                start = time.perf_counter()
-                answer = self.ask(Request("run", number=task.number), timeout, task.seconds_of_run)
-                task.add(time.perf_counter() - start, ended=bool(answer))
-                enough = bool(answer) and task.n_runs >= repeats and task.seconds >= min_run_time
-                if enough:
-                    left.remove(task)
-                yield Ran(task.number, sweep, place, answer, last=enough)
-            if not left:
+        answer = self.ask(Request("run", repeats=repeats, min_run_time=min_run_time), timeout)
+        while True:
+            about = {name: answer.pop(name) for name in ("number", "sweep", "place", "last")}
+            following = answer.pop("following")
+            yield Ran(answer=answer, **about)
+            if following is None:
                 return
-            # The order of the first sweep is the caller's.
-            random.SystemRandom().shuffle(left)
+            answer = self._answer(timeout, following)
+
+    def _answer(self, timeout: float | None, number: int) -> dict[str, Any]:
+        """Wait for an answer about a task."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        try:
+            line = self._receive(deadline)
+        except TimeoutError:
+            raise ProcessError(f"it took longer than its timeout of {timeout:g} s", number) from None
+        except OSError:
+            line = b""
+        if not line:
+            raise ProcessError(self._end_in_words(), number)
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            error = ProcessError(answer["error"], number)
+            if "traceback" in answer:
+                error.add_note(answer["traceback"].rstrip())
+            raise error
+        return answer
 
     def is_alive(self) -> bool:
         """Tell whether it can be asked for anything."""

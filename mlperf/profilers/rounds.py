@@ -184,8 +184,9 @@ class Measurement:
         settings = self.settings
         answers: list[list[dict[str, Any]]] = [[] for _ in batch.turns]
         with _failing(batch):
-            for ran in process.runs(len(batch.turns), settings.repeats, settings.min_run_time, settings.timeout):
-                self._name(batch.turns, ran.sweep, refresh=not ran.answer)
+            for ran in process.runs(settings.repeats, settings.min_run_time, settings.timeout):
+                if ran.place == 0:  # not at every part: drawing the bar would disturb the next one
+                    self._name(batch.turns, ran.sweep)
                 of_turn = answers[ran.number]
                 if ran.answer:
                     of_turn.append({**ran.answer, "order": batch.place + ran.place, "machine": machine()})
@@ -239,11 +240,11 @@ class Measurement:
         with self.lock:
             self.journal.put(turn.key, turn.number, answers)
 
-    def _name(self, turns: Sequence[Turn], sweep: int = 0, *, refresh: bool = True) -> None:
+    def _name(self, turns: Sequence[Turn], sweep: int = 0) -> None:
         """Show what is measured: a cell, or several of a round, and how many sweeps were made over them."""
         name = turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}"
         with self.lock:
-            self.bar.set_postfix_str(f"{name}, sweep {sweep + 1}" if sweep else name, refresh=refresh)
+            self.bar.set_postfix_str(f"{name}, sweep {sweep + 1}" if sweep else name)
 
     def _process(self, lane: int) -> Process:
         threads, clean = self.settings.threads, self.settings.clean_environment

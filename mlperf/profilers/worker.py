@@ -80,13 +80,12 @@ def carry_out(order: Order) -> Outcome:
     process = Process(order.threads, clean=order.clean_environment)
     _running[process] = order.measurement
     request = _at_home(order.request)
-    n_tasks = len(order.tasks)
     under_way: list[list[dict[str, Any]]] = [[] for _ in order.tasks]
     answers: list[list[dict[str, Any]]] = [[] for _ in order.tasks]
     try:
         for number, task in enumerate(order.tasks):
             process.ask(request._replace(number=number, task=task), order.timeout)
-        for ran in process.runs(n_tasks, order.repeats, order.min_run_time, order.timeout):
+        for ran in process.runs(order.repeats, order.min_run_time, order.timeout):
             if ran.answer:
                 under_way[ran.number].append({**ran.answer, "order": ran.place})
             if ran.last:

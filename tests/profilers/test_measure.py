@@ -166,17 +166,17 @@ def test_an_error_after_a_pause_names_the_cell_and_ends_the_measurement():
         measure(run, processes=1, warmup=False, fresh="round", n=[1, 2, 3])
 
 
-def test_pauses_do_not_count_for_the_timeout():
+def test_timeout_holds_for_each_part_of_a_run_that_pauses():
     def run(n):
-        for _ in range(3):
-            time.sleep(0.25)
+        for part in range(4):
+            time.sleep(5 if n == part else 0.4)
             yield
         return {"x": n}
 
     options = {"processes": 1, "warmup": False, "fresh": "round"}
-    assert len(measure(run, **options, timeout=3, n=range(6)).frame) == 6
-    with pytest.raises(MeasurementError, match=r"it took longer than its timeout of 0\.6 s"):
-        measure(run, **options, timeout=0.6, n=[1])
+    assert len(measure(run, **options, timeout=1.5, n=[10, 11]).frame) == 2
+    with pytest.raises(MeasurementError, match=r"in the cell n=3: it took longer than its timeout of 1\.5 s"):
+        measure(run, **options, timeout=1.5, n=[10, 3])
 
 
 def test_jobs_without_fresh_processes_keep_theirs_from_cell_to_cell():
