@@ -33,7 +33,9 @@ _PRIVATE = re.compile(_FOLDERS + rb"|[\w.+-]+@[\w-]+\.[\w.]+")
 # Names of users that do not identify a person.
 _NOBODY = {"root", "user", "admin", "runner", "ubuntu", "debian", "jenkins", "localhost"}
 # Settings of the protocol that may differ between published builds.
-_FREE = {"MODE", "FULL", "DEVICE"}
+_FREE = {"mlperf.protocol.MODE", "mlperf.protocol.FULL", "mlperf.protocol.DEVICE"}
+# Options of measurements. They count only for the results of scripts that use them.
+_OPTIONS = {"mlperf.protocol.TIMED", "mlperf.protocol.UNTIMED", "mlperf.protocol.PROFILED"}
 
 # Inputs that describe the machine itself.
 _ITSELF = ("processor", "cores", "system")
@@ -94,7 +96,7 @@ def problems(
         return [*found, f"There are no results in {folder}."]
     if not accepted:
         found += _incomplete(names_in(folder), scripts)
-    found += _other_protocols(results)
+    found += _other_protocols(results, scripts)
     where = machines(results)
     if len(where) > 1:
         found.append(f"The results are of several machines: {', '.join(where)}.")
@@ -333,11 +335,13 @@ def _incomplete(there: Sequence[str], scripts: Iterable[Path]) -> list[str]:
     ]
 
 
-def _other_protocols(results: Iterable[Result]) -> list[str]:
+def _other_protocols(results: Iterable[Result], scripts: Iterable[Path]) -> list[str]:
     """Say which results have another protocol than the published one of today, those with the same one together."""
+    imports = {name: contents(script).imports for script in scripts for name in published_names(script)}
     names: dict[str, list[str]] = {}
     for result in results:
-        names.setdefault(_other_protocol(result), []).append(result.name)
+        used = imports.get(result.name, _OPTIONS)  # all, if its script is gone
+        names.setdefault(_other_protocol(result, _FREE | _OPTIONS.difference(used)), []).append(result.name)
     names.pop("", None)
     found = []
     for difference, those in names.items():
@@ -346,13 +350,13 @@ def _other_protocols(results: Iterable[Result]) -> list[str]:
     return found
 
 
-def _other_protocol(result: Result) -> str:
+def _other_protocol(result: Result, free: set[str]) -> str:
     """Say how the protocol of a result differs from the published one of today; empty if it does not."""
     theirs = result.provenance["protocol"]
     if theirs["MODE"] != "published":
         return f"measured by the {theirs['MODE']} protocol, not by the published one."
     ours = constants()
-    differ = [name for name in ours if name not in _FREE and theirs.get(name) != ours[name]]
+    differ = [name for name in ours if f"mlperf.protocol.{name}" not in free and theirs.get(name) != ours[name]]
     return f"its protocol differs from today's in {', '.join(differ)}." if differ else ""
 
 

@@ -127,6 +127,20 @@ def test_what_speaks_against_a_folder_is_named(machine, scripts, spoil, said):
     assert any(line.startswith(said) for line in problems(machine, scripts)), problems(machine, scripts)
 
 
+def test_other_options_of_measurements_count_only_for_the_scripts_that_use_them(machine, scripts):
+    for name in ("fits", "scores"):
+        change(machine, name, lambda record: record["provenance"]["protocol"].update(TIMED={"processes": 1}))
+    assert problems(machine, scripts) == []
+    timed = scripts[0].with_name("plot_timed.py")
+    scripts[0].write_text("from mlperf import publish\npublish('fits', n=1)\n")
+    timed.write_text("from mlperf import publish\nfrom mlperf.protocol import TIMED\npublish('scores', n=1)\n")
+    assert problems(machine, [*scripts, timed]) == ["The result 'scores': its protocol differs from today's in TIMED."]
+    timed.unlink()
+    assert problems(machine, scripts, accepted=True) == [
+        "The result 'scores': its protocol differs from today's in TIMED."
+    ]
+
+
 def test_a_result_that_is_none_of_the_reports_is_refused(machine, scripts):
     scripts[0].write_text("from mlperf import publish\npublish('fits', n=1)\n")
     assert problems(machine, scripts) == ["The result 'scores' is none of the report's."]
