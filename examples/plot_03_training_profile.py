@@ -37,7 +37,7 @@ def run(model, n_samples):
 runs = measure(
     run,
     **PROFILED,
-    warmup={"n_samples": SAMPLE_SIZES[0]},
+    warmup={"model": MODELS["Small"], "n_samples": SAMPLE_SIZES[0]},
     model=MODELS,
     n_samples=SAMPLE_SIZES,
 )

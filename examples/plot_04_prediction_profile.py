@@ -39,7 +39,7 @@ def run(model, n_samples):
 runs = measure(
     run,
     **PROFILED,
-    warmup={"n_samples": SAMPLE_SIZES[0]},
+    warmup={"model": MODELS["Small"], "n_samples": SAMPLE_SIZES[0]},
     model=MODELS,
     n_samples=SAMPLE_SIZES,
 )

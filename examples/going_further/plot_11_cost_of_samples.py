@@ -9,6 +9,8 @@ the model, the mini-batches, the threads.
 
 # sphinx_gallery_tags = ["time", "scaling"]
 
+# mlperf: only in a full build
+
 from functools import partial
 
 import numpy as np

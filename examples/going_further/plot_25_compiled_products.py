@@ -12,6 +12,8 @@ a product. Held fixed: the model, the mini-batch, one thread, and the rest of th
 
 # sphinx_gallery_tags = ["time", "engines"]
 
+# mlperf: only in a full build
+
 from functools import partial
 
 import pandas as pd
