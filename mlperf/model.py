@@ -201,7 +201,7 @@ class MLPRegressor(RegressorMixin, BaseEstimator):
         Yields
         ------
         None
-            Between two parts. The estimator is fitted once there are no more of them.
+            Between two parts. The estimator is fitted once the iterator is exhausted.
 
         Raises
         ------

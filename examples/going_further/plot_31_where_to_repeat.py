@@ -15,6 +15,7 @@ round? And what by letting long fits take turns there, some epochs at a time?
 
 import subprocess
 import sys
+from math import ceil
 
 from mlperf import MLPRegressor, Runs, claim, generate_samples, headline, measure
 from mlperf import publish, seconds, seconds_of_parts, stack
@@ -32,7 +33,8 @@ COMPARED = {name: MODELS[name] for name in ("Small", "Large")}
 TAKING_TURNS = by_mode(
     published={"processes": 8, "fresh": "round"}, quick={"processes": 2}
 )
-WAYS = {"whole": EPOCHS_OF_REPORT, "in turns": 20}  # epochs between two pauses
+# Epochs between two pauses.
+WAYS = {"whole": EPOCHS_OF_REPORT, "in turns": ceil(EPOCHS_OF_REPORT / 10)}
 
 # %%
 # One run: a short fit. In each round a fresh process fits both models several times.
@@ -72,16 +74,15 @@ start
 
 # %%
 # From these follows how many runs in each process make the narrowest interval for the
-# time that they take. Of a fit as short as this one, which is over long before a
-# process has started:
+# time that they take. For a fit this short, far shorter than starting a process:
 
 repeats = best_repeats(share, start, fit)
 repeats
 
 # %%
 # And in the report's timing of training, where a process that has started visits every
-# model and sample size, with more epochs? Below 1.4 runs, a single one is best: the
-# time of a second is better spent on a further process.
+# model and sample size, with more epochs? Below 1.4 runs, a single one is best: instead
+# of a second run, start another process.
 
 longer = EPOCHS_OF_REPORT / EPOCHS * sum(SAMPLE_SIZES) / SAMPLE_SIZES[0]
 repeats_in_report = best_repeats(share, start, fit.sum("model") * longer)
@@ -111,8 +112,8 @@ print(f"{gain:.2g} times as wide")
 
 # %%
 # A whole fit of the report takes seconds, in which a machine may slow down and recover.
-# The same fits, whole and in turns: after every 20 epochs a fit pauses, and lets the
-# others go on.
+# The same fits, whole and in turns: after a tenth of its epochs a fit pauses, and lets
+# the others go on.
 
 
 def run_long(model, n_samples, n_epochs, max_iter=EPOCHS_OF_REPORT):
@@ -171,7 +172,7 @@ axes.set_ylabel("Large over Small (times as long)")
 if gain_of_turns > 1:
     headline(
         axes,
-        f"If fits take turns, the interval is {gain_of_turns:.2g} times narrower",
+        f"If fits take turns, the interval narrows by a factor of {gain_of_turns:.2g}",
     )
 else:
     headline(axes, "If fits take turns, the interval is no narrower")

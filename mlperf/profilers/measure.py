@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from math import inf
 from numbers import Real
 from operator import index
@@ -23,7 +23,8 @@ from mlperf.quantities.runs import BOOKKEEPING, Runs
 from mlperf.results.journal import Journal
 from mlperf.results.stored import asked_for, stored_runs
 
-Run = Callable[..., Mapping[str, Any] | pd.DataFrame]
+Row = Mapping[str, Any]
+Run = Callable[..., Row | pd.DataFrame] | Callable[..., Generator[Any, None, Row | pd.DataFrame]]
 
 
 def measure(

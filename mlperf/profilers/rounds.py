@@ -72,6 +72,8 @@ class Measurement:
         self.running: set[Process] = set()
         self.together = False
         """Whether one process carries out all cells of a round."""
+        self.lasting = False
+        """Whether several processes share the cells, and none is timed."""
         self.stopped = False
         self.lock = threading.Lock()
 
@@ -79,7 +81,7 @@ class Measurement:
         """Measure what is not measured yet."""
         repeats, fresh = self.settings.repeats, self.settings.fresh
         in_lanes = not self.places and n_jobs is not None and n_jobs > 1
-        # Lanes that last from cell to cell, as processes that are not fresh do, get one cell at a time.
+        self.lasting = not fresh and in_lanes
         self.together = fresh == "round" or (not fresh and not in_lanes)
         # Runs beyond these are added when it turns out that a cell needs them.
         total = sum(repeats if turn.answers is None else len(turn.answers) for turn in self.turns)
@@ -143,7 +145,10 @@ class Measurement:
         for _, of_round in itertools.groupby(self.turns, lambda turn: turn.number):
             every = list(of_round)
             left = [turn for turn in every if turn.answers is None]
-            random.SystemRandom().shuffle(left)
+            if self.lasting:
+                left.reverse()  # grids mostly ascend, and a long run at the end would leave the other processes idle
+            else:
+                random.SystemRandom().shuffle(left)
             # Where several were under way at a time, those that an earlier start left need not be the first ones.
             following = 1 + max((turn.answers[0]["order"] for turn in every if turn.answers), default=-1)
             size = len(every) if self.together else 1
