@@ -104,13 +104,10 @@ def epochs_until(r2, score):
     return bisect_left(range(enough), r2, lo=enough // 2 + 1, key=score)
 
 
-def count(contender, model):
-    epochs = {}
-    for draw in DRAWS:
-        score = score_by_epochs(contender, model, draw)
-        for level, r2 in LEVELS.items():
-            epochs[draw, level] = epochs_until(r2, score)
-    return pd.DataFrame({"epochs": epochs}).rename_axis(["draw", "level"])
+def count(contender, model, draw):
+    score = score_by_epochs(contender, model, draw)
+    epochs = {level: epochs_until(r2, score) for level, r2 in LEVELS.items()}
+    return pd.DataFrame({"epochs": epochs}).rename_axis("level")
 
 
 # %%
@@ -119,7 +116,7 @@ def count(contender, model):
 
 fastest = list(engines)[-1]
 counting = {fastest: engines[fastest], **rivals}
-counted = measure(count, **UNTIMED, contender=counting, model=RACED)
+counted = measure(count, **UNTIMED, contender=counting, model=RACED, draw=DRAWS)
 frame = counted.frame.drop(columns=["process", "repeat"])
 draws = Runs(frame, by=["contender", "model", "level"], process="draw")
 epochs = draws.quantity("epochs", statistic="mean")

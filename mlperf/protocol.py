@@ -92,7 +92,10 @@ quick variant, supports no interval and decides nothing.
 """
 
 UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "fresh": False, "warmup": False}
-"""How something deterministic is measured, as options of `mlperf.measure`: once, in two processes that last."""
+"""How something deterministic is measured, as options of `mlperf.measure`: once, in two processes that last.
+
+Not for memory, which depends on what a process did before.
+"""
 
 PROFILED: dict[str, Any] = by_mode(
     published={"processes": 4, "min_run_time": 0.3, "n_jobs": 2, "fresh": "round"},

@@ -25,7 +25,7 @@ from mlperf import seconds_per_call, subplots
 from mlperf.machine import devices
 from mlperf.profilers.device import device_peak
 from mlperf.profilers.work import step_flops
-from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, N_FEATURES, RACED, UNTIMED
+from mlperf.protocol import BATCH_SIZE, LEARNING_RATE, N_FEATURES, RACED
 from mlperf.protocol import by_mode
 from mlperf.quantities.drawing import COLORS
 from mlperf.rivals import torch_compile
@@ -304,7 +304,7 @@ else:
     for varied in LABELS:
         results[varied] = pays_claim(varied, speed.at(varied=varied))
     if GPU == "cuda":
-        memory_runs = measure(run_memory, **UNTIMED, model=RACED)
+        memory_runs = measure(run_memory, processes=1, warmup=False, model=RACED)
         results["peak"] = memory_runs["peak_bytes"]
 
 # %%

@@ -19,7 +19,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
@@ -160,13 +160,23 @@ class _Run:
                 if not isinstance(returned, Generator):
                     return returned
                 self.parts = returned
-            next(self.parts)
-        except StopIteration as end:
-            return end.value
+            return self._next_part(self.parts)
         finally:
             passed = [late - early for early, late in zip(before, _ticks(), strict=True)]
             self.ticks = [sum(of_kind) for of_kind in zip(self.ticks or [0] * len(passed), passed, strict=True)]
+
+    def _next_part(self, parts: Generator[object, None, Any]) -> Any:
+        try:
+            next(parts)
+        except StopIteration as end:
+            return end.value
         return PAUSED
+
+    def close(self) -> None:
+        """Let a run that pauses clear up, and go no further."""
+        if self.parts is not None:
+            with suppress(BaseException):
+                self.parts.close()
 
     def state(self) -> dict[str, float]:
         """Say how the machine was during the run, its pauses left out."""
@@ -188,6 +198,7 @@ class _Worker:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.folder = "."
+        self.path: Sequence[str] = ()
         self.taken: tuple[str, ...] = ()
         self.script = ""
         self.tasks: list[_Task] = []
@@ -201,12 +212,13 @@ class _Worker:
     def _prepare(self, request: Request) -> dict[str, Any]:
         """Load a task and carry out its warm-up; the answer holds what the warm-up returned."""
         self.taken, self.folder, self.script = request.taken, request.folder, request.script
-        sys.path[:] = request.path
+        self.path = request.path
         if request.number == 0:
             self.tasks.clear()
         try:
             os.chdir(self.folder)
-            function, arguments, warmup = pickle.loads(request.task)
+            with self._restored():
+                function, arguments, warmup = pickle.loads(request.task)
         except BaseException as error:  # such as a module that only the parent finds
             return _failure(error, self.script)
         self.tasks.append(_Task(request.number, function, arguments))
@@ -228,7 +240,7 @@ class _Worker:
         goes on to its next pause, any other is run once. So whatever disturbs the machine disturbs all tasks alike. No
         word of the parent is waited for in between, as a core that falls asleep is slow at first.
         """
-        left = list(self.tasks)
+        left, self.tasks = self.tasks, []  # what has run often enough is freed
         order, sweep, place = list(left), 0, 0  # the order of the first sweep is the parent's
         while order:
             task = order[place]
@@ -241,6 +253,10 @@ class _Worker:
             if place == len(order):
                 random.SystemRandom().shuffle(left)
                 order, sweep, place = list(left), sweep + 1, 0
+            if "error" in answer:
+                for other in left:
+                    if other.under_way is not None:
+                        other.under_way.close()
             yield {**about, "following": order[place].number if order else None, **answer}
             if "error" in answer:
                 return
@@ -259,20 +275,28 @@ class _Worker:
     def _go_on(self, run: _Run) -> dict[str, Any]:
         """Begin a run, or go on with it; the answer is empty if it pauses."""
         self.forks = 0
-        # A measured function may change the folder, or turn warnings into errors: neither may affect the next run.
-        with warnings.catch_warnings():
-            try:
+        try:
+            with self._restored():
                 returned = run.go_on()
-                answer = {} if returned is PAUSED else {**_table(returned, self.taken), **run.state()}
-            except BaseException as error:  # whatever it is, the parent is told
-                answer = _failure(error, self.script)
-        with suppress(OSError):
-            os.chdir(self.folder)
+            answer = {} if returned is PAUSED else {**_table(returned, self.taken), **run.state()}
+        except BaseException as error:  # whatever it is, the parent is told
+            answer = _failure(error, self.script)
         if os.getpid() != self.pid:
             return {"error": "it forked a process that returned from it"}
         if self.forks:
             time.sleep(FORKED)  # so that a copy is heard
         return answer
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Keep the folder, the search path and the filters of warnings from being changed for the runs that follow."""
+        sys.path[:] = self.path
+        try:
+            with warnings.catch_warnings():
+                yield
+        finally:
+            with suppress(OSError):
+                os.chdir(self.folder)
 
     def _forked(self) -> None:
         self.forks += 1

@@ -53,7 +53,8 @@ def measure(
         Called as ``run(**cell)`` with one level of every grid parameter. Returns a mapping (one row) or a data frame
         (several rows, identified by a named index). May be defined in a script without a ``__main__`` guard. May be a
         generator function: it pauses at each ``yield``, and what it returns counts
-        (`mlperf.profilers.timing.seconds_of_parts`).
+        (`mlperf.profilers.timing.seconds_of_parts`). Other runs may go on in its pauses, so a context that it enters,
+        such as ``torch.no_grad()``, must not span one.
     processes : int, default=6
         Fresh processes for each cell, one in each round. A single process supports no interval.
     repeats : int, default=1
@@ -101,9 +102,9 @@ def measure(
     Runs
         One row for each run, or for each row that it returned: the grid's columns and those of the returned frame's
         index; ``process`` (the round) and ``repeat`` (within the process); ``order``, the place of the cell in its
-        sweep, or in its round where each cell has a process of its own; ``load``, the load average of the last minute
-        before the run, in processes for each core; ``steal_fraction``, the fraction of the cores' time that went to
-        other virtual machines during the run, NaN where it cannot be read or the run was too short; ``frequency_ghz``
+        sweep, or in its round where cells do not take turns; ``load``, the load average of the last minute before the
+        run, in processes for each core; ``steal_fraction``, the fraction of the cores' time that went to other virtual
+        machines during the run, its pauses left out, NaN where it cannot be read or was too short; ``frequency_ghz``
         of its core when it ended, NaN where it cannot be read; ``machine``, as `mlperf.machine.identity` names it; and
         what `run` returned. Where there is more than one machine, it is a level of the grid: runs of different machines
         never form one sample.
@@ -119,7 +120,8 @@ def measure(
 
     Notes
     -----
-    In a script, runs are kept in a journal in the results folder as they come. If the script is interrupted, or fails
+    In a script, the runs of a cell in a process are kept in a journal in the results folder once all of them have
+    ended. If the script is interrupted, or fails
     later on, its next start takes them from there, unless something that they depend on has changed. The journal is
     deleted once the script has published its results or has ended without an error; one in which a measurement failed
     has not, even if it caught the error.

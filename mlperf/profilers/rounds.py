@@ -80,9 +80,9 @@ class Measurement:
     def carry_out(self, n_jobs: int | None) -> None:
         """Measure what is not measured yet."""
         repeats, fresh = self.settings.repeats, self.settings.fresh
-        in_lanes = not self.places and n_jobs is not None and n_jobs > 1
-        self.lasting = not fresh and in_lanes
-        self.together = fresh == "round" or (not fresh and not in_lanes)
+        lanes = 1 if self.places else n_jobs or 1
+        self.lasting = not fresh and lanes > 1
+        self.together = fresh == "round" or (not fresh and lanes == 1)
         # Runs beyond these are added when it turns out that a cell needs them.
         total = sum(repeats if turn.answers is None else len(turn.answers) for turn in self.turns)
         known = sum(len(turn.answers or ()) for turn in self.turns)
@@ -96,8 +96,8 @@ class Measurement:
             try:
                 if self.places:
                     self._deal_out([(place.machine, partial(self._measure_at, place)) for place in self.places])
-                elif in_lanes:
-                    self._deal_out([("", partial(self._measure_here, lane)) for lane in range(n_jobs or 1)])
+                elif lanes > 1:
+                    self._deal_out([("", partial(self._measure_here, lane)) for lane in range(lanes)])
                 else:
                     # Loading the libraries takes seconds, so several processes do it at once.
                     self._in_turn(ready=joblib.cpu_count() if fresh and n_jobs is None else 1)
@@ -186,15 +186,16 @@ class Measurement:
 
     def _measure_in(self, process: Process, batch: Batch) -> None:
         """Carry out the runs of a batch in a process that has warmed up for them."""
-        settings = self.settings
+        settings, here = self.settings, machine()
         answers: list[list[dict[str, Any]]] = [[] for _ in batch.turns]
+        self._name(batch.turns)
         with _failing(batch):
             for ran in process.runs(settings.repeats, settings.min_run_time, settings.timeout):
-                if ran.place == 0:  # not at every part: drawing the bar would disturb the next one
+                if ran.place == 0 and ran.sweep:  # not at every part: drawing the bar would disturb the next one
                     self._name(batch.turns, ran.sweep)
                 of_turn = answers[ran.number]
                 if ran.answer:
-                    of_turn.append({**ran.answer, "order": batch.place + ran.place, "machine": machine()})
+                    of_turn.append({**ran.answer, "order": batch.place + ran.place, "machine": here})
                     self._show(1, beyond=int(len(of_turn) > settings.repeats))
                 if ran.last:
                     self._keep(batch.turns[ran.number], of_turn)
@@ -246,10 +247,11 @@ class Measurement:
             self.journal.put(turn.key, turn.number, answers)
 
     def _name(self, turns: Sequence[Turn], sweep: int = 0) -> None:
-        """Show what is measured: a cell, or several of a round, and how many sweeps were made over them."""
-        name = turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}"
+        """Show what is measured: a cell, or several of a round and which sweep over them is under way."""
+        name = turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}, sweep {sweep + 1}"
         with self.lock:
-            self.bar.set_postfix_str(f"{name}, sweep {sweep + 1}" if sweep else name)
+            if name != self.bar.postfix:
+                self.bar.set_postfix_str(name)
 
     def _process(self, lane: int) -> Process:
         threads, clean = self.settings.threads, self.settings.clean_environment

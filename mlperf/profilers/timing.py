@@ -59,12 +59,12 @@ def seconds_of_parts(work: Iterator[object]) -> Generator[None, None, float]:
     Yields
     ------
     None
-        After each part.
+        Between two parts.
 
     Returns
     -------
     float
-        Seconds of all parts together. As by `seconds`, garbage is collected first, and a GPU is waited for.
+        Seconds of all parts together. As by `seconds`, garbage is collected before each, and a GPU is waited for.
 
     Examples
     --------
@@ -80,10 +80,10 @@ def seconds_of_parts(work: Iterator[object]) -> Generator[None, None, float]:
     >>> bool((runs.frame["seconds"] > 0).all())
     True
     """
-    gc.collect()
     spent = 0.0
     end = object()
     while True:
+        gc.collect()
         wait()
         start = perf_counter()
         part = next(work, end)

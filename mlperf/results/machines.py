@@ -84,6 +84,7 @@ def problems(
     ['There are no results in no-such-folder.']
     """
     found = []
+    scripts = list(scripts)
     if not NAME.fullmatch(folder.name):
         found.append(f"{folder.name!r} must be lower case letters, digits and hyphens.")
     results = []
