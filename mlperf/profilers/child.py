@@ -35,6 +35,8 @@ FORKED = 0.2
 PICKLED = "<dynamic-code>"
 # Seconds that clearing up may take after the parent has ended.
 CLEARING = 10
+# Sweeps over which a task spreads the time that its runs take at least.
+TURNS = 10
 # Returned by a run in place of a result.
 PAUSED = object()
 
@@ -189,6 +191,7 @@ class _Task:
     def __init__(self, number: int, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
         self.number, self.function, self.arguments = number, function, arguments
         self.n_runs, self.seconds = 0, 0.0
+        self.seconds_of_turn = 0.0
         self.under_way: _Run | None = None
 
 
@@ -237,8 +240,10 @@ class _Worker:
         """Run all tasks, in sweeps.
 
         A sweep visits every task that has not run often enough yet, in an order that is drawn anew: one that pauses
-        goes on to its next pause, any other is run once. So whatever disturbs the machine disturbs all tasks alike. No
-        word of the parent is waited for in between, as a core that falls asleep is slow at first.
+        goes on to its next pause, any other is run once. Short runs, or parts of one, follow each other until they have
+        taken their share of `min_run_time`, so that they last for as many sweeps as long ones do. So whatever disturbs
+        the machine disturbs all tasks alike. No word of the parent is waited for in between, as a core that falls
+        asleep is slow at first.
         """
         left, self.tasks = self.tasks, []  # what has run often enough is freed
         order, sweep, place = list(left), 0, 0  # the order of the first sweep is the parent's
@@ -249,7 +254,9 @@ class _Worker:
             about = {"number": task.number, "sweep": sweep, "place": place, "last": last}
             if last:
                 left.remove(task)
-            place += 1
+            if last or task.seconds_of_turn >= request.min_run_time / TURNS:
+                task.seconds_of_turn = 0.0
+                place += 1
             if place == len(order):
                 random.SystemRandom().shuffle(left)
                 order, sweep, place = list(left), sweep + 1, 0
@@ -266,7 +273,9 @@ class _Worker:
         task.under_way = task.under_way or _Run(task.function, task.arguments)
         start = time.perf_counter()
         answer = self._go_on(task.under_way)
-        task.seconds += time.perf_counter() - start
+        elapsed = time.perf_counter() - start
+        task.seconds += elapsed
+        task.seconds_of_turn += elapsed
         if answer:
             task.under_way = None
             task.n_runs += 1

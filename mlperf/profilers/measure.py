@@ -82,7 +82,8 @@ def measure(
     fresh : bool or "round", default=True
         Whether each cell of each round runs in a fresh process. With ``"round"``, all cells of a round run in one fresh
         process, in sweeps: each sweep visits all cells that have not run often enough yet, in an order that is drawn
-        anew, and runs each once, or on to its next pause. Libraries are loaded once a round, and whatever differs
+        anew, and runs each once, or on to its next pause (more often if that takes less than a tenth of
+        `min_run_time`). Libraries are loaded once a round, and whatever differs
         between processes, or disturbs the machine for longer than a sweep, is the same for all cells that are compared.
         What one cell leaves in memory may affect the next, which is another cell in each sweep. With False, all runs
         share one process, or one for each of `n_jobs`, which is quick but does not sample the differences between

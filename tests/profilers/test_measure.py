@@ -111,6 +111,15 @@ def test_cells_of_a_round_take_turns_run_by_run_in_an_order_that_is_drawn_anew()
     assert len(orders) > 1
 
 
+def test_short_runs_last_for_as_many_sweeps_as_long_ones():
+    options = {"processes": 1, "min_run_time": 1, "fresh": "round", "warmup": False}
+    runs = measure(sleep, **options, seconds=[0.01, 0.12]).frame.sort_values("at")
+    turns = (runs["seconds"] != runs["seconds"].shift()).cumsum()
+    of_short = runs[runs["seconds"] == 0.01].groupby(turns).size()
+    assert len(of_short) >= 4  # turns, of several runs each
+    assert of_short.median() >= 2
+
+
 def parts(n_parts, path):
     """Pause between parts, and log each."""
     for part in range(n_parts):
