@@ -13,12 +13,17 @@ round? And what by letting long fits take turns there, some epochs at a time?
 
 # mlperf: only in a full build
 
+import random
 import subprocess
 import sys
+from functools import partial
 from math import ceil
+from statistics import fmean
+
+import pandas as pd
 
 from mlperf import MLPRegressor, Runs, claim, generate_samples, headline, measure
-from mlperf import publish, seconds, seconds_of_parts, stack
+from mlperf import publish, seconds, stack
 from mlperf.protocol import EPOCHS as EPOCHS_OF_REPORT
 from mlperf.protocol import MODELS, SAMPLE_SIZES, by_mode
 from mlperf.quantities.variance import best_repeats, between_share
@@ -33,7 +38,7 @@ COMPARED = {name: MODELS[name] for name in ("Small", "Large")}
 TAKING_TURNS = by_mode(
     published={"processes": 8, "fresh": "round"}, quick={"processes": 2}
 )
-# Epochs between two pauses.
+# Epochs of a part.
 WAYS = {"whole": EPOCHS_OF_REPORT, "in turns": ceil(EPOCHS_OF_REPORT / 10)}
 
 # %%
@@ -112,48 +117,66 @@ print(f"{gain:.2g} times as wide")
 
 # %%
 # A whole fit of the report takes seconds, in which a machine may slow down and recover.
-# The same fits, whole and in turns: after a tenth of its epochs a fit pauses, and lets
-# the others go on.
+# Here one run is a round of fits, carried out in sweeps: in each, every fit goes on for
+# a part of its epochs. Whole fits are over in one sweep, those that take turns in ten.
 
 
-def run_long(model, n_samples, n_epochs, max_iter=EPOCHS_OF_REPORT):
-    samples = generate_samples(n_samples)
-    regressor = MLPRegressor(model, max_iter=max_iter, engine="eager", random_state=0)
-    fit = regressor.fit_in_parts(samples.Xtr, samples.ytr, n_epochs=n_epochs)
-    elapsed = yield from seconds_of_parts(fit)
-    return {"seconds": elapsed}
+def run_round(way, max_iter=EPOCHS_OF_REPORT):
+    fits = {}
+    for model, hidden in COMPARED.items():
+        for n_samples in SAMPLE_SIZES:
+            samples = generate_samples(n_samples)
+            regressor = MLPRegressor(
+                hidden, max_iter=max_iter, engine="eager", random_state=0
+            )
+            parts = regressor.fit_in_parts(samples.Xtr, samples.ytr, n_epochs=way)
+            fits[model, n_samples] = parts
+    times = dict.fromkeys(fits, 0.0)
+    for _ in range(ceil(max_iter / way)):
+        for fit in random.sample(list(fits), len(fits)):
+            times[fit] += seconds(partial(next, fits[fit], None))
+    return pd.DataFrame({"seconds": times}).rename_axis(["model", "n_samples"])
 
 
-long_runs = measure(
-    run_long,
-    **TAKING_TURNS,
-    warmup={"max_iter": 1},
-    model=COMPARED,
-    n_samples=SAMPLE_SIZES[:2],
-    n_epochs=WAYS,
-)
-long_fit = long_runs["seconds"]
+rounds = measure(run_round, **TAKING_TURNS, warmup={"max_iter": 1}, way=WAYS)
+long_fit = rounds["seconds"]
 long_fit
 
 # %%
-# How precisely can the models be compared?
+# How precisely can fits be compared? By how much Large takes longer than Small, on each
+# sample size:
 
-times_as_long = long_fit["Large"] / long_fit["Small"]
+times_as_long = long_fit[:, "Large"] / long_fit[:, "Small"]
 times_as_long
 
 # %%
-# How many times as wide is the interval of the longer fits if they do not take turns?
+# And by how much many samples take longer than few, for each model:
 
-of_whole = times_as_long[SAMPLE_SIZES[1], "whole"]
-of_turns = times_as_long[SAMPLE_SIZES[1], "in turns"]
-gain_of_turns = (of_whole.high - of_whole.low) / (of_turns.high - of_turns.low)
+growth = long_fit[:, :, SAMPLE_SIZES[-1]] / long_fit[:, :, SAMPLE_SIZES[0]]
+growth
+
+# %%
+# How many times as wide are the intervals of these ratios if fits do not take turns, on
+# average?
+
+
+def mean_width(way):
+    widths = []
+    for ratios in (times_as_long[way], growth[way]):
+        for cell in ratios:
+            ratio = ratios[cell]
+            widths.append((ratio.high - ratio.low) / ratio.value)
+    return fmean(widths)
+
+
+gain_of_turns = mean_width("whole") / mean_width("in turns")
 print(f"{gain_of_turns:.2g} times as wide")
 
 # %%
 # Pauses are not timed, but the first steps after one may be slower, since the caches
 # hold the data of others. Is a fit in turns as long as a whole one?
 
-paused = long_fit[:, :, "in turns"] / long_fit[:, :, "whole"]
+paused = long_fit["in turns"] / long_fit["whole"]
 as_long = claim(
     "A fit that takes turns takes as long as a whole one, to within a twentieth.",
     paused.within(0.95, 1.05),
@@ -166,9 +189,8 @@ paused
 # %%
 # Each small dot is a round, dots with whiskers are medians with their 95 % intervals.
 
-axes = times_as_long[SAMPLE_SIZES[1]].plot(x="n_epochs", kind="dot")
-axes.set_xlabel("")
-axes.set_ylabel("Large over Small (times as long)")
+axes = times_as_long.plot(x="n_samples", by="way", kind="dot")
+axes.set_ylabel("Time of Large (× that of Small)")
 if gain_of_turns > 1:
     headline(
         axes,
@@ -183,7 +205,7 @@ else:
 publish(
     "where_to_repeat",
     runs=runs,
-    long_runs=long_runs,
+    rounds=rounds,
     started=started,
     fit=fit,
     share=share,
@@ -193,6 +215,7 @@ publish(
     comparison=comparison,
     gain=f"{gain:.2g}",
     times_as_long=times_as_long,
+    growth=growth,
     gain_of_turns=f"{gain_of_turns:.2g}",
     as_long=as_long,
     dots=axes,
