@@ -56,15 +56,15 @@ def seconds_of_parts(work: Iterator[object]) -> Generator[None, None, float]:
     work : iterator
         Does a part of the work at each ``next``, such as a generator.
 
-    Yields
-    ------
-    None
-        Between two parts.
-
     Returns
     -------
     float
         Seconds of all parts together. As by `seconds`, garbage is collected before each, and a GPU is waited for.
+
+    Yields
+    ------
+    None
+        Between two parts.
 
     Examples
     --------
