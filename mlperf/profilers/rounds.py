@@ -74,6 +74,8 @@ class Measurement:
         """Whether one process carries out all cells of a round."""
         self.lasting = False
         """Whether several processes share the cells, and none is timed."""
+        self.shown = ""
+        """What the bar names."""
         self.stopped = False
         self.lock = threading.Lock()
 
@@ -250,7 +252,8 @@ class Measurement:
         """Show what is measured: a cell, or several of a round and which sweep over them is under way."""
         name = turns[0].cell.name if len(turns) == 1 else f"round {turns[0].number + 1}, sweep {sweep + 1}"
         with self.lock:
-            if name != self.bar.postfix:
+            if name != self.shown:
+                self.shown = name
                 self.bar.set_postfix_str(name)
 
     def _process(self, lane: int) -> Process:
