@@ -259,6 +259,12 @@ def test_a_sweep_that_was_interrupted_goes_on_with_the_cells_that_have_not_ended
     assert noted("begun") == {1, 2, 3} - ended
 
 
+def test_a_hidden_progress_bar_changes_nothing(monkeypatch):
+    monkeypatch.setattr(rounds, "Bar", partial(rounds.Bar, disable=True))
+    runs = measure(identity, processes=1, repeats=2, fresh="round", warmup=False, a=[1, 2]).frame
+    assert sorted(runs["a"]) == [1, 1, 2, 2]
+
+
 def test_six_processes_measure_a_cell_by_default():
     assert len(set(measure(identity, warmup=False).frame["pid"])) == 6
 
