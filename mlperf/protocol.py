@@ -91,10 +91,13 @@ which makes comparisons between them several times more precise than single numb
 quick variant, supports no interval and decides nothing.
 """
 
-UNTIMED: dict[str, int | bool] = {"processes": 1, "repeats": 1, "n_jobs": 2, "fresh": False, "warmup": False}
+UNTIMED: dict[str, int | bool] = by_mode(
+    published={"processes": 1, "repeats": 1, "n_jobs": 2, "fresh": False, "warmup": False},
+    quick={"processes": 1, "repeats": 1, "fresh": False, "warmup": False},
+)
 """How something deterministic is measured, as options of `mlperf.measure`: once, in two processes that last.
 
-Not for memory, which depends on what a process did before.
+A preview runs two scripts at a time, so that one process for each has to do. Not for memory, which depends on what a process did before.
 """
 
 PROFILED: dict[str, Any] = by_mode(
