@@ -97,7 +97,8 @@ UNTIMED: dict[str, int | bool] = by_mode(
 )
 """How something deterministic is measured, as options of `mlperf.measure`: once, in two processes that last.
 
-A preview runs two scripts at a time, so that one process for each has to do. Not for memory, which depends on what a process did before.
+A preview runs two scripts at a time, so that one process for each has to do. Not for memory, which depends on what a
+process did before.
 """
 
 PROFILED: dict[str, Any] = by_mode(

@@ -53,4 +53,4 @@ def test_only_the_published_protocol_clears_the_environment():
 
 def test_what_is_not_timed_is_measured_once_in_either_mode():
     for mode in ("0", "1"):
-        assert shown("protocol.UNTIMED['processes'], protocol.UNTIMED['repeats']", mode) == "(1, 1)"
+        assert shown("protocol.UNTIMED['processes'], protocol.UNTIMED['repeats']", mode) == "1 1"
