@@ -6,7 +6,7 @@ import getpass
 import platform
 import re
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -338,11 +338,14 @@ def _incomplete(there: Sequence[str], scripts: Iterable[Path]) -> list[str]:
 
 def _other_protocols(results: Iterable[Result], scripts: Iterable[Path]) -> list[str]:
     """Say which results have another protocol than the published one of today, those with the same one together."""
-    imports = {name: contents(script).imports for script in scripts for name in published_names(script)}
+    imports: dict[str, Collection[str]] = {}
+    for script in scripts:
+        imports |= dict.fromkeys(published_names(script), contents(script).imports)
     names: dict[str, list[str]] = {}
     for result in results:
         used = imports.get(result.name, _OPTIONS)  # all, if its script is gone
-        names.setdefault(_other_protocol(result, _FREE | _OPTIONS.difference(used)), []).append(result.name)
+        difference = _other_protocol(result, _FREE | _OPTIONS.difference(used))
+        names.setdefault(difference, []).append(result.name)
     names.pop("", None)
     found = []
     for difference, those in names.items():

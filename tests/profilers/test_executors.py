@@ -176,8 +176,9 @@ def test_every_cell_of_a_round_warms_up_on_the_worker_before_any_runs(tmp_path):
         options = {"processes": 1, "repeats": 2, "warmup": {"times": 1}, "executor": executor, "fresh": "round"}
         runs = measure(run, **options, n=[1, 2, 3]).frame
     first, second = (runs[runs["repeat"] == repeat].sort_values("order")["n"] for repeat in (0, 1))
-    sweeps = [(first, 1), (first, 2), (second, 2)]
-    assert (tmp_path / "log").read_text().split() == [f"{n}x{times}" for order, times in sweeps for n in order]
+    warm_ups = [f"{n}x1" for n in first]
+    runs_in_order = [f"{n}x2" for n in [*first, *second]]
+    assert (tmp_path / "log").read_text().split() == warm_ups + runs_in_order
 
 
 def test_timeout_holds_for_each_run_of_a_round_on_a_worker():
